@@ -1,0 +1,237 @@
+//! What can be asked of the engine, and what it answers. `snake_case` on the wire.
+
+use media::Secret;
+use serde::{Deserialize, Serialize};
+
+/// One request. Each has exactly one [`Reply`] or one error; what follows from it comes as events.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Every monitor, window and sound device that can be captured now. Replies [`Reply::Sources`].
+    ListSources,
+    /// Tries every encoder and measures this machine. Replies [`Reply::Encoders`]; takes up to two seconds.
+    ProbeEncoders,
+    /// Opens (or closes, with `None`/`false`) the sound inputs; their meters run from then on.
+    SelectAudio {
+        /// A device id of [`Sources::microphones`], `"default"`, or `None` for none.
+        microphone: Option<String>,
+        /// What the speakers play.
+        system_sound: bool,
+    },
+    /// Starts capturing and encoding; while capturing, changes to another source without a restart.
+    StartCapture {
+        /// An id of [`Sources::video`].
+        source_id: String,
+        /// The size, rate and quality to start with.
+        settings: VideoSettings,
+        /// Draw the mouse pointer into the picture.
+        cursor: bool,
+    },
+    /// Stops capturing; a running publication ends too.
+    StopCapture,
+    /// Encodes at another size from the next keyframe on; viewers stay connected.
+    ChangeResolution {
+        /// Pixels, even, 16 to 7680.
+        width: u32,
+        /// Pixels, even, 16 to 4320.
+        height: u32,
+    },
+    /// Pictures per second, 1 to 240.
+    SetFrameRate { fps: u32 },
+    /// Video bitrate in kbit/s, 50 to 100000.
+    SetBitrate { kbps: u32 },
+    /// Seconds from one keyframe to the next, 0.25 to 20.
+    SetGop { seconds: f64 },
+    /// Silences an input (or all of them) in the stream; its meter goes on.
+    MuteAudio { input: AudioInput, muted: bool },
+    /// Linear gain of an input, 0 to 4; 1 leaves it as it is.
+    SetVolume { input: AudioInput, volume: f64 },
+    /// Sends the running stream to a destination.
+    StartPublish { destination: Destination },
+    /// Ends the publication; the capture and the preview go on.
+    StopPublish,
+    /// Starts the embedded live server. Replies [`Reply::LocalServer`].
+    StartLocalServer {
+        /// Who may reach it.
+        reach: Reach,
+        /// TCP port of its pages; 0 takes a free one.
+        port: u16,
+        /// The view token of an earlier server, so that a link given out stays good after a restart.
+        view_token: Option<Secret>,
+    },
+    /// Stops the embedded live server; its viewers are disconnected.
+    StopLocalServer,
+    /// Where the preview is signalled. Replies [`Reply::Preview`]; the token is good for one connection.
+    OpenPreview,
+    /// Names the app's own window, whose changes alone are no reason to send a picture.
+    ExcludeWindow {
+        /// The native handle: on X11 the window's XID.
+        window: Option<u32>,
+    },
+    /// The figures of the last second. Replies [`Reply::Stats`].
+    Stats,
+}
+
+/// The encode's settings.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VideoSettings {
+    /// Pixels, even, 16 to 7680.
+    pub width: u32,
+    /// Pixels, even, 16 to 4320.
+    pub height: u32,
+    /// Pictures per second, 1 to 240.
+    pub fps: u32,
+    /// kbit/s, 50 to 100000.
+    pub kbps: u32,
+    /// Seconds from one keyframe to the next, 0.25 to 20.
+    pub gop_seconds: f64,
+}
+
+/// A sound input of the mix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AudioInput {
+    /// The chosen microphone.
+    Microphone,
+    /// What the speakers play.
+    SystemSound,
+    /// Every input.
+    All,
+}
+
+/// Who may reach the embedded server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// Programs on this machine.
+    Loopback,
+    /// Every machine that can reach this one, with the view token.
+    Network,
+}
+
+/// Where a stream goes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Destination {
+    /// The embedded server, which must run.
+    LocalServer,
+    /// Any server that speaks WHIP (RFC 9725).
+    Whip {
+        /// `http://` or `https://`.
+        url: String,
+        /// The bearer token, if the server wants one.
+        key: Option<Secret>,
+    },
+}
+
+/// The answer to one [`Command`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Reply {
+    /// Taken; its effect comes as events.
+    Done,
+    /// To `list_sources`.
+    Sources(Sources),
+    /// To `probe_encoders`.
+    Encoders(Encoders),
+    /// To `start_local_server`.
+    LocalServer(LocalServer),
+    /// To `open_preview`.
+    Preview(Preview),
+    /// To `stats`.
+    Stats(crate::Stats),
+}
+
+/// Everything that can be captured now.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sources {
+    /// Monitors first, then windows from the top of the stack down.
+    pub video: Vec<VideoSourceInfo>,
+    /// Microphones, the default one first.
+    pub microphones: Vec<MicrophoneInfo>,
+    /// Whether the speakers' sound can be captured.
+    pub system_sound: bool,
+    /// What could not be listed, and why ("no_display", "no_sound_server", "not_supported_here").
+    pub problems: Vec<crate::Problem>,
+}
+
+/// One monitor or window.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VideoSourceInfo {
+    /// Names it in `start_capture`; stable while it exists.
+    pub id: String,
+    /// `"monitor"` or `"window"`.
+    pub kind: String,
+    /// The monitor's output name or the window's title.
+    pub title: String,
+    /// The program that owns the window; empty for a monitor.
+    pub program: String,
+    /// Position on the desktop, pixels.
+    pub x: i32,
+    /// Position on the desktop, pixels.
+    pub y: i32,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// A JPEG of it now, at the local endpoint, with the token of that page: valid while the engine runs.
+    pub thumbnail_url: String,
+}
+
+/// One microphone.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MicrophoneInfo {
+    /// Names it in `select_audio`.
+    pub id: String,
+    /// As the system shows it.
+    pub name: String,
+}
+
+/// What can encode here.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Encoders {
+    /// The one that will be used: `"h264_nvenc"`, `"libx264"`, `"openh264"`, ….
+    pub chosen: String,
+    /// Whether that is hardware.
+    pub hardware: bool,
+    /// Those tried before it, each with its reason.
+    pub refused: Vec<RefusedEncoder>,
+    /// Milliseconds that one 1080p picture took.
+    pub ms_per_1080p_frame: f64,
+    /// What suits this machine.
+    pub proposal: VideoSettings,
+}
+
+/// An encoder that can't be used here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefusedEncoder {
+    /// Its name in libavcodec.
+    pub name: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// A running embedded server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LocalServer {
+    /// TCP port of its pages.
+    pub port: u16,
+    /// The page to give to viewers, the view token in it; by the address other machines reach, where there is one.
+    pub view_url: String,
+    /// The same page for a browser on this machine.
+    pub loopback_view_url: String,
+    /// Who may reach it.
+    pub reach: Reach,
+    /// The view token alone, to be given back to `start_local_server` after a restart.
+    pub view_token: String,
+}
+
+/// Where the preview is signalled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Preview {
+    /// `ws://127.0.0.1:PORT/preview`.
+    pub url: String,
+    /// Good for one connection: `?token=`.
+    pub token: String,
+}

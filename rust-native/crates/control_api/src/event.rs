@@ -1,0 +1,150 @@
+//! What the engine says of its own accord.
+
+use serde::Serialize;
+
+use crate::command::{AudioInput, LocalServer, RefusedEncoder, VideoSettings};
+
+/// One message of the engine.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The whole state, after each change of it.
+    State(State),
+    /// Each second while something runs.
+    Stats(Stats),
+    /// Something the user should know; the stream goes on.
+    Warning(Problem),
+    /// Something ended or could not be done.
+    Error(Problem),
+}
+
+/// A problem as a user reads it and a program tells it apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Stable, `snake_case`: a program may depend on it.
+    pub code: String,
+    /// What happened, one sentence.
+    pub message: String,
+    /// What to do about it, one sentence.
+    pub hint: String,
+}
+
+/// All that the engine is doing.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct State {
+    /// The capture.
+    pub capture: CaptureState,
+    /// The publication.
+    pub publish: PublishState,
+    /// The embedded server, where it runs.
+    pub local_server: Option<LocalServer>,
+    /// The settings that are in force.
+    pub settings: VideoSettings,
+    /// The source that is captured.
+    pub source_id: Option<String>,
+    /// The part of the desktop that is captured, pixels; `None` where it is not a part of the desktop.
+    pub area: Option<Area>,
+    /// The inputs of the mix.
+    pub audio: Vec<AudioInputState>,
+    /// The encoder in use: `"libx264"`, ….
+    pub encoder: Option<String>,
+    /// The encoders that were refused before it.
+    pub refused_encoders: Vec<RefusedEncoder>,
+}
+
+/// A rectangle of the desktop, pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Area {
+    /// From the desktop's left edge.
+    pub x: i32,
+    /// From the desktop's top edge.
+    pub y: i32,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+}
+
+/// Where the capture stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum CaptureState {
+    /// Nothing is captured.
+    Idle,
+    /// Frames flow, or would if something changed.
+    Capturing,
+    /// The source gives no picture now (minimised, unplugged); it goes on by itself when it does again.
+    Paused { code: String },
+    /// The source is gone for good; a card says so in the picture.
+    Lost { code: String },
+}
+
+/// Where the publication stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PublishState {
+    /// Nothing is sent.
+    Idle,
+    /// The first connection is being made.
+    Connecting,
+    /// Viewers can see it.
+    Live {
+        /// Unix time of the first live moment, milliseconds.
+        since_ms: u64,
+    },
+    /// The connection broke; attempt number and pause.
+    Reconnecting {
+        /// Counts from one.
+        attempt: u32,
+        /// Milliseconds until the next try.
+        retry_in_ms: u64,
+        /// Why, as a stable code.
+        code: String,
+    },
+    /// It ended with a reason; `start_publish` tries anew.
+    Failed { code: String },
+}
+
+/// One input of the mix.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AudioInputState {
+    /// Which.
+    pub input: AudioInput,
+    /// Whether it is open.
+    pub active: bool,
+    /// Not heard in the stream.
+    pub muted: bool,
+    /// Linear gain.
+    pub volume: f64,
+}
+
+/// The figures of one second.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Stats {
+    /// Pictures captured in the second.
+    pub fps_captured: f64,
+    /// Pictures encoded in the second, keep-alive ones included.
+    pub fps_encoded: f64,
+    /// Pictures lost between capture and encoder in the second.
+    pub fps_dropped: f64,
+    /// The encoder's name.
+    pub encoder: String,
+    /// Mean time of one encode, milliseconds.
+    pub encode_ms: f64,
+    /// Video bits encoded in the second, kbit/s.
+    pub video_kbps: f64,
+    /// Bits the publication sent in the second, kbit/s.
+    pub sent_kbps: f64,
+    /// Round trip to the destination, milliseconds, where known.
+    pub round_trip_ms: Option<f64>,
+    /// Share of packets the destination reported lost, 0 to 1, where known.
+    pub loss: Option<f64>,
+    /// Who watches on the embedded server.
+    pub viewers: u32,
+    /// Peak of the mix in the second, dBFS; −120 for silence.
+    pub audio_peak_db: f64,
+    /// Processor time of the engine in the second, cores.
+    pub cpu_cores: f64,
+    /// Memory of the engine, MiB.
+    pub memory_mib: f64,
+}

@@ -1,0 +1,98 @@
+//! Pictures on their way from a device to an encoder.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{MediaTime, Size};
+
+/// Pixel memory that belongs to whoever captured it and returns there when the last clone is dropped.
+///
+/// A capture pool keeps one clone of each `Arc` itself: a buffer is free when its count is one.
+#[derive(Clone)]
+pub struct PixelBuffer(Arc<dyn AsRef<[u8]> + Send + Sync>);
+
+impl PixelBuffer {
+    /// Wraps shared memory, without a copy.
+    pub fn new(memory: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Self {
+        Self(memory)
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+impl fmt::Debug for PixelBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PixelBuffer({} bytes)", self.bytes().len())
+    }
+}
+
+/// One captured picture: 8-bit BGRA (the fourth byte is ignored), full-range sRGB, rows from the top.
+#[derive(Debug, Clone)]
+pub struct VideoFrame {
+    /// When the device's pixels were read.
+    pub captured_at: MediaTime,
+    /// Width and height in pixels; any parity.
+    pub size: Size,
+    /// Bytes from one row to the next, at least `4 * width`.
+    pub stride: usize,
+    /// At least `stride * height` bytes.
+    pub pixels: PixelBuffer,
+}
+
+/// One plane of a [`Picture`]: 8-bit samples, rows from the top.
+#[derive(Debug, Clone, Default)]
+pub struct Plane {
+    /// `stride * rows` bytes.
+    pub data: Vec<u8>,
+    /// Bytes from one row to the next; a multiple of 32, for SIMD.
+    pub stride: usize,
+}
+
+/// A picture ready for an encoder: planar 4:2:0 (I420), BT.709 matrix, limited range, even width and height.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// Luma width and height.
+    pub size: Size,
+    /// Y (width × height), U and V (half of each).
+    pub planes: [Plane; 3],
+    /// When the newest pixels in it were captured.
+    pub captured_at: MediaTime,
+}
+
+impl Picture {
+    /// A black picture; `size` is rounded up to even numbers.
+    pub fn black(size: Size) -> Self {
+        let size = size.even();
+        let plane = |width: u32, height: u32, value: u8| {
+            let stride = (width as usize).next_multiple_of(32);
+            Plane { data: vec![value; stride * height as usize], stride }
+        };
+        let (half_width, half_height) = (size.width / 2, size.height / 2);
+        Self {
+            size,
+            planes: [
+                plane(size.width, size.height, 16),
+                plane(half_width, half_height, 128),
+                plane(half_width, half_height, 128),
+            ],
+            captured_at: MediaTime::ZERO,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn black_is_limited_range_and_even() {
+        let picture = Picture::black(Size { width: 33, height: 17 });
+        assert_eq!(picture.size, Size { width: 34, height: 18 });
+        assert_eq!(picture.planes[0].stride, 64);
+        assert_eq!(picture.planes[1].data.len(), 32 * 9);
+        assert_eq!((picture.planes[0].data[0], picture.planes[2].data[0]), (16, 128));
+    }
+}

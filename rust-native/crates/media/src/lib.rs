@@ -1,0 +1,17 @@
+//! The vocabulary every other crate speaks: time, pictures, sound, access units, units of measure, secrets.
+//!
+//! Nothing here does I/O, waits, or knows an operating system beyond reading its monotonic clock.
+
+mod audio;
+mod frame;
+mod secret;
+mod time;
+mod unit;
+mod units;
+
+pub use audio::{AUDIO_CHANNELS, AUDIO_SAMPLE_RATE, AudioBlock, BLOCK_FRAMES};
+pub use frame::{Picture, PixelBuffer, Plane, VideoFrame};
+pub use secret::Secret;
+pub use time::{Clock, MediaTime, MonotonicClock};
+pub use unit::{AccessUnit, Track};
+pub use units::{Bitrate, FrameRate, Size};

@@ -1,0 +1,10 @@
+//! Hand-off between threads: a slot in which the latest wins, and one producer's broadcast to many readers.
+//!
+//! The slow one pays: a producer never waits, a reader that lags loses by its own stated policy, and every loss
+//! is counted. Nothing here knows what it carries beyond where a reader may start again.
+
+mod broadcast;
+mod slot;
+
+pub use broadcast::{Broadcast, LagPolicy, Reader, ReaderStats, RecvError, Restartable};
+pub use slot::{FrameSlot, SlotWait};

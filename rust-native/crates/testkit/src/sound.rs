@@ -1,0 +1,1 @@
+//! A private PipeWire with a speaker and a microphone.

@@ -1,0 +1,1 @@
+//! A stamp drawn as black and white cells, and colour bars.

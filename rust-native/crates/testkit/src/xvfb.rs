@@ -1,0 +1,1 @@
+//! A private X server and window manager.
