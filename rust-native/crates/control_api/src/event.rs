@@ -143,8 +143,8 @@ pub struct Stats {
     pub viewers: u32,
     /// Peak of the mix in the second, dBFS; −120 for silence.
     pub audio_peak_db: f64,
-    /// Processor time of the engine in the second, cores.
-    pub cpu_cores: f64,
-    /// Memory of the engine, MiB.
-    pub memory_mib: f64,
+    /// Processor time of the engine in the second, cores, where the system tells.
+    pub cpu_cores: Option<f64>,
+    /// Resident memory of the engine, MiB, where the system tells.
+    pub memory_mib: Option<f64>,
 }

@@ -1,0 +1,95 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use control_api::VideoSettings;
+
+/// Tidecast without a window.
+#[derive(Debug, Parser)]
+#[command(name = "tidecast", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List what can be captured
+    Sources {
+        /// As one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try every encoder and say which one is used, as one line of JSON
+    Encoders,
+    /// Capture, encode and send until the time is over or Ctrl-C
+    Stream(StreamOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StreamOptions {
+    /// A source's id (`tidecast sources`), or `first-monitor`
+    #[arg(long, default_value = "first-monitor")]
+    pub(crate) source: String,
+    /// Encode at this size, e.g. 1280x720
+    #[arg(long, default_value = "1280x720", value_parser = parse_size)]
+    pub(crate) size: (u32, u32),
+    /// Pictures per second
+    #[arg(long, default_value_t = VideoSettings::DEFAULT.fps)]
+    pub(crate) fps: u32,
+    /// Video bitrate in kbit/s
+    #[arg(long, default_value_t = VideoSettings::DEFAULT.kbps)]
+    pub(crate) kbps: u32,
+    /// Seconds from one keyframe to the next
+    #[arg(long, default_value_t = VideoSettings::DEFAULT.gop_seconds)]
+    pub(crate) gop: f64,
+    /// Leave the mouse pointer out of the picture
+    #[arg(long)]
+    pub(crate) no_cursor: bool,
+    /// Send what the speakers play
+    #[arg(long)]
+    pub(crate) system_sound: bool,
+    /// Send a microphone: an id of `tidecast sources`, or `default`
+    #[arg(long)]
+    pub(crate) microphone: Option<String>,
+    /// Where to: `whip:URL`, or `local` for a server inside this process that the network can reach
+    #[arg(long)]
+    pub(crate) to: Option<String>,
+    /// Name of the environment variable that holds the stream key (never the key itself: others can read a
+    /// command line)
+    #[arg(long, default_value = "TIDECAST_KEY")]
+    pub(crate) key_env: String,
+    /// Stop after so many seconds
+    #[arg(long)]
+    pub(crate) duration: Option<f64>,
+    /// Print what happens
+    #[arg(long, value_enum)]
+    pub(crate) stats: Option<StatsFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatsFormat {
+    /// Every event, one JSON object a line
+    Json,
+}
+
+fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    sides.ok_or_else(|| "write it as WIDTHxHEIGHT, such as 1280x720".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_two_numbers() {
+        assert_eq!(parse_size("1920x1080"), Ok((1920, 1080)));
+        assert!(parse_size("1080p").is_err() && parse_size("1x").is_err());
+    }
+}

@@ -1,0 +1,97 @@
+//! The facade: commands in, replies and events out. One task owns the session; this hands it orders.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use signaling::{EndpointOptions, LocalEndpoint, ThumbnailError};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::session::{Order, Session};
+use crate::{Command, Event, Preview, Problem, Reply, listing};
+
+/// How an engine is started.
+#[derive(Debug, Clone, Default)]
+pub struct EngineOptions {
+    /// The pages that may open the preview, as browsers write origins: `"tidecast://app"`.
+    pub allowed_origins: Vec<String>,
+}
+
+/// The engine. Dropping it without [`Engine::shutdown`] ends the media, without a farewell to destinations.
+#[derive(Debug)]
+pub struct Engine {
+    orders: mpsc::UnboundedSender<Order>,
+    endpoint: Arc<LocalEndpoint>,
+    session: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Longest time that a destination gets to be told goodbye.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+impl Engine {
+    /// Starts the engine's threads and its local endpoint, with nothing captured. Needs a tokio runtime around it.
+    ///
+    /// # Errors
+    /// A [`Problem`] when the loopback port or a thread can't be had.
+    pub async fn start(
+        options: EngineOptions,
+        on_event: impl Fn(Event) + Send + Sync + 'static,
+    ) -> Result<Self, Problem> {
+        let endpoint_options =
+            EndpointOptions { allowed_origins: options.allowed_origins, thumbnail: Arc::new(thumbnail) };
+        let (endpoint, connections) = LocalEndpoint::start(endpoint_options).await?;
+        // Unbounded, as no media passes here: device threads must never wait, and they say little.
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let session = Session::new(orders.clone(), connections, Arc::new(on_event))?;
+        let session = tokio::spawn(session.run(inbox));
+        Ok(Self { orders, endpoint: Arc::new(endpoint), session: Mutex::new(Some(session)) })
+    }
+
+    /// Carries a command out.
+    ///
+    /// # Errors
+    /// A [`Problem`] with a stable code; whatever ran before goes on.
+    pub async fn dispatch(&self, command: Command) -> Result<Reply, Problem> {
+        match command {
+            // What only looks does not stand in line behind what acts.
+            Command::ListSources => {
+                let endpoint = Arc::clone(&self.endpoint);
+                blocking(move || Reply::Sources(listing::sources(|id| endpoint.thumbnail_url(id)))).await
+            }
+            Command::ProbeEncoders => blocking(listing::encoders).await?.map(Reply::Encoders),
+            Command::OpenPreview => Ok(Reply::Preview(Preview {
+                url: self.endpoint.preview_url(),
+                token: self.endpoint.issue_token().expose().to_owned(),
+            })),
+            command => {
+                let (reply, answer) = oneshot::channel();
+                let gone = || Problem::internal("its session has ended");
+                self.orders.send(Order::Command(command, reply)).map_err(|_| gone())?;
+                answer.await.map_err(|_| gone())?
+            }
+        }
+    }
+
+    /// Ends everything in order: destinations are told, the server drained, devices closed.
+    pub async fn shutdown(&self) {
+        let _ = self.orders.send(Order::Shutdown);
+        let session = self.session.lock().take();
+        if let Some(session) = session
+            && tokio::time::timeout(FAREWELL, session).await.is_err()
+        {
+            tracing::warn!("the session did not end in time");
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
+}
+
+/// Width and height a thumbnail fits into: twice what the list shows, for dense screens.
+const THUMBNAIL: media::Size = media::Size { width: 480, height: 270 };
+
+fn thumbnail(id: &str) -> Result<Vec<u8>, ThumbnailError> {
+    capture::video::thumbnail(id, THUMBNAIL).map_err(|error| ThumbnailError::new(error.to_string()))
+}

@@ -1,0 +1,56 @@
+//! What there is to capture and to encode with.
+
+use capture::video::SourceKind;
+
+use crate::settings::propose;
+use crate::{Encoders, MicrophoneInfo, Problem, RefusedEncoder, Sources, VideoSourceInfo};
+
+/// Everything that can be captured now; what can't be listed is named in `problems`. Blocks.
+pub(crate) fn sources(thumbnail_url: impl Fn(&str) -> String) -> Sources {
+    let mut problems = Vec::new();
+    let video = capture::video::list_sources().unwrap_or_else(|error| {
+        problems.push(Problem::from(error));
+        Vec::new()
+    });
+    let microphones = capture::audio::list_microphones().unwrap_or_else(|error| {
+        problems.push(Problem::from(error));
+        Vec::new()
+    });
+    let info = |source: capture::video::SourceInfo| VideoSourceInfo {
+        thumbnail_url: thumbnail_url(&source.id),
+        id: source.id,
+        kind: match source.kind {
+            SourceKind::Monitor => "monitor",
+            SourceKind::Window => "window",
+        }
+        .to_owned(),
+        title: source.title,
+        program: source.program,
+        x: source.area.x,
+        y: source.area.y,
+        width: source.area.width,
+        height: source.area.height,
+    };
+    Sources {
+        video: video.into_iter().map(info).collect(),
+        microphones: microphones.into_iter().map(|m| MicrophoneInfo { id: m.id, name: m.name }).collect(),
+        system_sound: capture::audio::system_sound_available(),
+        problems,
+    }
+}
+
+/// Tries every encoder by encoding with it. Blocks for up to two seconds.
+pub(crate) fn encoders() -> Result<Encoders, Problem> {
+    let probe = encoder::probe()?;
+    Ok(Encoders {
+        chosen: probe.opened_name.to_string(),
+        hardware: probe.hardware,
+        refused: probe.refused.into_iter().map(refused).collect(),
+        ms_per_1080p_frame: probe.ms_per_1080p_frame,
+        proposal: propose(probe.ms_per_1080p_frame, probe.hardware),
+    })
+}
+
+pub(crate) fn refused(refusal: encoder::Refusal) -> RefusedEncoder {
+    RefusedEncoder { name: refusal.name, reason: refusal.reason }
+}

@@ -1,0 +1,101 @@
+//! The figures of each second, from sums that only grow.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::pipeline::Counters;
+use crate::usage;
+
+/// Sums at one moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sums {
+    /// Frames the capture put.
+    pub(crate) captured: u64,
+    /// Frames that were replaced before the encode took them.
+    pub(crate) replaced: u64,
+    /// Bytes the publication sent.
+    pub(crate) sent_bytes: u64,
+}
+
+/// The last reading.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    at: Instant,
+    sums: Sums,
+    encoded: u64,
+    encode_nanos: u64,
+    bytes: u64,
+    cpu_seconds: Option<f64>,
+}
+
+/// What the meter alone can say of the time since its last reading.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Rates {
+    pub(crate) fps_captured: f64,
+    pub(crate) fps_encoded: f64,
+    pub(crate) fps_dropped: f64,
+    pub(crate) encode_ms: f64,
+    pub(crate) video_kbps: f64,
+    pub(crate) sent_kbps: f64,
+    pub(crate) cpu_cores: Option<f64>,
+}
+
+impl Meter {
+    /// Starts at zero.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            at: now,
+            sums: Sums::default(),
+            encoded: 0,
+            encode_nanos: 0,
+            bytes: 0,
+            cpu_seconds: usage::cpu_seconds(),
+        }
+    }
+
+    /// Rates since the last reading.
+    pub(crate) fn read(&mut self, now: Instant, sums: Sums, counters: &Counters) -> Rates {
+        let seconds = now.saturating_duration_since(self.at).as_secs_f64().max(1e-3);
+        // A new capture or publication starts its sums at zero: then the sum itself is the difference.
+        let grown = |new: u64, old: u64| new.checked_sub(old).unwrap_or(new) as f64;
+        let encoded = counters.encoded.load(Ordering::Relaxed);
+        let encode_nanos = counters.encode_nanos.load(Ordering::Relaxed);
+        let bytes = counters.bytes.load(Ordering::Relaxed);
+        let cpu_seconds = usage::cpu_seconds();
+        let pictures = grown(encoded, self.encoded);
+        let rates = Rates {
+            fps_captured: grown(sums.captured, self.sums.captured) / seconds,
+            fps_encoded: pictures / seconds,
+            fps_dropped: grown(sums.replaced, self.sums.replaced) / seconds,
+            encode_ms: if pictures > 0.0 { grown(encode_nanos, self.encode_nanos) / 1e6 / pictures } else { 0.0 },
+            video_kbps: grown(bytes, self.bytes) * 8.0 / 1000.0 / seconds,
+            sent_kbps: grown(sums.sent_bytes, self.sums.sent_bytes) * 8.0 / 1000.0 / seconds,
+            cpu_cores: cpu_seconds.zip(self.cpu_seconds).map(|(new, old)| (new - old) / seconds),
+        };
+        *self = Self { at: now, sums, encoded, encode_nanos, bytes, cpu_seconds };
+        rates
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn rates_are_differences_and_a_restarted_sum_counts_from_zero() {
+        let start = Instant::now();
+        let mut meter = Meter::new(start);
+        let counters = Counters::default();
+        counters.encoded.store(60, Ordering::Relaxed);
+        counters.encode_nanos.store(60 * 5_000_000, Ordering::Relaxed);
+        counters.bytes.store(750_000, Ordering::Relaxed);
+        let sums = Sums { captured: 120, replaced: 60, sent_bytes: 1_000_000 };
+        let rates = meter.read(start + Duration::from_secs(2), sums, &counters);
+        assert_eq!((rates.fps_captured, rates.fps_encoded, rates.fps_dropped), (60.0, 30.0, 30.0));
+        assert_eq!((rates.encode_ms, rates.video_kbps, rates.sent_kbps), (5.0, 3000.0, 4000.0));
+        let sums = Sums { captured: 30, replaced: 0, sent_bytes: 1_000_000 };
+        let rates = meter.read(start + Duration::from_secs(3), sums, &counters);
+        assert_eq!((rates.fps_captured, rates.fps_encoded, rates.sent_kbps), (30.0, 0.0, 0.0));
+    }
+}

@@ -1,0 +1,311 @@
+//! The one task that owns what runs: capture, encode, sound, publication, server. Orders come in, one at a time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use capture::audio::{AudioEvent, Input};
+use capture::video::{Rect, VideoCapture, VideoEvent};
+use media::{AccessUnit, VideoFrame};
+use publish::{Destination as Publication, PublishStatus};
+use signaling::{InputLevel, PreviewConnection, ServerMessage};
+use stream::{Broadcast, FrameSlot};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::event::{Area, CaptureState, PublishState, State};
+use crate::local_server::{RunningServer, STREAM};
+use crate::meter::{Meter, Sums};
+use crate::pipeline::{Pipeline, PipelineEvent};
+use crate::preview::{self, PreviewContext};
+use crate::sound::Sound;
+use crate::{Command, Event, Problem, RefusedEncoder, Reply, Stats, VideoSettings, listing, usage};
+
+/// What the session is told. `u64`s name the capture or publication meant: a late word of an ended one is ignored.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Command(Command, oneshot::Sender<Result<Reply, Problem>>),
+    Video(u64, VideoEvent),
+    Audio(AudioEvent),
+    Pipeline(PipelineEvent),
+    Publish(u64, PublishStatus),
+    Shutdown,
+}
+
+/// A running capture.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    pub(crate) id: u64,
+    pub(crate) source_id: String,
+    pub(crate) video: VideoCapture,
+    pub(crate) area: Option<Rect>,
+    pub(crate) state: CaptureState,
+}
+
+/// A running or failed publication.
+#[derive(Debug)]
+pub(crate) struct Publishing {
+    pub(crate) id: u64,
+    pub(crate) destination: Publication,
+    pub(crate) to_local_server: bool,
+}
+
+/// Everything that runs.
+pub(crate) struct Session {
+    pub(crate) orders: mpsc::UnboundedSender<Order>,
+    pub(crate) hub: Broadcast<AccessUnit>,
+    pub(crate) slot: FrameSlot<VideoFrame>,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) sound: Sound,
+    pub(crate) settings: VideoSettings,
+    pub(crate) own_window: Option<u32>,
+    pub(crate) capture: Option<Capture>,
+    pub(crate) publishing: Option<Publishing>,
+    pub(crate) publish_state: PublishState,
+    pub(crate) server: Option<RunningServer>,
+    pub(crate) stats: Stats,
+    encoder: Option<String>,
+    refused: Vec<RefusedEncoder>,
+    meter: Meter,
+    levels: broadcast::Sender<ServerMessage>,
+    emit: Arc<dyn Fn(Event) + Send + Sync>,
+    told: Option<State>,
+    last_id: u64,
+}
+
+/// Twenty readings a second look continuous on a meter and cost nothing.
+const LEVELS_INTERVAL: Duration = Duration::from_millis(50);
+
+impl Session {
+    pub(crate) fn new(
+        orders: mpsc::UnboundedSender<Order>,
+        connections: mpsc::Receiver<PreviewConnection>,
+        emit: Arc<dyn Fn(Event) + Send + Sync>,
+    ) -> Result<Self, Problem> {
+        let hub = Broadcast::default();
+        let slot = FrameSlot::default();
+        let settings = VideoSettings::DEFAULT;
+        let to_session = orders.clone();
+        let on_pipeline = move |event| {
+            let _ = to_session.send(Order::Pipeline(event));
+        };
+        let pipeline =
+            Pipeline::start(settings.config()?, slot.clone(), hub.clone(), on_pipeline).map_err(Problem::internal)?;
+        let to_session = orders.clone();
+        let on_audio = move |event| {
+            let _ = to_session.send(Order::Audio(event));
+        };
+        let sound = Sound::start(hub.clone(), on_audio)?;
+        // One reading back: a preview that is behind shows the newest.
+        let (levels, _) = broadcast::channel(1);
+        let context = PreviewContext { hub: hub.clone(), encode: pipeline.control(), levels: levels.clone() };
+        tokio::spawn(preview::serve(connections, context));
+        Ok(Self {
+            orders,
+            hub,
+            slot,
+            pipeline,
+            sound,
+            settings,
+            own_window: None,
+            capture: None,
+            publishing: None,
+            publish_state: PublishState::Idle,
+            server: None,
+            stats: Stats::default(),
+            encoder: None,
+            refused: Vec::new(),
+            meter: Meter::new(Instant::now()),
+            levels,
+            emit,
+            told: None,
+            last_id: 0,
+        })
+    }
+
+    pub(crate) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut levels = tokio::time::interval(LEVELS_INTERVAL);
+        levels.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.tell_state();
+        loop {
+            let metering = self.sound.is_open() && self.levels.receiver_count() > 0;
+            let running = self.capture.is_some() || self.server.is_some() || self.publishing.is_some();
+            tokio::select! {
+                order = inbox.recv() => match order {
+                    None | Some(Order::Shutdown) => break,
+                    Some(order) => self.obey(order).await,
+                },
+                _ = second.tick(), if running => self.tell_stats(),
+                _ = levels.tick(), if metering => self.tell_levels(),
+            }
+            self.tell_state();
+        }
+        self.stop_publish().await;
+        self.stop_capture();
+        self.stop_local_server().await;
+        self.tell_state();
+    }
+
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Command(command, reply) => {
+                let outcome = self.carry_out(command).await;
+                self.tell_state();
+                let _ = reply.send(outcome);
+            }
+            Order::Video(id, event) => self.on_video(id, event).await,
+            Order::Audio(AudioEvent::Lost(input, error)) => {
+                self.sound.set_active(input, false);
+                self.tell(Event::Warning(error.into()));
+            }
+            Order::Audio(AudioEvent::Recovered(input)) => {
+                self.sound.set_active(input, true);
+                self.tell(Event::Warning(Problem::new(
+                    "sound_is_back",
+                    format!("The {} is back.", input_name(input)),
+                    "Nothing needs to be done.",
+                )));
+            }
+            Order::Audio(_) => {}
+            Order::Pipeline(PipelineEvent::Opened { name, refused }) => {
+                self.encoder = Some(name.to_owned());
+                self.refused = refused.into_iter().map(listing::refused).collect();
+            }
+            Order::Pipeline(PipelineEvent::Failing(error)) => {
+                self.tell(Event::Warning(error.into()));
+            }
+            Order::Pipeline(PipelineEvent::Dead(error)) => {
+                self.stop_publish().await;
+                self.stop_capture();
+                self.tell(Event::Error(error.into()));
+            }
+            Order::Publish(id, status) => self.on_publish(id, status),
+            Order::Shutdown => {}
+        }
+    }
+
+    async fn on_video(&mut self, id: u64, event: VideoEvent) {
+        let Some(capture) = self.capture.as_mut().filter(|capture| capture.id == id) else { return };
+        match event {
+            VideoEvent::Area(area) => capture.area = area,
+            VideoEvent::Resumed => capture.state = CaptureState::Capturing,
+            VideoEvent::Paused(error) => {
+                capture.state = CaptureState::Paused { code: error.code().to_owned() };
+                self.tell(Event::Warning(error.into()));
+            }
+            VideoEvent::Lost(error) => {
+                // The last picture stays up, and sound goes on: the user chooses what follows.
+                capture.state = CaptureState::Lost { code: error.code().to_owned() };
+                self.tell(Event::Error(error.into()));
+            }
+            _ => {}
+        }
+    }
+
+    fn on_publish(&mut self, id: u64, status: PublishStatus) {
+        if self.publishing.as_ref().is_none_or(|publishing| publishing.id != id) {
+            return;
+        }
+        self.publish_state = match status {
+            PublishStatus::Connecting => PublishState::Connecting,
+            PublishStatus::Live { .. } => {
+                let since_ms = match self.publish_state {
+                    PublishState::Live { since_ms } => since_ms,
+                    _ => unix_ms(),
+                };
+                PublishState::Live { since_ms }
+            }
+            PublishStatus::Reconnecting { attempt, retry_in, code } => {
+                let retry_in_ms = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
+                PublishState::Reconnecting { attempt, retry_in_ms, code: code.to_owned() }
+            }
+            PublishStatus::Failed { code, message, hint } => {
+                self.tell(Event::Error(Problem::new(code, message, hint)));
+                PublishState::Failed { code: code.to_owned() }
+            }
+            _ => PublishState::Idle,
+        };
+    }
+
+    /// A name for the next capture or publication.
+    pub(crate) fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        (self.emit)(event);
+    }
+
+    fn tell_state(&mut self) {
+        let capture = self.capture.as_ref();
+        let state = State {
+            capture: capture.map_or(CaptureState::Idle, |capture| capture.state.clone()),
+            publish: self.publish_state.clone(),
+            local_server: self.server.as_ref().map(|server| server.info.clone()),
+            settings: self.settings,
+            source_id: capture.map(|capture| capture.source_id.clone()),
+            area: capture.and_then(|capture| capture.area).map(|a| Area {
+                x: a.x,
+                y: a.y,
+                width: a.width,
+                height: a.height,
+            }),
+            audio: self.sound.states(),
+            encoder: capture.and(self.encoder.clone()),
+            refused_encoders: self.refused.clone(),
+        };
+        if self.told.as_ref() != Some(&state) {
+            self.tell(Event::State(state.clone()));
+            self.told = Some(state);
+        }
+    }
+
+    fn tell_stats(&mut self) {
+        let peer = self.publishing.as_ref().and_then(|publishing| publishing.destination.stats());
+        let sums = Sums {
+            captured: self.capture.as_ref().map_or(0, |capture| capture.video.captured()),
+            replaced: self.slot.replaced(),
+            sent_bytes: peer.as_ref().map_or(0, |peer| peer.sent_bytes),
+        };
+        let rates = self.meter.read(Instant::now(), sums, self.pipeline.counters());
+        self.stats = Stats {
+            fps_captured: rates.fps_captured,
+            fps_encoded: rates.fps_encoded,
+            fps_dropped: rates.fps_dropped,
+            encoder: self.encoder.clone().unwrap_or_default(),
+            encode_ms: rates.encode_ms,
+            video_kbps: rates.video_kbps,
+            sent_kbps: rates.sent_kbps,
+            round_trip_ms: peer.as_ref().and_then(|peer| peer.round_trip).map(|rtt| rtt.as_secs_f64() * 1000.0),
+            loss: peer.as_ref().and_then(|peer| peer.loss),
+            viewers: self.server.as_ref().map_or(0, |server| server.server.viewers(STREAM)),
+            audio_peak_db: f64::from(self.sound.master_peak_db()),
+            cpu_cores: rates.cpu_cores,
+            memory_mib: usage::memory_mib(),
+        };
+        self.tell(Event::Stats(self.stats.clone()));
+    }
+
+    fn tell_levels(&self) {
+        let level = |level: capture::audio::InputLevel| InputLevel {
+            input: input_name(level.input).to_owned(),
+            peak_db: level.peak_db,
+            rms_db: level.rms_db,
+        };
+        let inputs = self.sound.levels().into_iter().map(level).collect();
+        let _ = self.levels.send(ServerMessage::Levels { inputs });
+    }
+}
+
+fn input_name(input: Input) -> &'static str {
+    match input {
+        Input::Microphone => "microphone",
+        Input::SystemSound => "system_sound",
+    }
+}
+
+fn unix_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

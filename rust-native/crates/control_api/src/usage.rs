@@ -1,0 +1,48 @@
+//! What this process costs the machine, where the system tells.
+
+pub(crate) use imp::{cpu_seconds, memory_mib};
+
+#[cfg(target_os = "linux")]
+mod imp {
+    /// Processor time of all threads since the start, seconds.
+    pub(crate) fn cpu_seconds() -> Option<f64> {
+        let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+        // SAFETY: `usage` is writable memory of the right type; zeroed is a valid rusage.
+        let usage =
+            unsafe { (libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) == 0).then(|| usage.assume_init())? };
+        let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+        Some(seconds(usage.ru_utime) + seconds(usage.ru_stime))
+    }
+
+    /// Resident memory, MiB (proc(5), `statm`).
+    pub(crate) fn memory_mib() -> Option<f64> {
+        let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+        let pages: f64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+        // SAFETY: sysconf has no preconditions.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        Some(pages * page as f64 / 1024.0 / 1024.0)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    /// Unknown here.
+    pub(crate) fn cpu_seconds() -> Option<f64> {
+        None
+    }
+
+    /// Unknown here.
+    pub(crate) fn memory_mib() -> Option<f64> {
+        None
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #[test]
+    fn this_process_has_used_time_and_memory() {
+        assert!(super::cpu_seconds().expect("known") > 0.0);
+        let memory = super::memory_mib().expect("known");
+        assert!(memory > 1.0 && memory < 100_000.0, "{memory}");
+    }
+}

@@ -1,0 +1,130 @@
+//! What JavaScript sends, and its way into the engine's own types.
+
+use media::Secret;
+use napi_derive::napi;
+
+/// One request to the engine; what each does is told at the engine's own type of the same name.
+#[napi(discriminant_case = "snake_case")]
+pub enum Command {
+    ListSources,
+    ProbeEncoders,
+    SelectAudio { microphone: Option<String>, system_sound: bool },
+    StartCapture { source_id: String, settings: VideoSettings, cursor: bool },
+    StopCapture,
+    ChangeResolution { width: u32, height: u32 },
+    SetFrameRate { fps: u32 },
+    SetBitrate { kbps: u32 },
+    SetGop { seconds: f64 },
+    MuteAudio { input: AudioInput, muted: bool },
+    SetVolume { input: AudioInput, volume: f64 },
+    StartPublish { destination: Destination },
+    StopPublish,
+    StartLocalServer { reach: Reach, port: u32, view_token: Option<String> },
+    StopLocalServer,
+    OpenPreview,
+    ExcludeWindow { window: Option<u32> },
+    Stats,
+}
+
+/// The encode's settings.
+#[napi(object)]
+pub struct VideoSettings {
+    /// Pixels, even, 16 to 7680.
+    pub width: u32,
+    /// Pixels, even, 16 to 4320.
+    pub height: u32,
+    /// Pictures per second, 1 to 240.
+    pub fps: u32,
+    /// kbit/s, 50 to 100000.
+    pub kbps: u32,
+    /// Seconds from one keyframe to the next, 0.25 to 20.
+    pub gop_seconds: f64,
+}
+
+/// A sound input of the mix.
+#[napi(string_enum = "snake_case")]
+pub enum AudioInput {
+    Microphone,
+    SystemSound,
+    All,
+}
+
+/// Who may reach the embedded server.
+#[napi(string_enum = "snake_case")]
+pub enum Reach {
+    Loopback,
+    Network,
+}
+
+/// Where a stream goes.
+#[napi(discriminant = "kind", discriminant_case = "snake_case")]
+pub enum Destination {
+    LocalServer,
+    Whip { url: String, key: Option<String> },
+}
+
+impl From<Command> for control_api::Command {
+    fn from(command: Command) -> Self {
+        match command {
+            Command::ListSources => Self::ListSources,
+            Command::ProbeEncoders => Self::ProbeEncoders,
+            Command::SelectAudio { microphone, system_sound } => Self::SelectAudio { microphone, system_sound },
+            Command::StartCapture { source_id, settings, cursor } => {
+                Self::StartCapture { source_id, settings: settings.into(), cursor }
+            }
+            Command::StopCapture => Self::StopCapture,
+            Command::ChangeResolution { width, height } => Self::ChangeResolution { width, height },
+            Command::SetFrameRate { fps } => Self::SetFrameRate { fps },
+            Command::SetBitrate { kbps } => Self::SetBitrate { kbps },
+            Command::SetGop { seconds } => Self::SetGop { seconds },
+            Command::MuteAudio { input, muted } => Self::MuteAudio { input: input.into(), muted },
+            Command::SetVolume { input, volume } => Self::SetVolume { input: input.into(), volume },
+            Command::StartPublish { destination } => Self::StartPublish { destination: destination.into() },
+            Command::StopPublish => Self::StopPublish,
+            Command::StartLocalServer { reach, port, view_token } => Self::StartLocalServer {
+                reach: reach.into(),
+                // The engine refuses the port that can't be bound; one that can't exist becomes "any".
+                port: u16::try_from(port).unwrap_or(0),
+                view_token: view_token.map(Secret::new),
+            },
+            Command::StopLocalServer => Self::StopLocalServer,
+            Command::OpenPreview => Self::OpenPreview,
+            Command::ExcludeWindow { window } => Self::ExcludeWindow { window },
+            Command::Stats => Self::Stats,
+        }
+    }
+}
+
+impl From<VideoSettings> for control_api::VideoSettings {
+    fn from(s: VideoSettings) -> Self {
+        Self { width: s.width, height: s.height, fps: s.fps, kbps: s.kbps, gop_seconds: s.gop_seconds }
+    }
+}
+
+impl From<AudioInput> for control_api::AudioInput {
+    fn from(input: AudioInput) -> Self {
+        match input {
+            AudioInput::Microphone => Self::Microphone,
+            AudioInput::SystemSound => Self::SystemSound,
+            AudioInput::All => Self::All,
+        }
+    }
+}
+
+impl From<Reach> for control_api::Reach {
+    fn from(reach: Reach) -> Self {
+        match reach {
+            Reach::Loopback => Self::Loopback,
+            Reach::Network => Self::Network,
+        }
+    }
+}
+
+impl From<Destination> for control_api::Destination {
+    fn from(destination: Destination) -> Self {
+        match destination {
+            Destination::LocalServer => Self::LocalServer,
+            Destination::Whip { url, key } => Self::Whip { url, key: key.map(Secret::new) },
+        }
+    }
+}
