@@ -1,1 +1,146 @@
-//! Screens and windows.
+//! Monitors and windows as frames: what there is, a small picture of each, and a capture that runs by itself.
+//!
+//! A capture is one named thread that sleeps until the screen says that something changed; a screen that rests
+//! costs nothing. It does not scale or convert, and the pixels are those that the display server wrote.
+
+mod error;
+
+
+mod rect;
+#[cfg(all())]
+mod unsupported;
+#[cfg(any())]
+mod x11;
+
+use media::{FrameRate, Size, VideoFrame};
+use stream::FrameSlot;
+
+pub use error::VideoError;
+pub use rect::Rect;
+
+#[cfg(all())]
+use unsupported as imp;
+#[cfg(any())]
+use x11 as imp;
+
+/// What a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SourceKind {
+    /// One monitor, with everything on it.
+    Monitor,
+    /// One window, also where others cover it.
+    Window,
+}
+
+/// Something that can be captured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceInfo {
+    /// Names it in [`VideoOptions::source_id`]: `x11:monitor:HDMI-1`, `x11:window:0x1400003`. Stable while it exists.
+    pub id: String,
+    /// Monitor or window.
+    pub kind: SourceKind,
+    /// The monitor's name or the window's title; never empty.
+    pub title: String,
+    /// The program that owns the window; empty for a monitor.
+    pub program: String,
+    /// Where it lies on the desktop, pixels.
+    pub area: Rect,
+}
+
+/// What to capture, and how.
+#[derive(Debug, Clone)]
+pub struct VideoOptions {
+    /// A [`SourceInfo::id`].
+    pub source_id: String,
+    /// The most frames per second; fewer come when less changes, none when nothing does.
+    pub frame_rate: FrameRate,
+    /// Draw the mouse pointer into the frames.
+    pub cursor: bool,
+    /// The app's own window (on X11 its XID, or that of any window inside its frame): a change of nothing but its
+    /// own picture gives at most one frame per second.
+    pub own_window: Option<u32>,
+}
+
+/// What a running capture says of its own accord, on its thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VideoEvent {
+    /// The part of the desktop that is captured, now and after each change; `None` where it is not a part of it.
+    Area(Option<Rect>),
+    /// The source gives no picture for now; the capture goes on by itself when it does again.
+    Paused(VideoError),
+    /// It does again.
+    Resumed,
+    /// No frame will follow: the source or the display is gone. The last event.
+    Lost(VideoError),
+}
+
+/// Every monitor (the primary one first), then every window from the top of the stack down, on `$DISPLAY`.
+///
+/// Windows without a name, desktops, docks, and the windows of this process and of its parent (the app that holds
+/// the engine) are left out. Minimised windows are listed: they can be captured once they are shown.
+pub fn list_sources() -> Result<Vec<SourceInfo>, VideoError> {
+    imp::list_sources(None)
+}
+
+/// [`list_sources`] on a display by name (`":7"`); `None` takes `$DISPLAY`.
+pub fn list_sources_on(display: Option<&str>) -> Result<Vec<SourceInfo>, VideoError> {
+    imp::list_sources(display)
+}
+
+/// A JPEG of a source as it looks now, at most `max` large, in its own aspect. Blocks for up to 0.2 s.
+pub fn thumbnail(id: &str, max: Size) -> Result<Vec<u8>, VideoError> {
+    imp::thumbnail(None, id, max)
+}
+
+/// [`thumbnail`] on a display by name; `None` takes `$DISPLAY`.
+pub fn thumbnail_on(display: Option<&str>, id: &str, max: Size) -> Result<Vec<u8>, VideoError> {
+    imp::thumbnail(display, id, max)
+}
+
+/// A running capture; ends, and its thread with it, when it is dropped.
+#[derive(Debug)]
+pub struct VideoCapture(imp::Capture);
+
+impl VideoCapture {
+    /// Opens the source on `$DISPLAY` and returns once the first frame lies in `slot`, or with the reason why none
+    /// will. `on_event` is called on the capture's thread and must not block or drop the capture.
+    ///
+    /// The slot is left open when the capture ends: another one may go on with it.
+    pub fn start(
+        options: VideoOptions,
+        slot: FrameSlot<VideoFrame>,
+        on_event: impl Fn(VideoEvent) + Send + 'static,
+    ) -> Result<Self, VideoError> {
+        Self::start_on(None, options, slot, on_event)
+    }
+
+    /// [`VideoCapture::start`] on a display by name; `None` takes `$DISPLAY`.
+    pub fn start_on(
+        display: Option<&str>,
+        options: VideoOptions,
+        slot: FrameSlot<VideoFrame>,
+        on_event: impl Fn(VideoEvent) + Send + 'static,
+    ) -> Result<Self, VideoError> {
+        imp::Capture::start(display, options, slot, Box::new(on_event)).map(Self)
+    }
+
+    /// Takes another rate from the next frame on.
+    pub fn set_frame_rate(&self, rate: FrameRate) {
+        self.0.set_frame_rate(rate);
+    }
+
+    /// Names, changes or forgets the app's own window: see [`VideoOptions::own_window`].
+    pub fn set_own_window(&self, window: Option<u32>) {
+        self.0.set_own_window(window);
+    }
+
+    /// Draws the pointer from now on, or leaves it out.
+    pub fn set_cursor(&self, cursor: bool) {
+        self.0.set_cursor(cursor);
+    }
+
+    /// Frames put into the slot so far.
+    pub fn captured(&self) -> u64 {
+        self.0.captured()
+    }
+}
