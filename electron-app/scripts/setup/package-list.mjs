@@ -1,0 +1,97 @@
+// Which Debian/Ubuntu packages are needed for what, and the pure part of finding out which are missing.
+// `a|b` means: whichever of the two this release of the system knows (names changed with 64-bit time).
+
+/** To compile the native part. The FFmpeg script adds its own, see `rust-native/ffmpeg/build --packages`. */
+export const buildPackages = [
+  "build-essential",
+  "pkg-config",
+  "cmake", // Opus
+  "nasm", // openh264 and x264 are three times slower without it
+  "clang", // bindgen, for FFmpeg's headers
+  "libclang-dev",
+  "libasound2-dev", // cpal
+];
+
+/** What Electron's runtime links to. */
+export const runtimePackages = [
+  "libgtk-3-0t64|libgtk-3-0",
+  "libnss3",
+  "libgbm1",
+  "libasound2t64|libasound2",
+  "libxss1",
+  "libxtst6",
+  "libatk-bridge2.0-0t64|libatk-bridge2.0-0",
+  "libcups2t64|libcups2",
+  "libdrm2",
+  "libxcb-dri3-0",
+  "libxkbcommon0",
+];
+
+/** A screen for machines that have none. */
+export const virtualDisplayPackages = ["xvfb", "openbox"];
+
+/** The rigs of the tests: screens, sound servers, an independent viewer, readers of what we write. */
+export const testPackages = [
+  ...virtualDisplayPackages,
+  "x11-xserver-utils",
+  "xdotool",
+  "chromium|chromium-browser",
+  "ffmpeg",
+  "pipewire",
+  "pipewire-pulse",
+  "wireplumber",
+  "pulseaudio-utils",
+  "dbus",
+  "fonts-noto-cjk",
+  "imagemagick",
+  "zbar-tools",
+];
+
+/** The fallback Electron runtime comes from PyPI. */
+export const pipPackages = ["python3", "python3-pip"];
+
+/** Every name that could satisfy `wanted`, for one question to dpkg. */
+export function allNames(wanted) {
+  return [...new Set(wanted.flatMap((each) => each.split("|")))];
+}
+
+/** The names that `dpkg-query -W -f '${Package} ${db:Status-Status}\n'` reports as installed. */
+export function parseInstalled(text) {
+  const lines = text.split("\n").map((line) => line.trim().split(/\s+/));
+  return new Set(lines.filter(([, status]) => status === "installed").map(([name]) => name));
+}
+
+/**
+ * The names that apt can install, from `apt-cache policy`'s output: a package without a candidate is not among them.
+ */
+export function parseCandidates(text) {
+  const found = new Set();
+  let name;
+  for (const line of text.split("\n")) {
+    const heading = /^(\S+):$/.exec(line);
+    if (heading) name = heading[1];
+    const candidate = /^\s+Candidate: (.+)$/.exec(line);
+    if (candidate && name && candidate[1] !== "(none)") found.add(name);
+  }
+  return found;
+}
+
+/** The entries of `wanted` for which no alternative is installed. */
+export function missingPackages(wanted, installed) {
+  return [...new Set(wanted)].filter((each) => !each.split("|").some((name) => installed.has(name)));
+}
+
+/**
+ * For each missing entry the name to install: the first alternative that has a candidate. `unknown` are entries of
+ * which apt knows no alternative, which usually means that its lists were never fetched.
+ */
+export function chooseNames(missing, candidates) {
+  const names = [];
+  const unknown = [];
+  for (const each of missing) {
+    const name = each.split("|").find((alternative) => candidates.has(alternative));
+    if (name) names.push(name);
+    else unknown.push(each);
+  }
+  return { names, unknown };
+}
