@@ -1,1 +1,19 @@
-//! webrtc_transport
+//! WebRTC peers that send one H.264 and one Opus track: the preview on loopback and the WHIP publisher.
+//!
+//! The only room that knows the crate `webrtc`. It takes access units in and gives packets out; it does no
+//! signalling (SDP goes in and out as text), decides no bitrate and retries nothing.
+
+mod congestion;
+mod error;
+mod h264;
+mod interceptor;
+mod outgoing;
+mod peer;
+mod sender;
+mod session;
+mod stats;
+mod timing;
+
+pub use error::TransportError;
+pub use peer::{IceServer, Peer, PeerEvent, PeerKind};
+pub use stats::PeerStats;

@@ -1,0 +1,319 @@
+//! The peer connection itself: codecs, interceptors, sockets, and what the answer settled.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::interceptor::{
+    CongestionControlBuilder, NackResponderBuilder, PacerBuilder, Registry, Slot, TwccSenderBuilder,
+};
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine};
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
+    RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RTCRtpSendParameters, RtpCodecKind,
+};
+use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::peer_connection::{
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder, RTCIceServer,
+    SettingEngineBuilder,
+};
+use webrtc::rtp_transceiver::RtpSender;
+
+use crate::congestion::{Estimator, Target};
+use crate::interceptor::{Reporter, Sources, WIRE_SLOT, WireCounter};
+use crate::outgoing::Negotiated;
+use crate::stats::Counters;
+use crate::timing::{AUDIO_RATE, StreamClock, VIDEO_RATE};
+use crate::{IceServer, TransportError};
+
+/// Constrained baseline 3.1: what every WebRTC receiver takes (RFC 7742, section 6.2); decoders accept larger
+/// pictures than the level says.
+const H264_FORMAT: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
+const OPUS_FORMAT: &str = "minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1";
+const VIDEO_TYPE: u8 = 102;
+const REPAIR_TYPE: u8 = 103;
+const AUDIO_TYPE: u8 = 111;
+const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
+const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+
+/// Packets kept for retransmission: two seconds of 8 Mbit/s. A power of two, as the crate wants.
+const REPAIR_PACKETS: u16 = 2048;
+/// Packets the pacer holds before it refuses one: two large keyframes. The sender skips pictures long before
+/// (`sender.rs`), so this only bounds memory.
+const PACER_PACKETS: usize = 2048;
+
+/// No packet for this long is a disconnection: WebRTC receivers report each second or more often.
+const DISCONNECTED: Duration = Duration::from_secs(5);
+/// And this long after it, a failure.
+const FAILED: Duration = Duration::from_secs(10);
+const KEEPALIVE: Duration = Duration::from_secs(1);
+/// Connectivity checks per pair: the crate's 7 (1.4 s) give up before a busy machine's other side has started.
+const CHECKS: u16 = 50;
+const CHECK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Both tracks of one stream: receivers keep tracks of one stream in step.
+const STREAM_ID: &str = "tidecast";
+
+/// What a session is made of.
+pub(crate) struct Plan {
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) ice_servers: Vec<IceServer>,
+    /// Congestion control with this target; `None` for none.
+    pub(crate) target: Option<Target>,
+    /// Ask the receiver for no buffering.
+    pub(crate) no_playout_delay: bool,
+    pub(crate) sources: Sources,
+    pub(crate) clock: StreamClock,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// A connection with its two tracks, before any description.
+pub(crate) struct Session {
+    pub(crate) connection: Arc<dyn PeerConnection>,
+    pub(crate) video: Arc<TrackLocalStaticRTP>,
+    pub(crate) audio: Arc<TrackLocalStaticRTP>,
+    video_sender: Arc<dyn RtpSender>,
+    audio_sender: Arc<dyn RtpSender>,
+}
+
+impl Session {
+    /// Binds the sockets and adds the tracks.
+    pub(crate) async fn new(plan: Plan, handler: Arc<dyn PeerConnectionEventHandler>) -> Result<Self, TransportError> {
+        let sources = plan.sources;
+        let mut engine = media_engine(&plan).map_err(setup)?;
+        let registry = interceptors(&plan, &mut engine);
+        let settings = SettingEngineBuilder::new()
+            // A browser's obfuscated candidates are not needed: its checks reach us, as ours are plain.
+            .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+            .with_include_loopback_candidate(plan.addresses.iter().any(|address| address.ip().is_loopback()))
+            .with_ice_timeouts(Some(DISCONNECTED), Some(FAILED), Some(KEEPALIVE))
+            .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECKS))
+            .build();
+        let configuration = RTCConfigurationBuilder::new().with_ice_servers(usable_servers(&plan.ice_servers)).build();
+        let connection = PeerConnectionBuilder::new()
+            .with_configuration(configuration)
+            .with_media_engine(engine)
+            .with_setting_engine(settings)
+            .with_interceptor_registry(registry)
+            .with_handler(handler)
+            .with_udp_addrs(plan.addresses)
+            .build()
+            .await
+            .map_err(setup)?;
+        let connection: Arc<dyn PeerConnection> = Arc::new(connection);
+        let repair = RTCRtpRtxParameters { ssrc: sources.repair };
+        let video = track(RtpCodecKind::Video, h264(), sources.video, Some(repair));
+        let audio = track(RtpCodecKind::Audio, opus(), sources.audio, None);
+        let video_sender = add(&*connection, &video).await?;
+        let audio_sender = add(&*connection, &audio).await?;
+        Ok(Self { connection, video, audio, video_sender, audio_sender })
+    }
+
+    /// Reads what the answer settled; call after the remote description was set.
+    pub(crate) async fn negotiated(&self) -> Result<Negotiated, TransportError> {
+        let answer = |error: rtc::shared::error::Error| TransportError::Answer(error.to_string());
+        let video = self.video_sender.get_parameters().await.map_err(answer)?;
+        let audio = self.audio_sender.get_parameters().await.map_err(answer)?;
+        Ok(Negotiated {
+            video: payload_type(&video, MIME_TYPE_H264).ok_or(TransportError::VideoRefused)?,
+            audio: payload_type(&audio, MIME_TYPE_OPUS),
+            playout_delay: video
+                .rtp_parameters
+                .header_extensions
+                .iter()
+                .find(|extension| extension.uri == PLAYOUT_DELAY)
+                .and_then(|extension| u8::try_from(extension.id).ok()),
+        })
+    }
+}
+
+fn setup(error: rtc::shared::error::Error) -> TransportError {
+    TransportError::Setup(error.to_string())
+}
+
+fn payload_type(parameters: &RTCRtpSendParameters, mime_type: &str) -> Option<u8> {
+    let codecs = &parameters.rtp_parameters.codecs;
+    codecs
+        .iter()
+        .find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(mime_type))
+        .map(|codec| codec.payload_type)
+}
+
+async fn add(
+    connection: &dyn PeerConnection,
+    track: &Arc<TrackLocalStaticRTP>,
+) -> Result<Arc<dyn RtpSender>, TransportError> {
+    let init = RTCRtpTransceiverInit { direction: RTCRtpTransceiverDirection::Sendonly, ..Default::default() };
+    let track = Arc::clone(track) as Arc<dyn TrackLocal>;
+    let transceiver = connection.add_transceiver_from_track(track, Some(init)).await.map_err(setup)?;
+    let sender = transceiver.sender().await.map_err(setup)?;
+    sender.ok_or_else(|| TransportError::Setup("the track has no sender".into()))
+}
+
+fn track(
+    kind: RtpCodecKind,
+    codec: RTCRtpCodec,
+    ssrc: u32,
+    rtx: Option<RTCRtpRtxParameters>,
+) -> Arc<TrackLocalStaticRTP> {
+    let coding = RTCRtpCodingParameters { ssrc: Some(ssrc), rtx, ..Default::default() };
+    let encoding =
+        RTCRtpEncodingParameters { rtp_coding_parameters: coding, active: true, codec, ..Default::default() };
+    let id = format!("{STREAM_ID}-{kind}");
+    Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(STREAM_ID.into(), id.clone(), id, kind, vec![encoding])))
+}
+
+fn feedback(typ: &str, parameter: &str) -> RTCPFeedback {
+    RTCPFeedback { typ: typ.into(), parameter: parameter.into() }
+}
+
+fn h264() -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: MIME_TYPE_H264.into(),
+        clock_rate: VIDEO_RATE,
+        channels: 0,
+        sdp_fmtp_line: H264_FORMAT.into(),
+        rtcp_feedback: vec![feedback("nack", ""), feedback("nack", "pli"), feedback("ccm", "fir")],
+    }
+}
+
+fn opus() -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: MIME_TYPE_OPUS.into(),
+        clock_rate: AUDIO_RATE,
+        channels: 2,
+        sdp_fmtp_line: OPUS_FORMAT.into(),
+        rtcp_feedback: vec![],
+    }
+}
+
+/// Exactly what we send: with the crate's default codecs the repair flow binds to another codec's payload type
+/// and every repair is thrown away.
+fn media_engine(plan: &Plan) -> rtc::shared::error::Result<MediaEngine> {
+    let mut engine = MediaEngine::default();
+    let rtx = RTCRtpCodec {
+        mime_type: MIME_TYPE_RTX.into(),
+        clock_rate: VIDEO_RATE,
+        channels: 0,
+        sdp_fmtp_line: format!("apt={VIDEO_TYPE}"),
+        rtcp_feedback: vec![],
+    };
+    let codec = |rtp_codec, payload_type| RTCRtpCodecParameters { rtp_codec, payload_type };
+    engine.register_codec(codec(h264(), VIDEO_TYPE), RtpCodecKind::Video)?;
+    engine.register_codec(codec(rtx, REPAIR_TYPE), RtpCodecKind::Video)?;
+    engine.register_codec(codec(opus(), AUDIO_TYPE), RtpCodecKind::Audio)?;
+    let mut extension = |uri: &str, kind| {
+        engine.register_header_extension(RTCRtpHeaderExtensionCapability { uri: uri.into() }, kind, None)
+    };
+    if plan.target.is_some() {
+        extension(TRANSPORT_CC, RtpCodecKind::Video)?;
+        extension(TRANSPORT_CC, RtpCodecKind::Audio)?;
+    }
+    if plan.no_playout_delay {
+        extension(PLAYOUT_DELAY, RtpCodecKind::Video)?;
+    }
+    Ok(engine)
+}
+
+/// A sender's chain: nothing that only a receiver needs.
+fn interceptors(plan: &Plan, engine: &mut MediaEngine) -> Registry {
+    let counters = || Arc::clone(&plan.counters);
+    let registry = Registry::new()
+        .with(Slot::from(WIRE_SLOT), WireCounter::new(plan.sources, counters(), plan.target.clone()))
+        .with(Slot::NackResponder, NackResponderBuilder::new().with_size(REPAIR_PACKETS).build())
+        .with(Slot::SenderReport, Reporter::new(plan.sources, plan.clock, STREAM_ID.into(), counters()));
+    let Some(target) = plan.target.clone() else { return registry };
+    engine.register_feedback(feedback("transport-cc", ""), RtpCodecKind::Video);
+    engine.register_feedback(feedback("transport-cc", ""), RtpCodecKind::Audio);
+    let estimator = Estimator::new(target, counters());
+    let pacer = PacerBuilder::new().with_target_bitrate(estimator.initial()).with_queue_limit(PACER_PACKETS).build();
+    registry
+        .with(Slot::CongestionControl, CongestionControlBuilder::new(estimator).build())
+        .with(Slot::TwccSender, TwccSenderBuilder::new().build())
+        .with(Slot::Pacer, pacer)
+}
+
+/// The servers that this version can speak to: STUN, and TURN over UDP with credentials.
+fn usable_servers(servers: &[IceServer]) -> Vec<RTCIceServer> {
+    let mut usable = Vec::new();
+    for server in servers {
+        for url in &server.urls {
+            let candidate = RTCIceServer {
+                urls: vec![url.clone()],
+                username: server.username.clone().unwrap_or_default(),
+                credential: server.credential.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default(),
+            };
+            let tcp = url.starts_with("turns:") || url.starts_with("stuns:") || url.contains("transport=tcp");
+            if tcp || candidate.urls().is_err() {
+                tracing::warn!(url, "this ICE server is not used: only STUN and TURN over UDP are");
+            } else {
+                usable.push(candidate);
+            }
+        }
+    }
+    usable
+}
+
+/// Where a publisher binds: each address of the machine, loopback only for a target on this machine.
+pub(crate) fn publisher_addresses(include_loopback: bool) -> Vec<SocketAddr> {
+    let mut addresses = Vec::new();
+    let interfaces = rtc::shared::ifaces::ifaces().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the network interfaces can't be listed");
+        Vec::new()
+    });
+    for ip in interfaces.into_iter().filter_map(|interface| interface.addr).map(|address| address.ip()) {
+        let address = SocketAddr::new(ip, 0);
+        if is_reachable(ip) && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if include_loopback || addresses.is_empty() {
+        addresses.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0));
+    }
+    addresses
+}
+
+/// Whether another machine can reach it: neither loopback nor link-local.
+fn is_reachable(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local() && !ip.is_unspecified(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local() && !ip.is_unspecified(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use media::Secret;
+
+    #[test]
+    fn only_ice_servers_that_can_be_used_are() {
+        let server = |url: &str, credential: Option<&str>| IceServer {
+            urls: vec![url.into()],
+            username: credential.map(Into::into),
+            credential: credential.map(Secret::new),
+        };
+        let servers = [
+            server("stun:stun.example.net", None),
+            server("turn:turn.example.net?transport=udp", Some("x")),
+            server("turn:turn.example.net", None),
+            server("turn:turn.example.net?transport=tcp", Some("x")),
+            server("turns:turn.example.net", Some("x")),
+            server("http://example.net", None),
+        ];
+        let used: Vec<String> = usable_servers(&servers).into_iter().flat_map(|server| server.urls).collect();
+        assert_eq!(used, ["stun:stun.example.net", "turn:turn.example.net?transport=udp"]);
+    }
+
+    #[test]
+    fn loopback_is_bound_for_a_target_on_this_machine() {
+        let addresses = publisher_addresses(true);
+        assert!(addresses.contains(&SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)));
+        let without = publisher_addresses(false);
+        assert!(!without.is_empty());
+    }
+}

@@ -1,0 +1,109 @@
+//! What a peer counts, shared between the driver's interceptors, the sending task and whoever asks.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use media::Bitrate;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// Counters of one peer since its start.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub struct PeerStats {
+    /// RTP bytes that left, headers and retransmissions included.
+    pub sent_bytes: u64,
+    /// RTP packets that left, retransmissions included.
+    pub sent_packets: u64,
+    /// Video packets sent again because the other side missed them.
+    pub retransmitted: u64,
+    /// From the other side's receiver reports; `None` before the first.
+    pub round_trip: Option<Duration>,
+    /// Share of packets lost, 0 to 1, in the newest report of each track, the worse of the two.
+    pub loss: Option<f64>,
+    /// Access units not sent because this peer lagged.
+    pub dropped_units: u64,
+    /// Packets that wait in the pacer or the driver now.
+    pub queued_packets: u32,
+    /// Keyframes the other side asked for.
+    pub keyframe_requests: u64,
+    /// What congestion control thinks the path carries; `None` without congestion control.
+    pub estimate: Option<Bitrate>,
+    /// Whether media has been sent since the connection was made.
+    pub media_flows: bool,
+}
+
+/// The counters behind [`PeerStats`].
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) sent_bytes: AtomicU64,
+    pub(crate) sent_packets: AtomicU64,
+    pub(crate) retransmitted: AtomicU64,
+    /// Units that the reader lost to a full queue, and pictures skipped here.
+    pub(crate) reader_dropped: AtomicU64,
+    pub(crate) skipped_units: AtomicU64,
+    pub(crate) keyframe_requests: AtomicU64,
+    /// Bits per second; 0 is "none".
+    pub(crate) estimate: AtomicU32,
+    /// Whether the other side reports arrivals, so that the estimate is one.
+    pub(crate) feedback_seen: AtomicBool,
+    /// Video packets handed to the driver and seen at the wire: the difference waits in between.
+    pub(crate) video_written: AtomicU32,
+    pub(crate) video_left: AtomicU32,
+    pub(crate) reports: Mutex<Reports>,
+    /// Woken for each PLI or FIR.
+    pub(crate) keyframe_wanted: Notify,
+    /// Woken when `estimate` has moved.
+    pub(crate) estimate_moved: Notify,
+}
+
+/// The newest of what receiver reports say.
+#[derive(Debug, Default)]
+pub(crate) struct Reports {
+    pub(crate) round_trip: Option<Duration>,
+    pub(crate) video_loss: Option<f64>,
+    pub(crate) audio_loss: Option<f64>,
+}
+
+impl Counters {
+    /// Video packets between `write` and the wire, by sequence number: a packet that the pacer refused is no
+    /// longer waited for once a later one has left.
+    pub(crate) fn backlog(&self) -> u32 {
+        let written = self.video_written.load(Ordering::Relaxed) as u16;
+        let left = self.video_left.load(Ordering::Relaxed) as u16;
+        u32::from(written.wrapping_sub(left))
+    }
+
+    /// Notes the number before the first video packet's: nothing waits.
+    pub(crate) fn start(&self, sequence: u16) {
+        self.video_left.store(u32::from(sequence), Ordering::Relaxed);
+        self.written(sequence);
+    }
+
+    /// Notes the number of the newest video packet that is about to be written.
+    pub(crate) fn written(&self, sequence: u16) {
+        self.video_written.store(u32::from(sequence), Ordering::Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self) -> PeerStats {
+        let reports = self.reports.lock();
+        let loss = match (reports.video_loss, reports.audio_loss) {
+            (Some(video), Some(audio)) => Some(video.max(audio)),
+            (video, audio) => video.or(audio),
+        };
+        let estimate = self.estimate.load(Ordering::Relaxed);
+        let sent_packets = self.sent_packets.load(Ordering::Relaxed);
+        PeerStats {
+            sent_bytes: self.sent_bytes.load(Ordering::Relaxed),
+            sent_packets,
+            retransmitted: self.retransmitted.load(Ordering::Relaxed),
+            round_trip: reports.round_trip,
+            loss,
+            dropped_units: self.reader_dropped.load(Ordering::Relaxed) + self.skipped_units.load(Ordering::Relaxed),
+            queued_packets: self.backlog(),
+            keyframe_requests: self.keyframe_requests.load(Ordering::Relaxed),
+            estimate: (estimate != 0).then(|| Bitrate::from_bps(estimate)),
+            media_flows: sent_packets != 0,
+        }
+    }
+}
