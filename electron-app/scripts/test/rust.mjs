@@ -1,0 +1,34 @@
+// The Rust tests of the whole workspace, in one cargo call: features and profile are those of the build.
+
+import path from "node:path";
+import { countLibtest } from "../lib/libtest.mjs";
+import { cargoEnv, hostTriple, rust } from "../lib/paths.mjs";
+import { run, tail } from "../lib/run.mjs";
+import { say } from "../lib/steps.mjs";
+import { testLogs } from "./shared.mjs";
+
+// Cold, the build itself takes most of this on two slow cores.
+const shortRunMs = 35 * 60_000;
+const longRunMs = 4 * 60 * 60_000;
+
+export function rustChecks({ long, match }) {
+  return [{ name: long ? "Rust tests (long)" : "Rust tests", run: () => cargoTest({ long, match }) }];
+}
+
+async function cargoTest({ long, match }) {
+  // Long tests carry #[ignore]; nothing else may.
+  const filters = [...(match ? [match] : []), ...(long ? ["--ignored"] : [])];
+  const args = ["test", "--workspace", "--no-fail-fast", "--target", hostTriple(), "--", ...filters];
+  const log = path.join(testLogs, long ? "cargo-test-long.log" : "cargo-test.log");
+  const timeout = long ? longRunMs : shortRunMs;
+  const result = await run("cargo", args, { cwd: rust, env: { ...cargoEnv(), CARGO_TERM_COLOR: "never" }, log, onLine: show, timeout });
+  const count = countLibtest(result.text, result.code ?? 1);
+  if (result.timedOut) count.failures.push(`not finished within ${timeout / 60_000} minutes`);
+  if (count.failed > 0) say(tail(result.text, 80));
+  return { ...count, log };
+}
+
+// Compiling a crate says nothing to a reader; a test and its result do.
+function show(line) {
+  if (/^test |^test result|^\s+(Running|Doc-tests|Finished)|^error|panicked/.test(line)) say(line);
+}
