@@ -3,8 +3,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { app, state } from "../lib/paths.mjs";
-import { failure, run, tail } from "../lib/run.mjs";
-import { exitCodeCheck, filesBelow, nodeTests, testLogs } from "./shared.mjs";
+import { exitCodeCheck, filesBelow, nodeTests } from "./shared.mjs";
 
 const unitRunMs = 5 * 60_000;
 
@@ -20,12 +19,15 @@ export function tsChecks({ long, match }) {
 
 function layerChecks() {
   const tsc = path.join(app, "node_modules", "typescript", "bin", "tsc");
-  const configs = [...filesBelow(path.join(app, "src"), ["tsconfig.json"]), ...filesBelow(path.join(app, "tests"), ["tsconfig.json"])];
+  // tsconfig.json of a folder, or tsconfig.<layer>.json beside package.json; the base holds only what they share.
+  const beside = fs.readdirSync(app).filter((name) => /^tsconfig\.(?!base\b)[\w-]+\.json$/.test(name));
+  const below = ["src", "tests"].flatMap((folder) => filesBelow(path.join(app, folder), [`${path.sep}tsconfig.json`]));
+  const configs = [...beside.map((name) => path.join(app, name)), ...below];
   if (configs.length === 0) {
-    return [{ name: "tsc", run: () => ({ passed: 0, failed: 1, failures: ["no tsconfig.json was found below src"] }) }];
+    return [{ name: "tsc", run: () => ({ passed: 0, failed: 1, failures: ["no tsconfig.json was found"] }) }];
   }
   return configs.map((config) => {
-    const layer = path.relative(app, path.dirname(config));
+    const layer = path.relative(app, config).replace(/[\\/]?tsconfig\.|\.?json$/g, "");
     return exitCodeCheck(`tsc ${layer}`, process.execPath, [tsc, "--noEmit", "-p", config]);
   });
 }
@@ -45,12 +47,27 @@ async function unitTests(named) {
 }
 
 async function bundle(sources, base, out) {
-  const esbuild = path.join(app, "node_modules", "esbuild", "bin", "esbuild");
-  const log = path.join(testLogs, "unit-tests-bundle.log");
-  const flags = ["--bundle", "--platform=node", "--format=esm", "--target=node20", "--out-extension:.js=.mjs", "--sourcemap=inline"];
-  const jsx = ["--jsx=automatic", "--jsx-import-source=preact", "--log-level=warning"];
-  const where = [`--outbase=${base}`, `--outdir=${out}`];
-  const result = await run(process.execPath, [esbuild, ...sources, ...flags, ...jsx, ...where], { cwd: app, log });
-  const why = failure(result);
-  return why && { passed: 0, failed: 1, failures: [`bundling the unit tests ${why}: ${tail(result.text, 10)}`], log };
+  // By its API: the program of the npm package is a script or a binary, as npm's install scripts decided.
+  const esbuild = await import("esbuild");
+  try {
+    await esbuild.build({
+      entryPoints: sources,
+      outbase: base,
+      outdir: out,
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      target: "node20",
+      outExtension: { ".js": ".mjs" },
+      sourcemap: "inline",
+      jsx: "automatic",
+      jsxImportSource: "preact",
+      logLevel: "warning",
+      // A CommonJS dependency in an ES module bundle asks for `require`.
+      banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+    });
+    return undefined;
+  } catch (error) {
+    return { passed: 0, failed: 1, failures: [`bundling the unit tests: ${error.message}`] };
+  }
 }
