@@ -7,7 +7,7 @@
 import readline from "node:readline";
 import { app } from "./lib/paths.mjs";
 import { hasDisplay, startMovingWindow, startVirtualDisplay } from "./lib/display.mjs";
-import { start } from "./lib/run.mjs";
+import { start, stopAll } from "./lib/run.mjs";
 import { SetupError, report, say } from "./lib/steps.mjs";
 import { electronRuntime } from "./setup/electron.mjs";
 import { setup } from "./setup.mjs";
@@ -64,5 +64,5 @@ try {
   report(error);
   process.exitCode = 1;
 }
-// The virtual screen would keep us alive: it ends with us.
-process.exit();
+// The virtual screen would keep us alive.
+await stopAll();

@@ -14,14 +14,18 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     const code = signal === "SIGINT" ? 130 : 143;
     if (ending) process.exit(code); // asked twice: at once
     ending = true;
-    // Last started, first ended: the app before the virtual display that it runs on.
-    for (const child of [...children].reverse()) await stop(child);
+    await stopAll();
     process.exit(code);
   });
 }
 process.on("exit", () => {
   for (const child of children) end(child, "SIGKILL");
 });
+
+/** Ends all children politely: last started, first ended, the app before the virtual display that it runs on. */
+export async function stopAll() {
+  for (const child of [...children].reverse()) await stop(child);
+}
 
 /** Signals a child and whatever it started in its process group. */
 export function end(child, signal = "SIGTERM") {

@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { artifactSuffix, builderConfig, debControl } from "../../scripts/dist/config.mjs";
+
+test("a package with the old runtime says so in every name", () => {
+  const config = builderConfig({ fallbackDist: "/somewhere", fallbackVersion: "9.4.1" });
+  assert.match(config.artifactName, /-oldelectron-test-only\./);
+  assert.equal(config.electronDist, "/somewhere");
+  assert.equal(artifactSuffix(true), "-oldelectron-test-only");
+  const control = debControl({ version: "0.1.0", architecture: "amd64", depends: "libx264-164", sizeKb: 1, fallback: true });
+  assert.match(control, /^Version: 0\.1\.0~oldelectron$/m);
+  assert.match(control, /TEST ONLY/);
+});
+
+test("a package with the current runtime keeps the fuse that the engine host needs, and closes the others", () => {
+  const config = builderConfig();
+  assert.equal(config.electronDist, undefined);
+  assert.equal(config.electronFuses.runAsNode, true);
+  assert.equal(config.electronFuses.enableNodeOptionsEnvironmentVariable, false);
+  assert.doesNotMatch(config.artifactName, /oldelectron/);
+});
+
+test("the addon lies outside the archive", () => {
+  const config = builderConfig();
+  assert.deepEqual(config.asarUnpack, ["native/*.node"]);
+  assert.ok(config.files.includes("native/*.node"));
+});
+
+test("the control file is a well-formed paragraph", () => {
+  const control = debControl({ version: "0.1.0", architecture: "amd64", depends: "libc6, libx264-164", sizeKb: 7, fallback: false });
+  for (const line of control.trimEnd().split("\n")) assert.match(line, /^([A-Z][\w-]*: \S| \S)/);
+  assert.match(control, /^Depends: libc6, libx264-164$/m);
+});
