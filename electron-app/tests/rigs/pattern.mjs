@@ -44,7 +44,7 @@ export async function startPattern(display, options = {}) {
  * Afterwards `window.tidecastPattern` has `take()` (log so far, emptied), `colours()`, `level(x, y)`.
  */
 export function installReader({ selector, content = "cells", region = [0, 0, 1, 1] }) {
-  window.tidecastPattern?.stop();
+  if (window.tidecastPattern) window.tidecastPattern.stop();
   const share = content === "motion" ? 8 / 64 : 16 / 64;
   const flashZone = { cells: [28, 36], still: [28, 36], flash: [16, 64] }[content];
   const [left, top, wide, high] = region;
