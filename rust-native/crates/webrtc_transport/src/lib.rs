@@ -15,5 +15,5 @@ mod stats;
 mod timing;
 
 pub use error::TransportError;
-pub use peer::{IceServer, Peer, PeerEvent, PeerKind};
+pub use peer::{IceServer, Peer, PeerEvent, PeerHandle, PeerKind};
 pub use stats::PeerStats;

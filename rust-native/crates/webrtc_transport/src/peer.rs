@@ -85,10 +85,32 @@ pub enum PeerEvent {
 pub struct Peer {
     session: SharedSession,
     negotiated: watch::Sender<Option<Negotiated>>,
-    counters: Arc<Counters>,
-    target: Option<Target>,
+    handle: PeerHandle,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
+}
+
+/// Counters and bitrate of a peer, for whoever does not own it; outlives it.
+#[derive(Debug, Clone)]
+pub struct PeerHandle {
+    counters: Arc<Counters>,
+    target: Option<Target>,
+}
+
+impl PeerHandle {
+    /// Counters since the start.
+    pub fn stats(&self) -> PeerStats {
+        self.counters.snapshot()
+    }
+
+    /// The encoder's target has changed: the cap of the estimate, and the pacer's rate, follow at once.
+    pub fn set_target_bitrate(&self, target: Bitrate) {
+        let Some(shared) = &self.target else { return };
+        shared.set(target.as_bps());
+        if !self.counters.feedback_seen.load(Ordering::Relaxed) {
+            self.counters.estimate.store(shared.cap() as u32, Ordering::Relaxed);
+        }
+    }
 }
 
 struct SharedSession(Arc<Session>);
@@ -145,7 +167,8 @@ impl Peer {
         let offer = session.connection.local_description().await;
         let offer = offer.ok_or_else(|| TransportError::Setup("there is no local description".into()))?.sdp;
 
-        let peer = Self { session: SharedSession(session), negotiated, counters, target, stop, task };
+        let handle = PeerHandle { counters, target };
+        let peer = Self { session: SharedSession(session), negotiated, handle, stop, task };
         Ok((peer, offer, receiver))
     }
 
@@ -182,18 +205,19 @@ impl Peer {
         added.map_err(|error| TransportError::Candidate(error.to_string()))
     }
 
-    /// The encoder's target has changed: the cap of the estimate, and the pacer's rate, follow at once.
+    /// See [`PeerHandle::set_target_bitrate`].
     pub fn set_target_bitrate(&self, target: Bitrate) {
-        let Some(shared) = &self.target else { return };
-        shared.set(target.as_bps());
-        if !self.counters.feedback_seen.load(Ordering::Relaxed) {
-            self.counters.estimate.store(shared.cap() as u32, Ordering::Relaxed);
-        }
+        self.handle.set_target_bitrate(target);
     }
 
     /// Counters since the start.
     pub fn stats(&self) -> PeerStats {
-        self.counters.snapshot()
+        self.handle.stats()
+    }
+
+    /// For whoever does not own the peer.
+    pub fn handle(&self) -> PeerHandle {
+        self.handle.clone()
     }
 
     /// Ends the connection; the other side is told.
