@@ -4,12 +4,12 @@
 //! costs nothing. It does not scale or convert, and the pixels are those that the display server wrote.
 
 mod error;
-
-
+#[cfg(any(target_os = "linux", test))]
+mod pacing;
 mod rect;
-#[cfg(all())]
+#[cfg(not(target_os = "linux"))]
 mod unsupported;
-#[cfg(any())]
+#[cfg(target_os = "linux")]
 mod x11;
 
 use media::{FrameRate, Size, VideoFrame};
@@ -18,9 +18,9 @@ use stream::FrameSlot;
 pub use error::VideoError;
 pub use rect::Rect;
 
-#[cfg(all())]
+#[cfg(not(target_os = "linux"))]
 use unsupported as imp;
-#[cfg(any())]
+#[cfg(target_os = "linux")]
 use x11 as imp;
 
 /// What a source is.

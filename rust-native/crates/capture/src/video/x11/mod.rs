@@ -1,0 +1,157 @@
+//! Screens and windows of an X server.
+//!
+//! Monitors are read off the root window, windows from the picture that the Composite extension keeps of them.
+//! The XDamage extension tells when there is something to read, and MIT-SHM brings it over without a copy on our
+//! side. A session on Wayland is not for this room: its X server sees its own windows only.
+
+mod display;
+mod grab;
+mod memory;
+mod pointer;
+mod sources;
+mod stacking;
+mod target;
+mod thumbnail;
+mod waker;
+mod worker;
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use media::{FrameRate, Size, VideoFrame};
+use parking_lot::Mutex;
+use stream::FrameSlot;
+
+use self::display::Display;
+use self::waker::Waker;
+use self::worker::Worker;
+use super::{SourceInfo, VideoError, VideoEvent, VideoOptions};
+
+/// How long a display may take to give the first frame: a machine that is swapping is slow, not dead.
+const FIRST_FRAME_LIMIT: Duration = Duration::from_secs(10);
+/// How long the thread may take to end by itself before its connection is cut under it.
+const END_LIMIT: Duration = Duration::from_secs(1);
+
+pub(super) fn list_sources(display: Option<&str>) -> Result<Vec<SourceInfo>, VideoError> {
+    sources::list(&Display::open(display)?)
+}
+
+pub(super) fn thumbnail(display: Option<&str>, id: &str, max: Size) -> Result<Vec<u8>, VideoError> {
+    thumbnail::thumbnail(display, id, max)
+}
+
+/// What the owner may change while the capture runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Settings {
+    rate: FrameRate,
+    cursor: bool,
+    own_window: Option<u32>,
+}
+
+/// What the owner and the thread share.
+#[derive(Debug)]
+struct Shared {
+    settings: Mutex<Settings>,
+    stop: AtomicBool,
+    captured: AtomicU64,
+    waker: Waker,
+}
+
+/// The owner's end of a capture thread.
+#[derive(Debug)]
+pub(super) struct Capture {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    /// Never gets a message: it disconnects when the thread ends.
+    ended: Mutex<mpsc::Receiver<()>>,
+    socket: OwnedFd,
+}
+
+impl Capture {
+    pub(super) fn start(
+        display: Option<&str>,
+        options: VideoOptions,
+        slot: FrameSlot<VideoFrame>,
+        on_event: Box<dyn Fn(VideoEvent) + Send>,
+    ) -> Result<Self, VideoError> {
+        let settings =
+            Settings { rate: options.frame_rate, cursor: options.cursor, own_window: options.own_window };
+        let shared = Arc::new(Shared {
+            settings: Mutex::new(settings),
+            stop: AtomicBool::new(false),
+            captured: AtomicU64::new(0),
+            waker: Waker::new().map_err(|error| VideoError::Thread(error.to_string()))?,
+        });
+        let (ready, readiness) = mpsc::sync_channel(1);
+        let (ending, ended) = mpsc::sync_channel(0);
+        let display = display.map(str::to_owned);
+        let run = {
+            let shared = Arc::clone(&shared);
+            move || {
+                let _ending: mpsc::SyncSender<()> = ending;
+                let mut worker = match Worker::open(display.as_deref(), &options.source_id, shared, slot, on_event) {
+                    Ok(worker) => worker,
+                    Err(error) => return drop(ready.send(Err(error))),
+                };
+                // Nobody waits any more: the start was given up.
+                if ready.send(worker.socket()).is_ok() {
+                    worker.run();
+                }
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("capture-video".into())
+            .spawn(run)
+            .map_err(|error| VideoError::Thread(error.to_string()))?;
+        match readiness.recv_timeout(FIRST_FRAME_LIMIT) {
+            Ok(socket) => Ok(Self { shared, thread: Some(thread), ended: Mutex::new(ended), socket: socket? }),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                shared.stop.store(true, Ordering::Relaxed);
+                Err(VideoError::DisplaySilent)
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(VideoError::Thread("it ended by itself".to_owned())),
+        }
+    }
+
+    pub(super) fn set_frame_rate(&self, rate: FrameRate) {
+        self.set(|settings| settings.rate = rate);
+    }
+
+    pub(super) fn set_own_window(&self, window: Option<u32>) {
+        self.set(|settings| settings.own_window = window);
+    }
+
+    pub(super) fn set_cursor(&self, cursor: bool) {
+        self.set(|settings| settings.cursor = cursor);
+    }
+
+    pub(super) fn captured(&self) -> u64 {
+        self.shared.captured.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.shared.settings.lock());
+        self.shared.waker.wake();
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.waker.wake();
+        let Some(thread) = self.thread.take() else { return };
+        if thread.thread().id() == std::thread::current().id() {
+            return;
+        }
+        if self.ended.lock().recv_timeout(END_LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            // It waits for an answer that a hung display owes it: let that read fail.
+            // SAFETY: a plain call on an open descriptor.
+            unsafe { libc::shutdown(self.socket.as_raw_fd(), libc::SHUT_RDWR) };
+        }
+        let _ = thread.join();
+    }
+}
