@@ -50,6 +50,14 @@ export const testPackages = [
 /** The fallback Electron runtime comes from PyPI. */
 export const pipPackages = ["python3", "python3-pip"];
 
+/** Packages whose program may also come from elsewhere: on Ubuntu Chromium is a snap, or Google's build is there. */
+const programs = { "chromium|chromium-browser": "chromium" };
+
+/** `wanted` without the packages whose program is there already; `onPath(name)` says whether it is. */
+export function withoutPresentPrograms(wanted, onPath) {
+  return wanted.filter((each) => !(programs[each] && onPath(programs[each])));
+}
+
 /** Every name that could satisfy `wanted`, for one question to dpkg. */
 export function allNames(wanted) {
   return [...new Set(wanted.flatMap((each) => each.split("|")))];

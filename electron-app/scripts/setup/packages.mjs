@@ -8,12 +8,12 @@ import readline from "node:readline/promises";
 import { ffmpegScript, logs } from "../lib/paths.mjs";
 import { onPath, start } from "../lib/run.mjs";
 import { SetupError, command, say, step } from "../lib/steps.mjs";
-import { allNames, buildPackages, chooseNames, missingPackages, parseCandidates, parseInstalled } from "./package-list.mjs";
+import { allNames, buildPackages, chooseNames, missingPackages, parseCandidates, parseInstalled, withoutPresentPrograms } from "./package-list.mjs";
 
 /** Makes sure of `wanted` (entries of package-list.mjs). `yes`: never ask. Returns once all are installed. */
 export async function ensurePackages(wanted, { yes = false } = {}) {
   if (process.platform !== "linux" || !onPath("dpkg-query") || !onPath("apt-get")) return adviseOtherSystem(wanted);
-  const missing = missingPackages(wanted, installedPackages(wanted));
+  const missing = withoutPresentPrograms(missingPackages(wanted, installedPackages(wanted)), onPath);
   if (missing.length === 0) return;
   say(`Missing system packages: ${missing.join(" ")}`);
   const prefix = rootPrefix(missing);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { allNames, chooseNames, missingPackages, parseCandidates, parseInstalled } from "../../scripts/setup/package-list.mjs";
+import { allNames, chooseNames, missingPackages, parseCandidates, parseInstalled, withoutPresentPrograms } from "../../scripts/setup/package-list.mjs";
 import { atLeast, toolProblems } from "../../scripts/setup/tools.mjs";
 
 test("only packages whose status is installed count", () => {
@@ -50,4 +50,10 @@ test("each missing or old tool is named with what to do", () => {
 
 test("nothing is said when every tool is there", () => {
   assert.deepEqual(toolProblems({ nodeVersion: "20.20.2", version: () => "2.0.0", forTests: true }), []);
+});
+
+test("a browser that came from elsewhere is not installed again", () => {
+  const wanted = ["chromium|chromium-browser", "ffmpeg"];
+  assert.deepEqual(withoutPresentPrograms(wanted, (name) => name === "chromium"), ["ffmpeg"]);
+  assert.deepEqual(withoutPresentPrograms(wanted, () => false), wanted);
 });
