@@ -1,0 +1,334 @@
+// One run of the real app, from the list of windows to ten viewers: what is checked is the picture and the sound
+// that arrive, in the preview and in Chromium, not what the app says of itself.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { settings, startApp, video720 } from "../rigs/app.mjs";
+import { startDisplay } from "../rigs/display.mjs";
+import { bars, installReader, startPattern, summary } from "../rigs/pattern.mjs";
+import { installEar, startSound } from "../rigs/sound.mjs";
+import { inbound, keyframeDistances, manyPlayers, openViewer, startChromium, wireKbps } from "../rigs/viewer.mjs";
+import { median, pause, percentile, until, wallClock } from "../rigs/wait.mjs";
+
+const preview = '[data-testid="preview-video"]';
+const limit = { timeout: 120_000 };
+
+let display, viewerDisplay, sound, pattern, app, chromium, viewer, viewUrl;
+
+before(async () => {
+  // The app at the left, the pattern beside it; the viewer on a screen of its own.
+  [display, viewerDisplay, sound] = await Promise.all([
+    startDisplay({ width: 2600, height: 1100 }),
+    startDisplay({ width: 1280, height: 900 }),
+    startSound(),
+  ]);
+  pattern = await startPattern(display, { width: 1280, height: 720, x: 1300, y: 20, content: "cells", title: "Tide pattern", flashLog: true });
+  app = await startApp(display, { sound: sound.env, settings: settings({ video: video720, audio: { systemSound: true, microphone: "default" } }) });
+  chromium = await startChromium(viewerDisplay, { width: 1200, height: 850 });
+}, { timeout: 120_000 });
+
+after(async () => {
+  for (const rig of [chromium && { stop: chromium.close }, app, pattern, sound, viewerDisplay, display]) {
+    await Promise.resolve(rig?.stop()).catch(() => {});
+  }
+});
+
+const read = (page) => page.evaluate(() => window.tidecastPattern.take());
+const latest = (page) => page.evaluate(() => window.tidecastPattern.latest());
+
+async function fresh(page, deadline = 15_000) {
+  const since = wallClock();
+  return until("a fresh picture", async () => {
+    const entry = await latest(page);
+    return entry && entry.stamp > since && entry;
+  }, { deadline });
+}
+
+function assertColours(colours) {
+  const wrong = colours.filter((colour, bar) => colour.some((value, channel) => Math.abs(value - bars[bar][channel]) > 4));
+  assert.deepEqual(wrong, [], `colour bars off by more than 4 levels: ${JSON.stringify(colours)}`);
+}
+
+async function assertPicture(page, width, height) {
+  await until(`a ${width}x${height} picture of now`, async () => {
+    const entry = await fresh(page);
+    return entry.width === width && entry.height === height;
+  }, { deadline: 10_000 });
+  // The first pictures after a change are coarse; colours are those of a settled picture.
+  await until("right colours", async () => {
+    const colours = await page.evaluate(() => window.tidecastPattern.colours());
+    assertColours(colours);
+    return true;
+  }, { deadline: 5000 });
+}
+
+test("every window is offered with its title and a thumbnail of what it shows", limit, async () => {
+  const sources = await until("the pattern is listed", async () => {
+    const { video } = await app.sources();
+    return video.some((source) => source.title === "Tide pattern") && video;
+  });
+  const window = sources.find((source) => source.title === "Tide pattern");
+  assert.equal(window.kind, "window");
+  assert.deepEqual([window.width, window.height], [1280, 720]);
+  assert.ok(sources.some((source) => source.kind === "monitor"));
+  const picture = await fetch(window.thumbnailUrl);
+  assert.equal(picture.status, 200);
+  assert.equal(picture.headers.get("content-type"), "image/jpeg");
+});
+
+test("Start shows the picture in the preview within 2 s, in its size and colours", limit, async (t) => {
+  await app.choose("Tide pattern");
+  await app.page.evaluate(installReader, { selector: preview, content: "cells" });
+  const pressed = wallClock();
+  await app.click("start");
+  const first = await until("the first picture", () => latest(app.page), { every: 20 });
+  t.diagnostic(`first picture after ${Math.round(first.now - pressed)} ms`);
+  assert.ok(first.now - pressed <= 2000, `first picture after ${first.now - pressed} ms`);
+  await assertPicture(app.page, 1280, 720);
+  assert.equal(await app.page.evaluate((selector) => document.querySelector(selector).muted, preview), true, "the preview starts muted");
+});
+
+test("the encoder is libx264, and the refused ones name nvenc, vaapi and qsv with reasons", limit, async () => {
+  const [stats] = await app.nextStats();
+  assert.equal(stats.encoder, "libx264");
+  const { state } = await app.bootstrap();
+  assert.equal(state.encoder, "libx264");
+  for (const name of ["nvenc", "vaapi", "qsv"]) {
+    const refused = state.refusedEncoders.find((each) => each.name.includes(name));
+    assert.ok(refused?.reason, `${name} among ${JSON.stringify(state.refusedEncoders)}`);
+  }
+});
+
+test("Go live shows the stream to a browser: picture, size and colours", limit, async () => {
+  viewUrl = await app.goLive();
+  assert.ok(await app.visible("live-badge"));
+  ({ page: viewer } = await openViewer(chromium, viewUrl, { fresh: false }));
+  await viewer.evaluate(installReader, { selector: "video", content: "cells" });
+  await assertPicture(viewer, 1280, 720);
+  await until("the window counts the viewer", async () => (await app.lastStats())?.viewers === 1);
+});
+
+test("pictures are fresh at both ends: glass to glass", limit, async (t) => {
+  for (const [name, page] of [["preview", app.page], ["viewer", viewer]]) {
+    await read(page);
+    await until("a hundred pictures", () => page.evaluate(() => window.tidecastPattern.latest() && true));
+    await pause(4000);
+    const { latencies, fps, longestGap } = summary(await read(page));
+    const p50 = percentile(latencies, 0.5);
+    t.diagnostic(`${name}: p50 ${p50.toFixed(0)} ms, p95 ${percentile(latencies, 0.95).toFixed(0)} ms, ${fps.toFixed(1)} unique pictures a second, longest gap ${longestGap.toFixed(0)} ms`);
+    assert.ok(p50 <= 300, `${name}: ${p50} ms`);
+    assert.ok(fps > 20, `${name}: ${fps} unique pictures a second of 30`);
+  }
+});
+
+test("each live change of resolution arrives in both pictures without a freeze", limit, async (t) => {
+  const sizes = [["480p", 854, 480], ["1080p", 1920, 1080], ["custom", 960, 540], ["720p", 1280, 720]];
+  for (const [choice, width, height] of sizes) {
+    await Promise.all([read(app.page), read(viewer)]);
+    await app.select("resolution", choice);
+    if (choice === "custom") {
+      await app.fill("custom-width", width);
+      await app.fill("custom-height", height);
+    }
+    for (const [name, page] of [["preview", app.page], ["viewer", viewer]]) {
+      await assertPicture(page, width, height);
+      const log = await read(page);
+      const { longestGap } = summary(log);
+      t.diagnostic(`${width}x${height} ${name}: longest gap ${longestGap.toFixed(0)} ms`);
+      assert.ok(longestGap < 700, `${name} froze for ${longestGap} ms on the way to ${width}x${height}`);
+    }
+  }
+});
+
+test("the bitrate on the wire follows the setting within 2 s, 15 % close", limit, async (t) => {
+  await pattern.setContent("motion");
+  for (const kbps of [2500, 1200, 5000]) {
+    await app.fill("bitrate", kbps);
+    await until("the setting is in force", async () => (await app.bootstrap()).state.settings.kbps === kbps);
+    await pause(2000);
+    const measured = await wireKbps(viewer, 4000);
+    t.diagnostic(`${kbps} kbit/s set, ${Math.round(measured)} on the wire`);
+    assert.ok(Math.abs(measured / kbps - 1) <= 0.15, `${measured} for ${kbps}`);
+  }
+});
+
+test("keyframes come at the distance that is set", limit, async (t) => {
+  await pattern.setContent("cells");
+  for (const [seconds, watch] of [[1, 6500], [3, 10_500]]) {
+    await app.fill("gop", seconds);
+    await until("the setting is in force", async () => (await app.bootstrap()).state.settings.gopSeconds === seconds);
+    await pause(seconds * 1000);
+    const distances = await keyframeDistances(viewer, watch);
+    t.diagnostic(`GOP ${seconds} s: ${distances.map((each) => `${each.frames} pictures, ${each.seconds.toFixed(2)} s`).join("; ")}`);
+    assert.ok(distances.length >= 2, "two distances at least");
+    const middle = median(distances.map((each) => each.seconds));
+    assert.ok(Math.abs(middle - seconds) <= 0.2, `${middle} s between keyframes for ${seconds}`);
+  }
+  await app.fill("gop", 2);
+});
+
+test("the frame rate that is set is the rate that arrives", limit, async (t) => {
+  for (const fps of [15, 30]) {
+    await app.select("fps", String(fps));
+    await until("the setting is in force", async () => (await app.bootstrap()).state.settings.fps === fps);
+    await pause(1000);
+    await read(viewer);
+    await pause(4000);
+    const { fps: measured } = summary(await read(viewer));
+    t.diagnostic(`${fps} set, ${measured.toFixed(1)} unique pictures a second`);
+    assert.ok(Math.abs(measured - fps) <= fps * 0.15, `${measured} for ${fps}`);
+  }
+});
+
+test("tones of speaker and microphone arrive at their frequencies, in stereo", limit, async (t) => {
+  await viewer.evaluate(installEar, { selector: "video" });
+  const hears = (what, check) => until(what, async () => {
+    const spectrum = await viewer.evaluate(() => window.tidecastEar.spectrum());
+    if (!check(spectrum)) throw new Error(JSON.stringify(spectrum));
+    return spectrum;
+  }, { deadline: 12_000, every: 100 });
+  await sound.tone("speaker", 1000, 30, { side: "left" });
+  const left = await hears("1 kHz on the left alone", ([l, r]) => Math.abs(l.hz - 1000) < 15 && l.db1000 - r.db1000 > 20);
+  t.diagnostic(`left only: ${left.map((each) => each.db1000.toFixed(0)).join(" / ")} dB`);
+  await sound.silence();
+  await sound.tone("microphone", 440, 30);
+  await hears("440 Hz of the microphone", (channels) => channels.every((channel) => Math.abs(channel.hz - 440) < 15));
+  await sound.tone("speaker", 1000, 60);
+  await hears("both at once, on both sides", (channels) => channels.every((channel) => channel.db440 > -60 && channel.db1000 > -60));
+});
+
+test("a muted input is silent in the viewer within 300 ms, and comes back", limit, async (t) => {
+  for (const [input, button, hz] of [["microphone", "mute-mic", 440], ["system sound", "mute-system", 1000]]) {
+    await sound.silence();
+    await sound.tone(input === "microphone" ? "microphone" : "speaker", hz, 30);
+    const level = () => viewer.evaluate(() => window.tidecastEar.spectrum().map((each) => each.rmsDb));
+    await until(`${input} is heard`, async () => (await level())[0] > -40, { every: 100 });
+    await viewer.evaluate(() => window.tidecastEar.take());
+    const before = wallClock();
+    await app.click(button);
+    const muted = await until(`${input} is muted in the state`, async () => (await app.seen()).states.map((state) => state).reverse().find((state) => state.at >= before - 5 && state.audio.some((each) => each.muted)), { every: 10 });
+    await until(`${input} is silent`, async () => (await level())[0] < -60, { every: 50 });
+    const blocks = await viewer.evaluate(() => window.tidecastEar.take());
+    const loud = blocks.filter((block) => block.rms > 0.005).pop();
+    const lag = loud.at - before;
+    t.diagnostic(`${input}: last sound ${lag.toFixed(0)} ms before the click was made (state after ${muted.at - before} ms)`);
+    assert.ok(lag <= 300, `${input} was heard for ${lag} ms after mute`);
+    await app.click(button);
+    await until(`${input} is back`, async () => (await level())[0] > -40, { every: 100 });
+  }
+  await sound.silence();
+});
+
+test("sound and picture are in step within 45 ms", limit, async (t) => {
+  await until("silence", async () => (await viewer.evaluate(() => window.tidecastEar.spectrum()))[0].rmsDb < -60);
+  const count = (await viewer.evaluate(() => window.tidecastEar.onsets())).length;
+  const beeps = [];
+  for (let index = 0; index < 8; index += 1) {
+    beeps.push(await sound.beep("speaker", 1000, 0.1));
+    await pause(900);
+  }
+  await pause(1000);
+  const onsets = (await viewer.evaluate(() => window.tidecastEar.onsets())).slice(count);
+  const shown = (await viewer.evaluate(() => window.tidecastPattern.flashes())).map((flash) => flash.shown);
+  const drawn = pattern.flashes();
+  // How late each arrives at the viewer; step is the difference of the two delays.
+  const delays = (sources, arrivals) => sources
+    .map((source) => arrivals.find((arrival) => arrival > source && arrival < source + 900) - source)
+    .filter((delay) => !Number.isNaN(delay));
+  const [soundDelays, pictureDelays] = [delays(beeps, onsets), delays(drawn.slice(-12), shown)];
+  const step = median(soundDelays) - median(pictureDelays);
+  t.diagnostic(`sound ${median(soundDelays).toFixed(0)} ms (${soundDelays.length}), picture ${median(pictureDelays).toFixed(0)} ms (${pictureDelays.length}): sound ${step > 0 ? "late" : "early"} by ${Math.abs(step).toFixed(0)} ms`);
+  assert.ok(soundDelays.length >= 5 && pictureDelays.length >= 5, `${soundDelays.length} beeps and ${pictureDelays.length} flashes were paired`);
+  assert.ok(Math.abs(step) <= 45, `${step} ms`);
+});
+
+test("a viewer who joins in the middle sees a picture within 1 s", limit, async (t) => {
+  await app.fill("gop", 10); // so that no keyframe comes by chance
+  await until("the setting is in force", async () => (await app.bootstrap()).state.settings.gopSeconds === 10);
+  await pause(1500);
+  const page = await chromium.newPage();
+  await page.goto(new URL("/healthz", viewUrl).href);
+  const { origin, hash, searchParams } = new URL(viewUrl);
+  const target = { whep: `${origin}/whep/${searchParams.get("stream") ?? "live"}`, token: tokenOf(viewUrl, hash, searchParams) };
+  for (let join = 0; join < 3; join += 1) {
+    const took = await page.evaluate(async ({ target, source }) => {
+      document.body.textContent = "";
+      const begun = performance.now();
+      await (0, eval)(`(${source})`)({ ...target, count: 1 });
+      const { video, peer } = window.tidecastPlayers[0];
+      await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+      const took = performance.now() - begun;
+      peer.close();
+      return took;
+    }, { target, source: manyPlayers.toString() });
+    t.diagnostic(`picture after ${took.toFixed(0)} ms`);
+    assert.ok(took <= 1000, `first picture after ${took} ms`);
+  }
+  await page.close();
+  await app.fill("gop", 2);
+});
+
+function tokenOf(url, hash, searchParams) {
+  const text = decodeURIComponent(hash.replace(/^#/, ""));
+  const inHash = new URLSearchParams(text);
+  return searchParams.get("token") ?? inHash.get("token") ?? inHash.get("t") ?? text.split("=").pop();
+}
+
+test("ten viewers watch at once", limit, async (t) => {
+  // Ten software decoders share this machine with everything else.
+  await app.select("resolution", "480p");
+  await app.select("fps", "15");
+  const page = await chromium.newPage();
+  await page.goto(new URL("/healthz", viewUrl).href);
+  const { origin, hash, searchParams } = new URL(viewUrl);
+  const whep = `${origin}/whep/${searchParams.get("stream") ?? "live"}`;
+  await page.evaluate(manyPlayers, { whep, token: tokenOf(viewUrl, hash, searchParams), count: 9 });
+  await until("the window counts ten viewers", async () => (await app.lastStats()).viewers === 10, { deadline: 20_000 });
+  for (let index = 0; index < 9; index += 1) {
+    await page.evaluate(installReader, { selector: `#player${index}`, content: "cells" });
+    await fresh(page);
+  }
+  await fresh(viewer);
+  await read(viewer);
+  await pause(2000);
+  const { fps } = summary(await read(viewer));
+  t.diagnostic(`the first of ten sees ${fps.toFixed(1)} unique pictures a second of 15`);
+  assert.ok(fps > 8, `${fps}`);
+  await page.evaluate(() => window.tidecastPlayers.forEach(({ peer }) => peer.close()));
+  await page.close();
+  await app.select("fps", "30");
+});
+
+test("a killed engine host is replaced: the window stays, the stream is back within 3 s, the user is told", limit, async (t) => {
+  await Promise.all([fresh(app.page), fresh(viewer)]);
+  const [host] = app.hosts();
+  assert.ok(host, "the engine host is a process of its own");
+  await Promise.all([read(app.page), read(viewer)]);
+  const killed = wallClock();
+  process.kill(host, "SIGKILL");
+  for (const [name, page] of [["preview", app.page], ["viewer", viewer]]) {
+    const back = await until(`the ${name} is back`, async () => {
+      const entry = await latest(page);
+      return entry && entry.stamp > killed + 60 && entry;
+    }, { every: 20 });
+    t.diagnostic(`${name} back after ${(back.now - killed).toFixed(0)} ms`);
+    assert.ok(back.now - killed <= 3000, `${name} back after ${back.now - killed} ms`);
+  }
+  assert.notEqual(app.hosts()[0], host);
+  assert.ok(await app.isLive());
+  const { notices } = await app.seen();
+  assert.ok(notices.some((notice) => notice.kind === "engine_restarted"), "the notice came");
+  assert.ok((await app.toasts()).length > 0, "and is shown");
+  assert.equal(await viewer.evaluate(() => location.href), viewUrl, "the link given out stays good");
+});
+
+test("End live ends the viewers' stream, Stop ends the capture", limit, async () => {
+  await app.click("end-live");
+  await until("not live", async () => (await app.bootstrap()).state.publish.kind === "idle");
+  await fresh(app.page);
+  await app.click("stop");
+  await until("nothing is captured", async () => (await app.bootstrap()).state.capture.kind === "idle");
+  const before = (await inbound(viewer))?.video.framesDecoded;
+  await pause(500);
+  assert.equal((await inbound(viewer))?.video.framesDecoded, before);
+});

@@ -1,0 +1,35 @@
+// A `tidecast-server` of its own, on free ports.
+
+import fs from "node:fs";
+import path from "node:path";
+import { freshFolder, ours, talk } from "./programs.mjs";
+import { freePort } from "./pages.mjs";
+import { until } from "./wait.mjs";
+
+export const publishKey = "rig-publish-key-0123456789abcdef";
+export const viewToken = "rig-view-token-0123456789abcdefgh";
+
+/** Starts it with one stream, `live`; `open` leaves out the view token. */
+export async function startServer({ open = false, port } = {}) {
+  const folder = freshFolder("server");
+  const config = path.join(folder, "server.toml");
+  const http = `127.0.0.1:${port ?? (await freePort())}`;
+  fs.writeFileSync(config, `http = "${http}"\n[streams.live]\npublish_key = "${publishKey}"\n${open ? "" : `view_token = "${viewToken}"\n`}`);
+  const server = talk(ours("tidecast-server"), ["--config", config]);
+  const base = `http://${http}`;
+  await until("the server answers", async () => {
+    if (server.ended()) throw new Error(server.errors.concat(server.lines).slice(-5).join(" | "));
+    return (await fetch(`${base}/healthz`)).ok;
+  });
+  return {
+    base,
+    whip: `${base}/whip/live`,
+    whep: `${base}/whep/live`,
+    key: publishKey,
+    page: `${base}/?stream=live${open ? "" : `#${viewToken}`}`,
+    child: server.child,
+    log: () => server.errors.concat(server.lines),
+    streams: () => fetch(`${base}/api/v1/streams`, { headers: { authorization: `Bearer ${publishKey}` } }).then((answer) => answer.json()),
+    stop: server.stop,
+  };
+}
