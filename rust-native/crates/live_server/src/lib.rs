@@ -1,1 +1,21 @@
-//! live_server
+//! The live server: WHIP in (RFC 9725), WHEP out to many viewers, the viewer page and a small HTTP API.
+//!
+//! It stands alone as the binary `tidecast-server` and inside the app as the local server. Media passes through
+//! untouched: H.264 and Opus payloads are copied bit by bit, only the RTP header is written anew per viewer. It never
+//! decodes, encodes or records, it holds no user accounts, and it speaks plain HTTP: TLS belongs to the proxy in front.
+//!
+//! Layers, each in a folder: [`http`](mod@http) (axum: who may do what, pages, figures) sends commands to `relay` (one
+//! named thread per UDP socket, the only place that knows `str0m`), which publishes its figures back.
+
+mod auth;
+mod config;
+mod error;
+mod figures;
+mod http;
+mod relay;
+mod server;
+
+pub use config::{Config, Limits, RtcSettings, StreamSettings};
+pub use error::{ConfigProblem, ServerError};
+pub use figures::StreamInfo;
+pub use server::LiveServer;

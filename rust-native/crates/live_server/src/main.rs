@@ -1,1 +1,163 @@
-fn main() {}
+//! `tidecast-server`: the live server by itself. Reads flags and a file, serves until it is told to stop.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use live_server::{Config, ConfigProblem, LiveServer, ServerError, StreamSettings};
+use media::Secret;
+use rand::TryRngCore;
+use tracing_subscriber::EnvFilter;
+
+/// Receives a live stream over WHIP and shows it to many viewers over WHEP.
+///
+/// Without --config it makes up keys for one stream named "live" and prints them once.
+///
+/// Exit codes: 0 stopped as asked, 1 could not run, 2 wrong flags or configuration, 3 the port is in use.
+#[derive(Debug, Parser)]
+#[command(name = "tidecast-server", version)]
+struct Flags {
+    /// Where to listen for HTTP, as ADDRESS:PORT [default: 127.0.0.1:8080, or what the configuration says]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+    /// A TOML file with streams and keys
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How to write the log, to standard error; RUST_LOG sets how much
+    #[arg(long, value_enum, default_value_t = Log::Text)]
+    log: Log,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Log {
+    Text,
+    Json,
+}
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    start_log(flags.log);
+    let (config, made_up) = match configure(&flags) {
+        Ok(config) => config,
+        Err((file, error)) => {
+            say_error(&match file {
+                Some(file) => format!("{file}: {error}\n  {}", error.hint()),
+                None => format!("{error}\n  {}", error.hint()),
+            });
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            say_error(&format!("the system gives no threads: {error}"));
+            return ExitCode::from(1);
+        }
+    };
+    runtime.block_on(serve(config, made_up))
+}
+
+async fn serve(config: Config, made_up: bool) -> ExitCode {
+    let shown = made_up.then(|| config.streams.clone());
+    let server = match LiveServer::start(config).await {
+        Ok(server) => server,
+        Err(error) => {
+            say_error(&format!("{error}\n  {}", error.hint()));
+            return ExitCode::from(match error {
+                ServerError::BadConfig(_) => 2,
+                ServerError::PortInUse { .. } => 3,
+                _ => 1,
+            });
+        }
+    };
+    say(&greeting(server.http_addr(), shown.as_ref()));
+    stop_signal().await;
+    tracing::info!("stopping");
+    server.shutdown().await;
+    ExitCode::SUCCESS
+}
+
+/// The configuration, and whether its keys were made up here.
+fn configure(flags: &Flags) -> Result<(Config, bool), (Option<String>, ServerError)> {
+    let mut made_up = false;
+    let mut config = match &flags.config {
+        Some(path) => {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                let reason = format!("can't be read: {error}");
+                (Some(name.clone()), ServerError::BadConfig(ConfigProblem { line: None, reason }))
+            })?;
+            Config::from_toml(&text).map_err(|error| (Some(name), error))?
+        }
+        None => {
+            made_up = true;
+            let settings = StreamSettings { publish_key: random_secret(), view_token: Some(random_secret()) };
+            Config { streams: BTreeMap::from([("live".to_owned(), settings)]), ..Config::default() }
+        }
+    };
+    if let Some(http) = flags.http {
+        config.http = http;
+    }
+    Ok((config, made_up))
+}
+
+/// 128 bits.
+fn random_secret() -> Secret {
+    let mut bytes = [0u8; 16];
+    #[allow(clippy::expect_used)]
+    rand::rngs::OsRng.try_fill_bytes(&mut bytes).expect("the system's random numbers");
+    Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+/// The one place where keys that were made up here are shown; a newcomer has no other way to learn them.
+fn greeting(address: SocketAddr, made_up: Option<&BTreeMap<String, StreamSettings>>) -> String {
+    let host =
+        if address.ip().is_unspecified() { format!("127.0.0.1:{}", address.port()) } else { address.to_string() };
+    let mut text = format!("tidecast-server listens on http://{address}\n");
+    for (name, stream) in made_up.into_iter().flatten() {
+        let token = stream.view_token.as_ref().map(|token| format!("#token={}", token.expose())).unwrap_or_default();
+        text.push_str(&format!(
+            "\nStream \"{name}\" (keys made for this run; put your own in a file, see --help)\n  \
+             publish  http://{host}/whip/{name}\n  key      {}\n  watch    http://{host}/?stream={name}{token}\n",
+            stream.publish_key.expose(),
+        ));
+    }
+    text
+}
+
+fn start_log(log: Log) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,str0m=warn,is=warn"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log {
+        Log::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
+        Log::Json => builder.json().flatten_event(true).init(),
+    }
+}
+
+fn say(text: &str) {
+    // Nobody may be listening; that is no reason to stop serving.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn say_error(text: &str) {
+    let _ = writeln!(std::io::stderr(), "tidecast-server: {text}");
+}
+
+/// SIGINT or SIGTERM, or what the system has in their place.
+async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,243 @@
+//! What the server can be told, as TOML or as a value by whoever embeds it.
+//!
+//! Every mistake is named with its line and its reason, and no message repeats the text of a line: it may hold a key.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use media::Secret;
+use serde::Deserialize;
+
+use crate::error::{ConfigProblem, ServerError};
+
+/// The whole configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where HTTP listens. Port 0 takes a free one.
+    #[serde(default = "default_http")]
+    pub http: SocketAddr,
+    /// Where media travels.
+    #[serde(default)]
+    pub rtc: RtcSettings,
+    /// Who may not ask for more.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Opens `/metrics` to other machines that send it as a bearer token; without it only this machine may read them.
+    #[serde(default)]
+    pub metrics_token: Option<Secret>,
+    /// The streams there can be, by name.
+    #[serde(default)]
+    pub streams: BTreeMap<String, StreamSettings>,
+}
+
+/// Where media travels.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RtcSettings {
+    /// The address of the UDP socket; `None` takes that of `http`.
+    pub address: Option<IpAddr>,
+    /// Its port; 0 takes a free one.
+    pub port: u16,
+    /// The address by which the world reaches this machine, where a NAT stands before it (1:1, same port).
+    pub public_address: Option<IpAddr>,
+}
+
+/// Who may not ask for more.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Viewers of all streams together; the next one is answered 503.
+    pub viewers: u32,
+    /// Wrong keys and tokens from one address in a minute before it is answered 429.
+    pub failures_per_minute: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // 500 viewers are a gigabit at 2 Mbit/s and about two cores: past that one machine fails everyone at once.
+        // 20 failures leave room for a person who mistypes and for a few people behind one address.
+        Self { viewers: 500, failures_per_minute: 20 }
+    }
+}
+
+/// One stream.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamSettings {
+    /// The bearer token of its publisher.
+    pub publish_key: Secret,
+    /// The bearer token of its viewers; `None` lets everyone watch who can reach the server.
+    #[serde(default)]
+    pub view_token: Option<Secret>,
+}
+
+fn default_http() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))
+}
+
+/// Fewer can be guessed within the rate limit's patience in some years; ours have 43.
+const SHORTEST_SECRET: usize = 8;
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            http: default_http(),
+            rtc: RtcSettings::default(),
+            limits: Limits::default(),
+            metrics_token: None,
+            streams: BTreeMap::new(),
+        }
+    }
+}
+
+impl Config {
+    /// One stream, for whoever embeds the server.
+    pub fn with_stream(http: SocketAddr, name: &str, publish_key: Secret, view_token: Option<Secret>) -> Self {
+        let streams = BTreeMap::from([(name.to_owned(), StreamSettings { publish_key, view_token })]);
+        Self { http, streams, ..Self::default() }
+    }
+
+    /// Reads TOML.
+    ///
+    /// # Errors
+    /// [`ServerError::BadConfig`] with the line and the reason.
+    pub fn from_toml(text: &str) -> Result<Self, ServerError> {
+        let config: Self =
+            toml::from_str(text).map_err(|error| ServerError::BadConfig(from_toml_error(text, &error)))?;
+        config.check().map_err(|problem| ServerError::BadConfig(at_stream(text, problem)))?;
+        Ok(config)
+    }
+
+    /// Whether it can be used; called by `LiveServer::start` too.
+    pub(crate) fn check(&self) -> Result<(), ConfigProblem> {
+        let problem = |reason: String| Err(ConfigProblem { line: None, reason });
+        if self.streams.is_empty() {
+            return problem("no stream is configured: add [streams.live] with a publish_key".to_owned());
+        }
+        for (name, stream) in &self.streams {
+            if name.is_empty()
+                || name.len() > 64
+                || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            {
+                return problem(format!(
+                    "the stream name {name:?} can't stand in a URL: use 1 to 64 letters, digits, '-' and '_'"
+                ));
+            }
+            if stream.publish_key.expose().len() < SHORTEST_SECRET {
+                return problem(format!(
+                    "the publish_key of stream {name:?} is shorter than {SHORTEST_SECRET} characters"
+                ));
+            }
+            let short = stream.view_token.as_ref().is_some_and(|token| token.expose().len() < SHORTEST_SECRET);
+            if short {
+                return problem(format!(
+                    "the view_token of stream {name:?} is shorter than {SHORTEST_SECRET} characters"
+                ));
+            }
+        }
+        if self.rtc.public_address.is_some_and(|address| address.is_unspecified() || address.is_multicast()) {
+            return problem("rtc.public_address is not the address of a machine".to_owned());
+        }
+        if self.limits.viewers == 0 {
+            return problem("limits.viewers is 0: nobody could watch".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes().iter().take(offset).filter(|&&b| b == b'\n').count() + 1
+}
+
+/// The parser's message without the text it quotes, where that text may be a secret.
+fn from_toml_error(text: &str, error: &toml::de::Error) -> ConfigProblem {
+    let line = error.span().map(|span| line_of(text, span.start));
+    let source = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
+    let secret = ["publish_key", "view_token", "metrics_token"].into_iter().find(|key| source.contains(key));
+    let reason = match secret {
+        Some(key) if !error.message().starts_with("unknown field") => {
+            format!("{key} must be a text in double quotes: {key} = \"…\"")
+        }
+        _ => error.message().lines().collect::<Vec<_>>().join(" "),
+    };
+    ConfigProblem { line, reason }
+}
+
+/// Finds the line of the table that a check complains about.
+fn at_stream(text: &str, problem: ConfigProblem) -> ConfigProblem {
+    let quoted = problem.reason.split('"').nth(1).unwrap_or_default();
+    let wanted = [format!("[streams.{quoted}]"), format!("[streams.\"{quoted}\"]")];
+    let line = (!quoted.is_empty())
+        .then(|| text.lines().position(|line| wanted.iter().any(|table| line.trim_start().starts_with(table))))
+        .flatten()
+        .map(|index| index + 1);
+    ConfigProblem { line, ..problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(text: &str) -> ConfigProblem {
+        match Config::from_toml(text) {
+            Err(ServerError::BadConfig(problem)) => problem,
+            other => panic!("expected a bad configuration, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_whole_configuration_is_read() {
+        let config = Config::from_toml(
+            "http = \"0.0.0.0:9000\"\n[rtc]\nport = 9001\npublic_address = \"203.0.113.7\"\n[limits]\nviewers = 10\n\
+             [streams.live]\npublish_key = \"secret-key\"\nview_token = \"secret-token\"\n[streams.second]\npublish_key = \"another-key\"",
+        )
+        .expect("a good configuration");
+        assert_eq!(config.http.port(), 9000);
+        assert_eq!(config.rtc.port, 9001);
+        assert_eq!(config.limits.viewers, 10);
+        assert_eq!(config.limits.failures_per_minute, 20);
+        assert_eq!(config.streams.len(), 2);
+        assert!(config.streams["second"].view_token.is_none());
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_with_its_line() {
+        let problem = problem("http = \"127.0.0.1:1\"\nport = 3\n[streams.live]\npublish_key = \"12345678\"");
+        assert_eq!(problem.line, Some(2));
+        assert!(problem.reason.contains("unknown field `port`"), "{problem}");
+    }
+
+    #[test]
+    fn a_wrong_address_is_named_with_its_line() {
+        let problem = problem("\n\nhttp = \"localhost\"");
+        assert_eq!(problem.line, Some(3));
+        assert!(problem.reason.contains("socket address"), "{problem}");
+    }
+
+    #[test]
+    fn no_message_repeats_a_key() {
+        for text in [
+            "[streams.live]\npublish_key = 1234567890123",
+            "[streams.live]\npublish_key = hunter2hunter2",
+            "[streams.live]\npublish_key = \"hunter2\"",
+            "[streams.live]\npublish_key = \"longenough\"\nview_token = [\"hunter2\"]",
+        ] {
+            let problem = problem(text);
+            assert!(problem.line.is_some(), "{problem}");
+            let shown = problem.to_string();
+            assert!(!shown.contains("hunter2") && !shown.contains("1234567890123"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_server_without_streams_is_refused() {
+        assert!(problem("").reason.contains("no stream"));
+    }
+
+    #[test]
+    fn a_name_that_cant_stand_in_a_url_is_refused_with_its_line() {
+        let problem = problem("[streams.\"a/b\"]\npublish_key = \"12345678\"");
+        assert_eq!(problem.line, Some(1));
+    }
+}

@@ -1,0 +1,71 @@
+//! Figures for Prometheus (text format 0.0.4). Only this machine reads them, unless a token is configured.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+
+use super::reply::Problem;
+use super::{From, Site};
+use crate::auth;
+use crate::figures::StreamInfo;
+
+pub(super) async fn metrics(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(from): From,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let allowed = match &site.config.metrics_token {
+        Some(token) => auth::matches(auth::bearer(&headers), token),
+        None => from.ip().to_canonical().is_loopback(),
+    };
+    if !allowed {
+        return Err(if site.config.metrics_token.is_some() { Problem::Unauthorized } else { Problem::Forbidden });
+    }
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text(&site)).into_response())
+}
+
+/// Name, help, kind and how to read it.
+type Gauge = (&'static str, &'static str, fn(&StreamInfo) -> Option<f64>);
+
+const GAUGES: [Gauge; 6] = [
+    ("tidecast_stream_live", "1 while media arrives", |info| Some(f64::from(u8::from(info.live)))),
+    ("tidecast_stream_viewers", "Connected viewers", |info| Some(f64::from(info.viewers))),
+    ("tidecast_stream_bitrate_kbps", "Payload that arrives, kbit/s", |info| Some(info.bitrate_kbps)),
+    ("tidecast_stream_fps", "Pictures per second that arrive", |info| Some(info.fps)),
+    ("tidecast_publisher_rtt_ms", "Round trip to the publisher, milliseconds", |info| info.publisher_rtt_ms),
+    ("tidecast_publisher_loss", "Share of the publisher's packets lost, 0 to 1", |info| info.publisher_loss),
+];
+
+fn text(site: &Site) -> String {
+    let mut out = String::new();
+    let streams = site.figures.all();
+    for (name, help, read) in GAUGES {
+        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+        for info in &streams {
+            // Stream names are letters, digits, '-' and '_': nothing to escape.
+            if let Some(value) = read(info) {
+                let _ = writeln!(out, "{name}{{stream=\"{}\"}} {value}", info.name);
+            }
+        }
+    }
+    let totals = &site.figures.totals;
+    for (name, help, counter) in [
+        ("tidecast_packets_in_total", "Media packets received", &totals.packets_in),
+        ("tidecast_bytes_in_total", "Media payload bytes received", &totals.bytes_in),
+        ("tidecast_packets_out_total", "Datagrams sent", &totals.packets_out),
+        ("tidecast_bytes_out_total", "Datagram bytes sent", &totals.bytes_out),
+        ("tidecast_send_drops_total", "Datagrams the send buffer had no room for", &totals.send_drops),
+        ("tidecast_stray_datagrams_total", "Datagrams of no session", &totals.strays),
+        ("tidecast_keyframe_requests_total", "Keyframes asked of publishers", &totals.keyframe_requests),
+        ("tidecast_publishers_accepted_total", "Publishing sessions opened", &totals.publishers_accepted),
+        ("tidecast_viewers_accepted_total", "Viewing sessions opened", &totals.viewers_accepted),
+    ] {
+        let value = counter.load(Ordering::Relaxed);
+        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n");
+    }
+    out
+}

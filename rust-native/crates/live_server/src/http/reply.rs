@@ -1,0 +1,152 @@
+//! Refusals as HTTP answers: a status, a stable code, a sentence and a hint, in JSON (RFC 9457).
+
+use std::time::Duration;
+
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use serde_json::json;
+
+use crate::relay::Refusal;
+
+/// How long a player should wait before it asks again for a stream that isn't there.
+const RETRY_STREAM: u64 = 2;
+/// And a server that is full or busy.
+const RETRY_FULL: u64 = 10;
+
+/// Why a request isn't granted.
+#[derive(Debug)]
+pub(super) enum Problem {
+    NoSuchPage,
+    NoSuchStream,
+    WrongMethod,
+    Unauthorized,
+    TooManyFailures { wait: Duration },
+    WrongType { wanted: &'static str },
+    TooLarge,
+    BadBody,
+    NoEtag,
+    Forbidden,
+    Refused(Refusal),
+}
+
+impl Problem {
+    fn parts(&self) -> (StatusCode, &'static str, String, &'static str) {
+        let words = |text: &str| text.to_owned();
+        match self {
+            Self::NoSuchPage => {
+                (StatusCode::NOT_FOUND, "no_such_page", words("there is nothing here"), "Check the address.")
+            }
+            Self::NoSuchStream => (
+                StatusCode::NOT_FOUND,
+                "no_such_stream",
+                words("there is no stream of this name"),
+                "Check the name in the address.",
+            ),
+            Self::WrongMethod => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "wrong_method",
+                words("this address doesn't take that method"),
+                "Publish and watch with POST.",
+            ),
+            Self::Unauthorized => (
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                words("the key or token is missing or wrong"),
+                "Send the right one as \"Authorization: Bearer …\".",
+            ),
+            Self::TooManyFailures { wait } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_failures",
+                format!("too many wrong keys from this address; the next try counts in {} s", wait.as_secs() + 1),
+                "Check the key, then wait.",
+            ),
+            Self::WrongType { wanted } => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "wrong_type",
+                format!("the body must be {wanted}"),
+                "Set Content-Type to it.",
+            ),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                words("the body is larger than any SDP"),
+                "Send an SDP only.",
+            ),
+            Self::BadBody => (
+                StatusCode::BAD_REQUEST,
+                "bad_sdp",
+                words("the body is not text or did not come whole"),
+                "Send an SDP.",
+            ),
+            Self::NoEtag => (
+                StatusCode::PRECONDITION_REQUIRED,
+                "no_etag",
+                words("a change needs If-Match with the session's ETag"),
+                "Send the ETag of the answer as If-Match, or \"*\" to restart ICE.",
+            ),
+            Self::Forbidden => (
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                words("the figures are for this machine only"),
+                "Set metrics_token in the configuration and send it as a bearer token.",
+            ),
+            Self::Refused(refusal) => {
+                let (status, code, hint) = match refusal {
+                    Refusal::NotAnOffer(_) => {
+                        (StatusCode::BAD_REQUEST, "bad_sdp", "Offer H.264 and Opus over one bundled transport.")
+                    }
+                    Refusal::NotLive => (StatusCode::CONFLICT, "not_live", "Ask again when the stream has started."),
+                    Refusal::Full => (StatusCode::SERVICE_UNAVAILABLE, "full", "Ask again later."),
+                    Refusal::NoSession => (StatusCode::NOT_FOUND, "no_such_session", "Open a new session."),
+                    Refusal::Stale => {
+                        (StatusCode::PRECONDITION_FAILED, "stale_etag", "Use the newest ETag of the session.")
+                    }
+                    Refusal::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Ask again later."),
+                };
+                (status, code, refusal.to_string(), hint)
+            }
+        }
+    }
+
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::NoSuchStream | Self::Refused(Refusal::NotLive) => Some(RETRY_STREAM),
+            Self::Refused(Refusal::Full | Refusal::Stopped) => Some(RETRY_FULL),
+            Self::TooManyFailures { wait } => Some(wait.as_secs() + 1),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> axum::response::Response {
+        let (status, code, detail, hint) = self.parts();
+        let body =
+            json!({ "type": "about:blank", "status": status.as_u16(), "code": code, "detail": detail, "hint": hint });
+        let mut response = (status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// On every answer: other origins may use the API (it knows no cookies, only tokens that they must have), nothing is
+/// sniffed, and no address with a stream's name travels on in a Referer.
+pub(super) async fn with_common_headers<B>(mut response: Response<B>) -> Response<B> {
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("Location, ETag, Link, Retry-After, Accept-Post, Accept-Patch"),
+    );
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,179 @@
+//! WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): POST opens a session, PATCH feeds or restarts its ICE, DELETE ends it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::reply::Problem;
+use super::{From, Site};
+use crate::relay::{Patched, Role, SessionId};
+
+const SDP: &str = "application/sdp";
+const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+/// A browser's offer with every codec has 10 KB.
+const LARGEST_BODY: usize = 64 << 10;
+/// A body that takes longer is no body.
+const SLOWEST_BODY: Duration = Duration::from_secs(10);
+
+pub(super) async fn publish(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(from): From,
+    Path(stream): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    open(&site, Role::Publish, stream, from.ip(), request).await
+}
+
+pub(super) async fn view(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(from): From,
+    Path(stream): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    open(&site, Role::View, stream, from.ip(), request).await
+}
+
+async fn open(site: &Site, role: Role, stream: String, from: IpAddr, request: Request) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    site.authorize(role, &stream, &parts.headers, from)?;
+    let offer = text(&parts.headers, body, SDP).await?;
+    let opened = site.relay.open(role, stream.clone(), offer).await.map_err(Problem::Refused)?;
+    let location = format!("/{}/{stream}/{}", protocol(role), opened.session);
+    let mut response = (StatusCode::CREATED, opened.answer).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(SDP));
+    headers.insert(header::ETAG, etag(&opened.etag)?);
+    headers.insert(header::LOCATION, HeaderValue::from_str(&location).map_err(|_| Problem::BadBody)?);
+    headers.insert("Accept-Patch", HeaderValue::from_static(FRAGMENT));
+    Ok(response)
+}
+
+pub(super) async fn patch_publisher(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(from): From,
+    Path((stream, session)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Problem> {
+    patch(&site, (Role::Publish, stream, SessionId(session)), from.ip(), request).await
+}
+
+pub(super) async fn patch_viewer(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(from): From,
+    Path((stream, session)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Problem> {
+    patch(&site, (Role::View, stream, SessionId(session)), from.ip(), request).await
+}
+
+async fn patch(
+    site: &Site,
+    session: (Role, String, SessionId),
+    from: IpAddr,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    site.authorize(session.0, &session.1, &parts.headers, from)?;
+    let fragment = text(&parts.headers, body, FRAGMENT).await?;
+    let if_match = parts.headers.get(header::IF_MATCH).ok_or(Problem::NoEtag)?;
+    let if_match = if_match.to_str().map_err(|_| Problem::NoEtag)?.trim().to_owned();
+    // `"*"` in quotes is seen in the wild for the restart.
+    let if_match = if if_match == "\"*\"" { "*".to_owned() } else { if_match };
+    match site.relay.patch(session, if_match, fragment).await.map_err(Problem::Refused)? {
+        Patched::Trickled => Ok(StatusCode::NO_CONTENT.into_response()),
+        Patched::Restarted { etag: tag, fragment } => {
+            let mut response = (StatusCode::OK, fragment).into_response();
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(FRAGMENT));
+            response.headers_mut().insert(header::ETAG, etag(&tag)?);
+            Ok(response)
+        }
+    }
+}
+
+pub(super) async fn delete_publisher(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(from): From,
+    Path((stream, session)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    delete(&site, (Role::Publish, stream, SessionId(session)), from.ip(), &headers).await
+}
+
+pub(super) async fn delete_viewer(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(from): From,
+    Path((stream, session)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    delete(&site, (Role::View, stream, SessionId(session)), from.ip(), &headers).await
+}
+
+async fn delete(
+    site: &Site,
+    session: (Role, String, SessionId),
+    from: IpAddr,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    site.authorize(session.0, &session.1, headers, from)?;
+    site.relay.close(session).await.map_err(Problem::Refused)?;
+    Ok(StatusCode::OK.into_response())
+}
+
+/// What may be sent to an endpoint, for browsers and for clients that look first.
+pub(super) async fn preflight() -> Response {
+    let mut response = allowed("OPTIONS, POST");
+    response.headers_mut().insert("Accept-Post", HeaderValue::from_static(SDP));
+    response
+}
+
+/// What may be sent to a session.
+pub(super) async fn preflight_session() -> Response {
+    let mut response = allowed("OPTIONS, PATCH, DELETE");
+    response.headers_mut().insert("Accept-Patch", HeaderValue::from_static(FRAGMENT));
+    response
+}
+
+fn allowed(methods: &'static str) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("Authorization, Content-Type, If-Match"),
+    );
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    response
+}
+
+/// The body, if it has the type and a sane size.
+async fn text(headers: &HeaderMap, body: Body, wanted: &'static str) -> Result<String, Problem> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case(wanted) {
+        return Err(Problem::WrongType { wanted });
+    }
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > LARGEST_BODY) {
+        return Err(Problem::TooLarge);
+    }
+    let body = tokio::time::timeout(SLOWEST_BODY, axum::body::to_bytes(body, LARGEST_BODY));
+    let bytes = body.await.map_err(|_| Problem::BadBody)?.map_err(|_| Problem::TooLarge)?;
+    String::from_utf8(bytes.into()).map_err(|_| Problem::BadBody)
+}
+
+fn etag(tag: &str) -> Result<HeaderValue, Problem> {
+    HeaderValue::from_str(&format!("\"{tag}\"")).map_err(|_| Problem::BadBody)
+}
+
+fn protocol(role: Role) -> &'static str {
+    match role {
+        Role::Publish => "whip",
+        Role::View => "whep",
+    }
+}

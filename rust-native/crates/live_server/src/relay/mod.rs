@@ -1,0 +1,190 @@
+//! The media side: sessions, packets, fan-out. The only place that knows `str0m`.
+//!
+//! A *shard* is one UDP socket and one named thread that owns everything behind it, so that nothing here is locked.
+//! HTTP talks to it by commands. There is one shard; a second one would take its share of the viewers and get the
+//! publisher's packets over a bounded queue.
+
+mod clock;
+mod connection;
+mod gop;
+mod h264;
+mod keyframes;
+mod meter;
+mod negotiate;
+mod packet;
+mod publisher;
+mod sdp;
+mod shard;
+mod socket;
+mod stream;
+mod timeline;
+mod viewer;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::Config;
+use crate::error::ServerError;
+use crate::figures::Figures;
+
+/// A session's name in its URL: 128 random bits, in hexadecimal digits (RFC 9725 §4.2: unguessable).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct SessionId(pub(crate) String);
+
+impl SessionId {
+    pub(crate) fn random() -> Self {
+        Self(crate::auth::random_hex(16))
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a peer wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    /// WHIP.
+    Publish,
+    /// WHEP.
+    View,
+}
+
+/// A session that was opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) session: SessionId,
+    /// The SDP answer.
+    pub(crate) answer: String,
+    /// Without quotes.
+    pub(crate) etag: String,
+}
+
+/// Why one wasn't, or why a change to it isn't made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The SDP (or fragment) can't be used.
+    #[error("this SDP can't be used: {0}")]
+    NotAnOffer(String),
+    /// Nobody publishes the stream now.
+    #[error("the stream is not live")]
+    NotLive,
+    /// No room for more viewers.
+    #[error("the server is full")]
+    Full,
+    /// There is no such session.
+    #[error("there is no such session")]
+    NoSession,
+    /// The entity tag names an ICE session that is over (RFC 9725 §4.3.1).
+    #[error("the ICE session has changed")]
+    Stale,
+    /// The media thread doesn't answer.
+    #[error("the media thread does not answer")]
+    Stopped,
+}
+
+/// What a PATCH did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Patched {
+    /// Candidates were added.
+    Trickled,
+    /// ICE was restarted.
+    Restarted { etag: String, fragment: String },
+}
+
+type Answer<T> = oneshot::Sender<Result<T, Refusal>>;
+
+enum Command {
+    Open {
+        role: Role,
+        stream: String,
+        offer: String,
+        answer: Answer<Opened>,
+    },
+    Patch {
+        role: Role,
+        stream: String,
+        session: SessionId,
+        if_match: String,
+        fragment: String,
+        answer: Answer<Patched>,
+    },
+    Close {
+        role: Role,
+        stream: String,
+        session: SessionId,
+        answer: Answer<()>,
+    },
+    Stop,
+}
+
+/// Commands that may wait: a page full of impatient viewers is answered in turn, a flood gets 503.
+const COMMANDS: usize = 128;
+
+/// The way to the media thread. Dropping it stops the thread.
+pub(crate) struct Relay {
+    commands: mpsc::Sender<Command>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Relay {
+    /// Opens the socket and starts the thread.
+    pub(crate) fn start(config: &Config, figures: Figures) -> Result<Self, ServerError> {
+        let ip = config.rtc.address.unwrap_or(config.http.ip());
+        let address = SocketAddr::new(ip, config.rtc.port);
+        let socket = socket::bind(address).map_err(|error| ServerError::from_bind(address, error))?;
+        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let shard = shard::Shard::new(socket, config, figures).map_err(ServerError::NoThread)?;
+        let thread = std::thread::Builder::new()
+            .name("live-media".to_owned())
+            .spawn(move || shard.run(inbox))
+            .map_err(ServerError::NoThread)?;
+        Ok(Self { commands, thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(crate) async fn open(&self, role: Role, stream: String, offer: String) -> Result<Opened, Refusal> {
+        self.ask(|answer| Command::Open { role, stream, offer, answer }).await
+    }
+
+    pub(crate) async fn patch(
+        &self,
+        (role, stream, session): (Role, String, SessionId),
+        if_match: String,
+        fragment: String,
+    ) -> Result<Patched, Refusal> {
+        self.ask(|answer| Command::Patch { role, stream, session, if_match, fragment, answer }).await
+    }
+
+    pub(crate) async fn close(&self, (role, stream, session): (Role, String, SessionId)) -> Result<(), Refusal> {
+        self.ask(|answer| Command::Close { role, stream, session, answer }).await
+    }
+
+    /// Whether the thread is there.
+    pub(crate) fn is_running(&self) -> bool {
+        !self.commands.is_closed()
+    }
+
+    /// Says goodbye to every peer and waits for the thread.
+    pub(crate) async fn stop(&self) {
+        let _ = self.commands.send(Command::Stop).await;
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                tracing::error!("the media thread ended with a panic");
+            }
+        }
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Result<T, Refusal> {
+        let (answer, reply) = oneshot::channel();
+        self.commands.try_send(command(answer)).map_err(|_| Refusal::Stopped)?;
+        reply.await.map_err(|_| Refusal::Stopped)?
+    }
+}

@@ -1,0 +1,56 @@
+//! One RTP packet of a stream, as every viewer shares it: payload untouched, numbers on the stream's own time line.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use str0m::rtp::ExtensionValues;
+
+/// Which of the two tracks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Track {
+    /// H.264, 90 kHz.
+    Video,
+    /// Opus, 48 kHz.
+    Audio,
+}
+
+impl Track {
+    /// RTP clock, Hz.
+    pub(super) fn clock_rate(self) -> u32 {
+        match self {
+            Self::Video => 90_000,
+            Self::Audio => 48_000,
+        }
+    }
+}
+
+/// One packet on the stream's time line (see `timeline`).
+#[derive(Debug)]
+pub(super) struct MediaPacket {
+    pub(super) track: Track,
+    /// Never wraps, never goes back when a publisher returns.
+    pub(super) sequence: u64,
+    /// Wraps; goes on in step with the wall clock when a publisher returns.
+    pub(super) timestamp: u32,
+    pub(super) marker: bool,
+    /// Those that mean something from end to end.
+    pub(super) extensions: ExtensionValues,
+    /// When the timestamp was "now" on this machine's clock, the same for both tracks (see `clock`).
+    pub(super) wallclock: Instant,
+    pub(super) payload: Arc<[u8]>,
+}
+
+#[cfg(test)]
+impl MediaPacket {
+    pub(super) fn for_tests(sequence: u64, timestamp: u32, payload: &[u8]) -> Self {
+        Self {
+            track: Track::Video,
+            sequence,
+            timestamp,
+            marker: false,
+            extensions: ExtensionValues::default(),
+            wallclock: Instant::now(),
+            payload: payload.into(),
+        }
+    }
+}

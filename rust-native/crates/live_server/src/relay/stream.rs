@@ -1,0 +1,412 @@
+//! One stream: who publishes it, who watches, and the way of a packet from the one to the others.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use str0m::Event;
+use str0m::rtp::RtpPacket;
+
+use super::connection::End;
+use super::gop::{GopCache, Pushed};
+use super::h264;
+use super::keyframes::{Join, KeyframeGate, plan_join};
+use super::meter::Meter;
+use super::packet::{MediaPacket, Track};
+use super::publisher::{Publisher, end_to_end};
+use super::socket::Outbox;
+use super::timeline::Timeline;
+use super::viewer::Viewer;
+use crate::figures::{Figures, StreamInfo, Totals};
+
+/// Names a peer inside the shard.
+pub(super) type PeerId = u64;
+
+/// How long viewers are kept when the publisher is gone: long enough for a program to restart or a network to come
+/// back, short enough that a page doesn't stand still for ever.
+pub(super) const GRACE: Duration = Duration::from_secs(15);
+
+pub(super) struct Stream {
+    name: String,
+    /// The one whose packets are sent on.
+    live: Option<PeerId>,
+    publishers: HashMap<PeerId, Publisher>,
+    viewers: HashMap<PeerId, Viewer>,
+    video: Timeline,
+    audio: Timeline,
+    gop: GopCache,
+    gate: KeyframeGate,
+    meter: Meter,
+    /// The packets of this turn of the loop.
+    batch: Vec<Arc<MediaPacket>>,
+    keyframe_in_batch: bool,
+    since: Option<SystemTime>,
+    lost: Option<Instant>,
+    last_frame: Option<u32>,
+    size: Option<(u32, u32)>,
+    profile: Option<u32>,
+    has: (bool, bool),
+    /// Something that the figures show has changed.
+    pub(super) changed: bool,
+}
+
+impl Stream {
+    pub(super) fn new(name: &str, now: Instant) -> Self {
+        Self {
+            name: name.to_owned(),
+            live: None,
+            publishers: HashMap::new(),
+            viewers: HashMap::new(),
+            video: Timeline::new(Track::Video.clock_rate()),
+            audio: Timeline::new(Track::Audio.clock_rate()),
+            gop: GopCache::default(),
+            gate: KeyframeGate::default(),
+            meter: Meter::new(now),
+            batch: Vec::new(),
+            keyframe_in_batch: false,
+            since: None,
+            lost: None,
+            last_frame: None,
+            size: None,
+            profile: None,
+            has: (false, false),
+            changed: true,
+        }
+    }
+
+    /// Whether media is arriving.
+    pub(super) fn is_live(&self) -> bool {
+        self.live.is_some() && self.since.is_some()
+    }
+
+    pub(super) fn viewer_count(&self) -> usize {
+        self.viewers.len()
+    }
+
+    pub(super) fn publisher_count(&self) -> usize {
+        self.publishers.len()
+    }
+
+    pub(super) fn add_publisher(&mut self, peer: PeerId, publisher: Publisher) {
+        self.publishers.insert(peer, publisher);
+    }
+
+    pub(super) fn add_viewer(&mut self, peer: PeerId, mut viewer: Viewer) {
+        if let Some(profile) = self.profile {
+            viewer.set_profile(profile);
+        }
+        self.viewers.insert(peer, viewer);
+    }
+
+    pub(super) fn publisher(&mut self, peer: PeerId) -> Option<&mut Publisher> {
+        self.publishers.get_mut(&peer)
+    }
+
+    pub(super) fn viewer(&mut self, peer: PeerId) -> Option<&mut Viewer> {
+        self.viewers.get_mut(&peer)
+    }
+
+    /// What a publisher's session said.
+    pub(super) fn publisher_events(&mut self, peer: PeerId, events: &mut Vec<Event>, now: Instant, figures: &Figures) {
+        for event in events.drain(..) {
+            match event {
+                Event::Connected => self.switch_to(peer, now),
+                Event::RtpPacket(packet) if self.live == Some(peer) => self.packet(peer, packet, now, figures),
+                Event::SenderFeedback(report) => {
+                    if let Some(publisher) = self.publishers.get_mut(&peer)
+                        && let Some(track) = publisher.track_of(report.mid)
+                    {
+                        let info = report.sender_info;
+                        publisher.clock.report(track, info.rtp_time.numer() as u32, info.ntp_time, report.received_at);
+                    }
+                }
+                Event::PeerStats(stats) => {
+                    if let Some(publisher) = self.publishers.get_mut(&peer) {
+                        publisher.round_trip =
+                            stats.selected_candidate_pair.and_then(|pair| pair.current_round_trip_time);
+                    }
+                }
+                Event::MediaIngressStats(stats) => {
+                    if let Some(publisher) = self.publishers.get_mut(&peer)
+                        && publisher.track_of(stats.mid) == Some(Track::Video)
+                    {
+                        publisher.loss = stats.loss;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What a viewer's session said.
+    pub(super) fn viewer_events(&mut self, peer: PeerId, events: &mut Vec<Event>, now: Instant) {
+        for event in events.drain(..) {
+            let Some(viewer) = self.viewers.get_mut(&peer) else { continue };
+            match event {
+                Event::Connected => {
+                    self.changed = true;
+                    tracing::info!(stream = self.name, session = %short(&viewer.connection.session), "a viewer is connected");
+                    match plan_join(self.gop.frames(), self.gop.bytes(), self.gate.is_open(now)) {
+                        Join::Replay => viewer.start_video(&self.gop, now),
+                        Join::Ask => self.gate.want(),
+                    }
+                }
+                Event::KeyframeRequest(_) if !viewer.waits_for_keyframe() && viewer.budget.spend(now) => {
+                    self.gate.want()
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A publisher's session stands: it takes the stream over from whoever had it.
+    fn switch_to(&mut self, peer: PeerId, now: Instant) {
+        let before = self.live.replace(peer);
+        tracing::info!(stream = self.name, takes_over = before.is_some(), "a publisher is connected");
+        if let Some(publisher) = self.publishers.get(&peer) {
+            self.has = (publisher.video.is_some(), publisher.audio.is_some());
+        }
+        self.forget_media();
+        self.lost = None;
+        self.meter = Meter::new(now);
+        self.changed = true;
+    }
+
+    /// The publisher that was replaced and is to be told so.
+    pub(super) fn replaced(&self) -> Vec<PeerId> {
+        let Some(live) = self.live else { return Vec::new() };
+        self.publishers
+            .iter()
+            .filter(|(peer, publisher)| **peer < live && publisher.connection.is_connected())
+            .map(|(peer, _)| *peer)
+            .collect()
+    }
+
+    /// What one publisher left behind means nothing to the next.
+    fn forget_media(&mut self) {
+        self.video.new_publisher();
+        self.audio.new_publisher();
+        self.gop = GopCache::default();
+        self.gate.reset();
+        self.batch.clear();
+        self.keyframe_in_batch = false;
+        self.since = None;
+        self.size = None;
+        self.last_frame = None;
+        for viewer in self.viewers.values_mut() {
+            viewer.new_publisher();
+        }
+    }
+
+    fn packet(&mut self, peer: PeerId, packet: RtpPacket, now: Instant, figures: &Figures) {
+        let Some(publisher) = self.publishers.get_mut(&peer) else { return };
+        let Some(track) = publisher.track_of_packet(&packet) else { return };
+        Totals::add(&figures.totals.packets_in, 1);
+        Totals::add(&figures.totals.bytes_in, packet.payload.len() as u64);
+        let line = match track {
+            Track::Video => &mut self.video,
+            Track::Audio => &mut self.audio,
+        };
+        let Some((sequence, timestamp)) = line.place(*packet.seq_no, packet.header.timestamp, now) else { return };
+        let wallclock = publisher.clock.moment(track, packet.header.timestamp, now);
+        if self.since.is_none() {
+            self.since = Some(SystemTime::now());
+            self.changed = true;
+        }
+        self.meter.packet(packet.payload.len());
+        if track == Track::Video {
+            let profile = publisher.profile_of(packet.header.payload_type);
+            if profile.is_some() && profile != self.profile {
+                self.profile = profile;
+                if let Some(profile) = profile {
+                    self.viewers.values_mut().for_each(|viewer| viewer.set_profile(profile));
+                }
+            }
+            if self.last_frame.is_none_or(|last| (timestamp.wrapping_sub(last) as i32) > 0) {
+                self.last_frame = Some(timestamp);
+                self.meter.frame();
+            }
+            if let Some(size) = h264::picture_size(&packet.payload)
+                && self.size != Some(size)
+            {
+                self.size = Some(size);
+                self.changed = true;
+            }
+        }
+        let packet = Arc::new(MediaPacket {
+            track,
+            sequence,
+            timestamp,
+            marker: packet.header.marker,
+            extensions: end_to_end(packet.header.ext_vals),
+            wallclock,
+            payload: packet.payload,
+        });
+        if track == Track::Video && self.gop.push(&packet) == Pushed::Keyframe {
+            self.keyframe_in_batch = true;
+            self.gate.arrived();
+        }
+        self.batch.push(packet);
+    }
+
+    /// Sends the packets of this turn to everyone.
+    pub(super) fn fan_out(&mut self, now: Instant, outbox: &mut Outbox<'_>, events: &mut Vec<Event>) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let peers: Vec<PeerId> = self.viewers.keys().copied().collect();
+        for peer in peers {
+            let Some(viewer) = self.viewers.get_mut(&peer) else { continue };
+            let starts = self.keyframe_in_batch && viewer.waits_for_keyframe();
+            if starts {
+                // The cache holds this turn's video already.
+                viewer.start_video(&self.gop, now);
+            }
+            for packet in &self.batch {
+                if !(starts && packet.track == Track::Video) {
+                    viewer.take(packet);
+                }
+            }
+            viewer.drive(now, outbox, events);
+            self.viewer_events(peer, events, now);
+        }
+        self.batch.clear();
+        self.keyframe_in_batch = false;
+    }
+
+    /// Lets time pass for everyone whose time has come, and asks for a keyframe if one is due.
+    pub(super) fn tick(&mut self, now: Instant, outbox: &mut Outbox<'_>, events: &mut Vec<Event>, figures: &Figures) {
+        let due: Vec<PeerId> =
+            self.viewers.iter().filter(|(_, viewer)| viewer.deadline() <= now).map(|(peer, _)| *peer).collect();
+        for peer in due {
+            if let Some(viewer) = self.viewers.get_mut(&peer) {
+                viewer.drive(now, outbox, events);
+                self.viewer_events(peer, events, now);
+            }
+        }
+        let due: Vec<PeerId> = self
+            .publishers
+            .iter()
+            .filter(|(_, publisher)| publisher.connection.deadline() <= now)
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in due {
+            if let Some(publisher) = self.publishers.get_mut(&peer) {
+                publisher.connection.drive(now, outbox, events);
+                self.publisher_events(peer, events, now, figures);
+            }
+        }
+        self.ask_for_keyframe(now, outbox, events, figures);
+        self.meter.tick(now);
+    }
+
+    fn ask_for_keyframe(&mut self, now: Instant, outbox: &mut Outbox<'_>, events: &mut Vec<Event>, figures: &Figures) {
+        let Some(peer) = self.live else { return };
+        // One that was asked for may have been lost: as long as somebody has no picture, ask again.
+        if self.is_live() && self.gate.is_open(now) && self.viewers.values().any(Viewer::waits_for_keyframe) {
+            self.gate.want();
+        }
+        let Some(publisher) = self.publishers.get_mut(&peer) else { return };
+        if !self.gate.take(now) || !publisher.request_keyframe() {
+            return;
+        }
+        Totals::add(&figures.totals.keyframe_requests, 1);
+        publisher.connection.drive(now, outbox, events);
+        self.publisher_events(peer, events, now, figures);
+    }
+
+    /// When [`Self::tick`] must be called next.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let viewers = self.viewers.values().map(Viewer::deadline);
+        let publishers = self.publishers.values().map(|publisher| publisher.connection.deadline());
+        viewers.chain(publishers).chain(self.gate.deadline()).chain(self.lost.map(|lost| lost + GRACE)).min()
+    }
+
+    /// Takes out those whose session is over, and all viewers when the publisher stays away.
+    pub(super) fn reap(&mut self, now: Instant, outbox: &mut Outbox<'_>) -> Vec<PeerId> {
+        let mut gone: Vec<PeerId> = Vec::new();
+        if self.lost.is_some_and(|lost| now.saturating_duration_since(lost) >= GRACE) {
+            self.lost = None;
+            tracing::info!(stream = self.name, viewers = self.viewers.len(), "the publisher stayed away");
+            for (peer, mut viewer) in self.viewers.drain() {
+                viewer.connection.close(now, outbox);
+                gone.push(peer);
+            }
+            self.changed = true;
+        }
+        for peer in self.replaced() {
+            if let Some(publisher) = self.publishers.get_mut(&peer) {
+                publisher.connection.close(now, outbox);
+            }
+        }
+        let (name, changed) = (&self.name, &mut self.changed);
+        self.viewers.retain(|peer, viewer| {
+            let end = viewer.connection.end();
+            if let Some(end) = end {
+                tracing::info!(stream = name, session = %short(&viewer.connection.session), ?end, "a viewer is gone");
+                if end == End::Silent {
+                    viewer.connection.close(now, outbox);
+                }
+                gone.push(*peer);
+                *changed = true;
+            }
+            end.is_none()
+        });
+        let mut ended = Vec::new();
+        self.publishers.retain(|peer, publisher| {
+            let end = publisher.connection.end();
+            if let Some(end) = end {
+                tracing::info!(stream = name, session = %short(&publisher.connection.session), ?end, "a publisher is gone");
+                if end == End::Silent {
+                    publisher.connection.close(now, outbox);
+                }
+                ended.push(*peer);
+            }
+            end.is_none()
+        });
+        if self.live.is_some_and(|live| ended.contains(&live)) {
+            self.live = None;
+            self.lost = Some(now);
+            self.forget_media();
+            self.meter = Meter::new(now);
+            self.changed = true;
+        }
+        gone.extend(ended);
+        gone
+    }
+
+    /// Ends everything.
+    pub(super) fn close_all(&mut self, now: Instant, outbox: &mut Outbox<'_>) {
+        self.viewers.values_mut().for_each(|viewer| viewer.connection.close(now, outbox));
+        self.publishers.values_mut().for_each(|publisher| publisher.connection.close(now, outbox));
+    }
+
+    /// The figures as they are now.
+    pub(super) fn info(&self) -> StreamInfo {
+        let live = self.is_live();
+        let publisher = self.live.and_then(|peer| self.publishers.get(&peer)).filter(|_| live);
+        let milliseconds =
+            |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map(|d| d.as_millis() as u64).ok();
+        StreamInfo {
+            name: self.name.clone(),
+            live,
+            since_ms: self.since.filter(|_| live).and_then(milliseconds),
+            viewers: self.viewers.values().filter(|viewer| viewer.connection.is_connected()).count() as u32,
+            video_codec: (live && self.has.0).then(|| "H264".to_owned()),
+            audio_codec: (live && self.has.1).then(|| "opus".to_owned()),
+            width: self.size.map(|(width, _)| width),
+            height: self.size.map(|(_, height)| height),
+            bitrate_kbps: if live { self.meter.kbps } else { 0.0 },
+            fps: if live { self.meter.fps } else { 0.0 },
+            publisher_rtt_ms: publisher
+                .and_then(|publisher| publisher.round_trip)
+                .map(|rtt| rtt.as_secs_f64() * 1000.0),
+            publisher_loss: publisher.and_then(|publisher| publisher.loss).map(f64::from),
+        }
+    }
+}
+
+/// Enough of a session's name to tell it apart in a log; the whole name is a key to it.
+pub(super) fn short(session: &super::SessionId) -> &str {
+    session.0.get(..6).unwrap_or_default()
+}

@@ -1,0 +1,220 @@
+//! One viewer: what it gets, and with which numbers.
+//!
+//! Nothing here waits for the viewer. Packets go into its session as they come; what it can't take is lost on the way
+//! and asked for again from the session's own bounded history.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+use str0m::Event;
+use str0m::media::Pt;
+use str0m::rtp::{RtpWrite, Ssrc};
+
+use super::connection::Connection;
+use super::gop::GopCache;
+use super::keyframes::ViewerBudget;
+use super::negotiate::{self, Section};
+use super::packet::{MediaPacket, Track};
+use super::socket::Outbox;
+use super::timeline::Rewriter;
+
+/// A replay leaves in pieces of this many packets …
+const PIECE: usize = 32;
+/// … this far apart: 60 Mbit/s. All at once would overflow the player's socket buffer (208 KiB on Linux).
+const PIECE_INTERVAL: Duration = Duration::from_millis(5);
+/// Replayed pictures follow each other by this much on the player's clock: it hurries through them.
+const SQUEEZED: Duration = Duration::from_millis(1);
+/// Packets that may wait behind a replay; past it the viewer starts again at the next keyframe.
+const MOST_WAITING: usize = 8192;
+
+/// One outgoing track.
+struct Out {
+    section: Section,
+    ssrc: Ssrc,
+    repair: Option<Ssrc>,
+    /// Whether the session knows of it yet: only from its first packet on (see [`negotiate::take_stream`]).
+    declared: bool,
+    payload_type: Pt,
+    numbers: Rewriter,
+}
+
+struct Waiting {
+    packet: Arc<MediaPacket>,
+    timestamp: u32,
+    wallclock: Instant,
+}
+
+pub(super) struct Viewer {
+    pub(super) connection: Connection,
+    video: Option<Out>,
+    audio: Option<Out>,
+    /// Video that waits for its turn behind a replay.
+    backlog: VecDeque<Waiting>,
+    next_piece: Option<Instant>,
+    wants_keyframe: bool,
+    pub(super) budget: ViewerBudget,
+}
+
+impl Viewer {
+    pub(super) fn new(
+        mut connection: Connection,
+        video: Option<Section>,
+        audio: Option<Section>,
+        now: Instant,
+    ) -> Self {
+        let mut random = rand::rng();
+        let mut out = |section: Option<Section>| {
+            let section = section?;
+            let (ssrc, repair) = negotiate::take_stream(connection.rtc(), &section)?;
+            // Random starts (RFC 3550 §5.1).
+            let numbers = Rewriter::new(random.random(), random.random());
+            Some(Out { section, ssrc, repair, declared: false, payload_type: section.payload_type, numbers })
+        };
+        let (video, audio) = (out(video), out(audio));
+        Self {
+            connection,
+            video,
+            audio,
+            backlog: VecDeque::new(),
+            next_piece: None,
+            wants_keyframe: true,
+            budget: ViewerBudget::new(now),
+        }
+    }
+
+    /// After an ICE restart: str0m made streams anew for those that have sent nothing yet.
+    pub(super) fn forget_new_streams(&mut self) {
+        for out in [&self.video, &self.audio].into_iter().flatten().filter(|out| !out.declared) {
+            negotiate::take_stream(self.connection.rtc(), &out.section);
+        }
+    }
+
+    /// Whether it would show a picture if it got a keyframe.
+    pub(super) fn waits_for_keyframe(&self) -> bool {
+        self.connection.is_connected() && self.video.is_some() && self.wants_keyframe
+    }
+
+    /// The stream has another publisher now: its first keyframe comes next.
+    pub(super) fn new_publisher(&mut self) {
+        self.stop_video();
+    }
+
+    /// Which of its payload types says the stream's profile best.
+    pub(super) fn set_profile(&mut self, profile: u32) {
+        if let Some(out) = &mut self.video {
+            out.payload_type = negotiate::payload_type_for(self.connection.rtc(), &out.section, profile);
+        }
+    }
+
+    /// Starts video at the head of the cache; its older pictures are squeezed together before the newest.
+    pub(super) fn start_video(&mut self, gop: &GopCache, now: Instant) {
+        let (Some(out), Some(packets)) = (&mut self.video, gop.packets()) else { return };
+        self.wants_keyframe = false;
+        self.backlog.clear();
+        let packets: Vec<&Arc<MediaPacket>> = packets.collect();
+        let (Some(first), Some(last)) = (packets.first(), packets.last()) else { return };
+        out.numbers.start_at(first.sequence);
+        let mut pictures = 1;
+        for pair in packets.windows(2) {
+            pictures += u32::from(pair[0].timestamp != pair[1].timestamp);
+        }
+        let step = (SQUEEZED.as_millis() as u32) * (Track::Video.clock_rate() / 1000);
+        let mut behind = pictures;
+        let mut previous = None;
+        for packet in &packets {
+            if previous != Some(packet.timestamp) {
+                previous = Some(packet.timestamp);
+                behind -= 1;
+            }
+            // Never later than it was: pictures that are closer together than the step stay as they are.
+            let natural = last.timestamp.wrapping_sub(packet.timestamp);
+            let back = if natural <= step * behind { natural } else { step * behind };
+            let moved = Duration::from_secs_f64(f64::from(back) / f64::from(Track::Video.clock_rate()));
+            self.backlog.push_back(Waiting {
+                packet: (*packet).clone(),
+                timestamp: last.timestamp.wrapping_sub(back),
+                wallclock: last.wallclock.checked_sub(moved).unwrap_or(last.wallclock),
+            });
+        }
+        self.next_piece = Some(now);
+    }
+
+    /// Takes a packet of the live stream.
+    pub(super) fn take(&mut self, packet: &Arc<MediaPacket>) {
+        if !self.connection.is_connected() {
+            return;
+        }
+        match packet.track {
+            Track::Audio => {
+                if let Some(out) = &mut self.audio {
+                    if !out.numbers.is_started() {
+                        out.numbers.start_at(packet.sequence);
+                    }
+                    write(&mut self.connection, out, packet, packet.timestamp, packet.wallclock);
+                }
+            }
+            Track::Video => {
+                if self.wants_keyframe {
+                    return;
+                }
+                if self.backlog.is_empty() {
+                    if let Some(out) = &mut self.video {
+                        write(&mut self.connection, out, packet, packet.timestamp, packet.wallclock);
+                    }
+                } else if self.backlog.len() >= MOST_WAITING {
+                    self.stop_video();
+                } else {
+                    self.backlog.push_back(Waiting {
+                        packet: packet.clone(),
+                        timestamp: packet.timestamp,
+                        wallclock: packet.wallclock,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Sends what has been given to it, and the next piece of a replay if its time has come.
+    pub(super) fn drive(&mut self, now: Instant, outbox: &mut Outbox<'_>, events: &mut Vec<Event>) {
+        if self.next_piece.is_some_and(|at| at <= now) {
+            for _ in 0..PIECE {
+                let (Some(waiting), Some(out)) = (self.backlog.pop_front(), &mut self.video) else { break };
+                write(&mut self.connection, out, &waiting.packet, waiting.timestamp, waiting.wallclock);
+            }
+            self.next_piece = (!self.backlog.is_empty()).then_some(now + PIECE_INTERVAL);
+        }
+        self.connection.drive(now, outbox, events);
+    }
+
+    /// When [`Self::drive`] must be called next.
+    pub(super) fn deadline(&self) -> Instant {
+        let deadline = self.connection.deadline();
+        self.next_piece.map_or(deadline, |piece| piece.min(deadline))
+    }
+
+    fn stop_video(&mut self) {
+        self.backlog.clear();
+        self.next_piece = None;
+        self.wants_keyframe = true;
+        if let Some(out) = &mut self.video {
+            out.numbers.stop();
+        }
+    }
+}
+
+fn write(connection: &mut Connection, out: &mut Out, packet: &MediaPacket, timestamp: u32, wallclock: Instant) {
+    let Some((sequence, timestamp)) = out.numbers.rewrite(packet.sequence, timestamp) else { return };
+    let mut api = connection.rtc().direct_api();
+    if !out.declared {
+        api.declare_stream_tx(out.ssrc, out.repair, out.section.mid, None);
+        out.declared = true;
+    }
+    let Some(stream) = api.stream_tx(&out.ssrc) else { return };
+    let rtp = RtpWrite::new(out.payload_type, sequence.into(), timestamp, wallclock, packet.payload.clone())
+        .marker(packet.marker)
+        .ext_vals(packet.extensions.clone())
+        .nackable(packet.track == Track::Video);
+    stream.write_rtp(rtp);
+}
