@@ -1,1 +1,22 @@
-//! encoder
+//! Pictures and sound become access units: one encoder per track, whose output everyone shares.
+//!
+//! This crate chooses and drives encoders; it knows nothing of where pictures come from or where units go, owns no
+//! thread, and keeps no queue beyond what an encoder itself holds back. An encoder is built, driven and dropped on
+//! its caller's thread.
+//!
+//! The stream is H.264 constrained baseline (ITU-T H.264 A.2.1.1) without B-frames, BT.709 in limited range and
+//! tagged so, as Annex B with in-band parameter sets in front of each IDR; and Opus (RFC 6716), 48 kHz stereo.
+
+mod av;
+mod candidates;
+mod config;
+mod error;
+mod fallback;
+mod h264;
+mod rate;
+mod sound;
+
+pub use candidates::{Opened, Probe, open, open_named, probe};
+pub use config::{VideoConfig, VideoEncoder};
+pub use error::{EncoderError, Refusal};
+pub use sound::OpusEncoder;

@@ -1,0 +1,317 @@
+//! One open encoder of libavcodec.
+
+use std::collections::VecDeque;
+use std::ffi::{CString, c_int};
+use std::time::Duration;
+
+use bytes::Bytes;
+use ffmpeg_next::ffi;
+use media::{AccessUnit, MediaTime, Picture, Size, Track};
+
+use super::input::Feeder;
+use super::raw::{AvError, Context, Packet, check, dictionary};
+use super::{Recipe, log};
+use crate::h264::{self, Gop, ParameterSets};
+use crate::rate::Cadence;
+use crate::{EncoderError, Refusal, VideoConfig, VideoEncoder};
+
+/// Ticks of a libavcodec time stamp in a second: fine enough that stamps of 240 pictures a second differ.
+const TICKS: c_int = 1_000_000;
+/// The rate control's buffer, in seconds of the bitrate: an IDR may be as large as that. A smaller one makes every IDR
+/// a visible pulse of blur, a larger one delays the pictures after it on a link that is just wide enough.
+const VBV_SECONDS: f64 = 0.25;
+/// Beyond this, slices cost more bits than threads save time.
+const MOST_THREADS: usize = 4;
+/// Pictures after which an encoder must have given its first output. The deepest pipelines hold back three.
+const TRIAL_PICTURES: i64 = 8;
+
+/// What belongs to a picture that the encoder has not given back yet.
+#[derive(Debug)]
+struct InFlight {
+    ticks: i64,
+    pts: MediaTime,
+    captured_at: MediaTime,
+}
+
+/// An encoder of libavcodec.
+#[derive(Debug)]
+pub(crate) struct LibavEncoder {
+    // Declared before the feeder: the codec goes first, then the surfaces that it used.
+    context: Context,
+    feeder: Feeder,
+    packet: Packet,
+    recipe: &'static Recipe,
+    hardware: bool,
+    config: VideoConfig,
+    level: i32,
+    gop: Gop,
+    cadence: Cadence,
+    parameter_sets: ParameterSets,
+    last_ticks: i64,
+    in_flight: VecDeque<InFlight>,
+    ready: VecDeque<AccessUnit>,
+}
+
+impl LibavEncoder {
+    /// Opens it and lets it encode a black picture, as drivers fail as late as that.
+    pub(crate) fn open(recipe: &'static Recipe, hardware: bool, config: &VideoConfig) -> Result<Self, Refusal> {
+        log::install();
+        let (result, complaints) = log::collect(|| {
+            let mut this = Self::open_unproved(recipe, hardware, config)?;
+            this.prove()?;
+            Ok(this)
+        });
+        result.map_err(|error: Failure| Refusal { name: recipe.name.to_owned(), reason: error.reason(&complaints) })
+    }
+
+    fn open_unproved(recipe: &'static Recipe, hardware: bool, config: &VideoConfig) -> Result<Self, Failure> {
+        let config = VideoConfig { size: config.size.even(), ..*config };
+        let level = level_for(&config).ok_or(Failure::TooMuch)?;
+        let name = CString::new(recipe.name).map_err(|_| Failure::NotCompiledIn)?;
+        // SAFETY: a NUL-terminated name; the answer is a static of libavcodec, or NULL.
+        let codec = unsafe { ffi::avcodec_find_encoder_by_name(name.as_ptr()) };
+        if codec.is_null() {
+            return Err(Failure::NotCompiledIn);
+        }
+        // SAFETY: `codec` is valid.
+        let context = Context::take(unsafe { ffi::avcodec_alloc_context3(codec) })?;
+        configure(&context, recipe, &config, level);
+        let feeder = Feeder::new(recipe.input, config.size, &context)?;
+        let mut options = dictionary(recipe.options)?;
+        // SAFETY: context and codec belong together; of the options it takes what it knows and leaves the rest.
+        let opened = unsafe {
+            let opened = ffi::avcodec_open2(context.as_ptr(), codec, &mut options);
+            ffi::av_dict_free(&mut options);
+            opened
+        };
+        check(opened)?;
+        Ok(Self {
+            context,
+            feeder,
+            packet: Packet::new()?,
+            recipe,
+            hardware,
+            config,
+            level,
+            gop: Gop::new(config.gop),
+            cadence: Cadence::new(config.frame_rate),
+            parameter_sets: ParameterSets::default(),
+            last_ticks: i64::MIN,
+            in_flight: VecDeque::new(),
+            ready: VecDeque::new(),
+        })
+    }
+
+    /// Encodes black pictures, stamped before all time, until something comes out.
+    fn prove(&mut self) -> Result<(), Failure> {
+        let black = Picture::black(self.config.size);
+        for picture in -TRIAL_PICTURES..0 {
+            self.submit(&black, picture * i64::from(TICKS) / i64::from(self.config.frame_rate.fps()), true)?;
+            if self.receive()? {
+                // What it still holds back of these is dropped when it comes: nothing in flight has its stamp.
+                self.ready.clear();
+                return Ok(());
+            }
+        }
+        Err(Failure::Silent)
+    }
+
+    fn submit(&mut self, picture: &Picture, ticks: i64, idr: bool) -> Result<(), AvError> {
+        let context = self.context.as_ptr();
+        // SAFETY: both are valid and used by this thread alone.
+        self.feeder.feed(picture, ticks, idr, |frame| unsafe { ffi::avcodec_send_frame(context, frame) })
+    }
+
+    /// Takes all that is finished; `true` when there was something.
+    fn receive(&mut self) -> Result<bool, AvError> {
+        let mut any = false;
+        loop {
+            // SAFETY: both are valid and used by this thread alone; the packet is emptied first.
+            let result = unsafe { ffi::avcodec_receive_packet(self.context.as_ptr(), self.packet.as_ptr()) };
+            if result == ffi::AVERROR(libc::EAGAIN) {
+                return Ok(any);
+            }
+            check(result)?;
+            any = true;
+            // SAFETY: a received packet holds `size` bytes at `data`.
+            let (ticks, keyframe, payload) = unsafe {
+                let packet = self.packet.as_ptr();
+                let payload = std::slice::from_raw_parts((*packet).data, (*packet).size as usize).to_vec();
+                let keyframe = (*packet).flags & ffi::AV_PKT_FLAG_KEY != 0;
+                let ticks = (*packet).pts;
+                ffi::av_packet_unref(packet);
+                (ticks, keyframe, payload)
+            };
+            let payload = if keyframe { self.parameter_sets.in_front_of(payload) } else { payload };
+            let Some(at) = self.in_flight.iter().position(|picture| picture.ticks == ticks) else {
+                continue;
+            };
+            // Without B-frames they come in order: those before it were dropped by the encoder.
+            let Some(picture) = self.in_flight.drain(..=at).next_back() else { continue };
+            self.ready.push_back(AccessUnit {
+                track: Track::Video,
+                pts: picture.pts,
+                dts: picture.pts,
+                keyframe,
+                captured_at: picture.captured_at,
+                payload: Bytes::from(payload),
+            });
+        }
+    }
+
+    /// Tells the encoder its bitrate.
+    fn set_rate(&mut self) {
+        let bitrate = self.cadence.scaled(self.config.bitrate);
+        // SAFETY: the context is ours; wrappers with a live bitrate read these fields before each picture.
+        unsafe {
+            let context = self.context.as_ptr();
+            (*context).bit_rate = bitrate;
+            (*context).rc_max_rate = bitrate;
+            (*context).rc_buffer_size = (bitrate as f64 * VBV_SECONDS) as c_int;
+        }
+    }
+}
+
+impl VideoEncoder for LibavEncoder {
+    fn name(&self) -> &'static str {
+        self.recipe.name
+    }
+
+    fn hardware(&self) -> bool {
+        self.hardware
+    }
+
+    fn encode(
+        &mut self,
+        picture: &Picture,
+        pts: MediaTime,
+        force_keyframe: bool,
+    ) -> Result<Option<AccessUnit>, EncoderError> {
+        check_size(self.config.size, picture)?;
+        let ticks = ((pts.as_nanos() / 1_000) as i64).max(self.last_ticks + 1);
+        let moved = (ticks - (pts.as_nanos() / 1_000) as i64) as u64;
+        let pts = if moved > 0 { pts + Duration::from_micros(moved) } else { pts };
+        if self.recipe.live_bitrate && self.cadence.observe(pts) {
+            self.set_rate();
+        }
+        let idr = force_keyframe || self.gop.is_due(pts);
+        if idr {
+            self.gop.note(pts);
+        }
+        self.last_ticks = ticks;
+        self.in_flight.push_back(InFlight { ticks, pts, captured_at: picture.captured_at });
+        let result = self.submit(picture, ticks, idr).and_then(|()| self.receive());
+        result.map_err(|error| EncoderError::EncodeFailed { name: self.recipe.name, reason: error.text })?;
+        Ok(self.ready.pop_front())
+    }
+
+    fn reconfigure(&mut self, config: &VideoConfig) -> Result<bool, EncoderError> {
+        let config = VideoConfig { size: config.size.even(), ..*config };
+        let level = level_for(&config).ok_or_else(|| Failure::TooMuch.unsupported(&config))?;
+        let other_rate = config.bitrate != self.config.bitrate;
+        let fits = config.size == self.config.size
+            && config.frame_rate == self.config.frame_rate
+            && config.threads == self.config.threads
+            && level <= self.level
+            && (!other_rate || self.recipe.live_bitrate);
+        if fits {
+            self.config = config;
+            self.gop.set_period(config.gop);
+            if other_rate {
+                self.set_rate();
+            }
+        }
+        Ok(fits)
+    }
+}
+
+/// Errors for pictures of another size than the encoder's.
+pub(crate) fn check_size(expected: Size, picture: &Picture) -> Result<(), EncoderError> {
+    let rows = [expected.height, expected.height / 2, expected.height / 2];
+    let widths = [expected.width, expected.width / 2, expected.width / 2];
+    let whole = picture.planes.iter().zip(rows).zip(widths).all(|((plane, rows), width)| {
+        plane.stride >= width as usize && plane.data.len() >= plane.stride * rows as usize
+    });
+    if picture.size == expected && whole {
+        Ok(())
+    } else {
+        Err(EncoderError::WrongPictureSize { expected, got: picture.size })
+    }
+}
+
+/// Why an encoder could not be opened.
+#[derive(Debug)]
+enum Failure {
+    NotCompiledIn,
+    /// No level of H.264 holds the stream.
+    TooMuch,
+    /// It took pictures and gave nothing back.
+    Silent,
+    Av(AvError),
+}
+
+impl From<AvError> for Failure {
+    fn from(error: AvError) -> Self {
+        Self::Av(error)
+    }
+}
+
+impl Failure {
+    /// In words: what the library complained about says more than the code it returned.
+    fn reason(&self, complaints: &[String]) -> String {
+        match self {
+            Self::NotCompiledIn => "not compiled into this build".to_owned(),
+            Self::TooMuch => "no level of H.264 holds a stream of this size and rate".to_owned(),
+            Self::Silent => format!("it took {TRIAL_PICTURES} pictures and gave nothing back"),
+            Self::Av(error) if complaints.is_empty() => error.text.clone(),
+            Self::Av(error) => format!("{} ({})", complaints.join(" "), error.text),
+        }
+    }
+
+    fn unsupported(&self, config: &VideoConfig) -> EncoderError {
+        let what = format!("{} at {} pictures per second, {}", config.size, config.frame_rate.fps(), config.bitrate);
+        EncoderError::UnsupportedSettings { what: format!("{what}: {}", self.reason(&[])) }
+    }
+}
+
+fn level_for(config: &VideoConfig) -> Option<i32> {
+    h264::level(config.size, config.frame_rate.fps(), config.bitrate.as_kbps())
+}
+
+fn threads(config: &VideoConfig) -> c_int {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let chosen = if config.threads == 0 { cores.min(MOST_THREADS) } else { config.threads.min(64) as usize };
+    chosen as c_int
+}
+
+/// The settings that all of libavcodec's encoders share.
+fn configure(context: &Context, recipe: &Recipe, config: &VideoConfig, level: i32) {
+    let bitrate = i64::from(config.bitrate.as_bps());
+    // SAFETY: a fresh context, not opened yet; the fields are plain data.
+    unsafe {
+        let context = context.as_ptr();
+        (*context).width = config.size.width as c_int;
+        (*context).height = config.size.height as c_int;
+        (*context).pix_fmt = recipe.input.pixel_format();
+        (*context).time_base = ffi::AVRational { num: 1, den: TICKS };
+        (*context).framerate = ffi::AVRational { num: config.frame_rate.fps() as c_int, den: 1 };
+        (*context).sample_aspect_ratio = ffi::AVRational { num: 1, den: 1 };
+        (*context).bit_rate = bitrate;
+        (*context).rc_max_rate = bitrate;
+        (*context).rc_buffer_size = (bitrate as f64 * VBV_SECONDS) as c_int;
+        // IDRs are asked for by time, never made by count. An hour of 240 pictures a second: some drivers take no more.
+        (*context).gop_size = 864_000;
+        (*context).max_b_frames = 0;
+        (*context).level = level;
+        (*context).color_range = ffi::AVColorRange::AVCOL_RANGE_MPEG;
+        (*context).colorspace = ffi::AVColorSpace::AVCOL_SPC_BT709;
+        (*context).color_primaries = ffi::AVColorPrimaries::AVCOL_PRI_BT709;
+        (*context).color_trc = ffi::AVColorTransferCharacteristic::AVCOL_TRC_BT709;
+        (*context).flags |= (ffi::AV_CODEC_FLAG_LOW_DELAY | ffi::AV_CODEC_FLAG_CLOSED_GOP) as c_int;
+        if recipe.threads {
+            (*context).thread_count = threads(config);
+            // Slices: frames in parallel would each wait for the next one.
+            (*context).thread_type = ffi::FF_THREAD_SLICE;
+        }
+    }
+}

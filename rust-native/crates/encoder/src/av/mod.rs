@@ -1,0 +1,28 @@
+//! Encoders of libavcodec: hardware through FFmpeg's wrappers, and libx264.
+//!
+//! The one room with FFmpeg's C interface in it. `ffmpeg-next` has no say in here beyond its bindings: its safe types
+//! copy pictures and hide the fields that live rate control writes.
+
+mod encoder;
+mod input;
+mod linked;
+mod log;
+mod raw;
+
+pub(crate) use encoder::{LibavEncoder, check_size};
+pub(crate) use input::Input;
+
+/// How one of libavcodec's encoders is used.
+#[derive(Debug)]
+pub(crate) struct Recipe {
+    /// Its name in libavcodec.
+    pub(crate) name: &'static str,
+    /// How a picture gets into it.
+    pub(crate) input: Input,
+    /// Private options. Those that this FFmpeg's wrapper doesn't know are passed over.
+    pub(crate) options: &'static [(&'static str, &'static str)],
+    /// Whether the wrapper looks at the bitrate again before each picture.
+    pub(crate) live_bitrate: bool,
+    /// Whether its threads are ours to choose.
+    pub(crate) threads: bool,
+}

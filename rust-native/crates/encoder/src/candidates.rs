@@ -1,0 +1,258 @@
+//! Which encoder: one table, best first, tried by really encoding; each refusal is kept with its reason.
+
+use std::time::{Duration, Instant};
+
+use media::{Bitrate, FrameRate, MediaTime, Picture, Size};
+
+use crate::av::{Input, LibavEncoder, Recipe};
+use crate::fallback::{self, Fallback};
+use crate::{EncoderError, Refusal, VideoConfig, VideoEncoder};
+
+/// What carries a candidate out.
+enum Backend {
+    Libavcodec(Recipe),
+    BuiltIn,
+}
+
+struct Candidate {
+    hardware: bool,
+    backend: Backend,
+}
+
+const fn hardware(
+    name: &'static str,
+    input: Input,
+    live_bitrate: bool,
+    options: &'static [(&'static str, &'static str)],
+) -> Candidate {
+    let recipe = Recipe { name, input, options, live_bitrate, threads: false };
+    Candidate { hardware: true, backend: Backend::Libavcodec(recipe) }
+}
+
+/// x264's own name for "as fast as it goes": a 1080p picture takes 9 ms; superfast takes twice that for half a decibel.
+const X264_PRESET: &str = "ultrafast";
+
+/// Every candidate of this operating system, in the order in which they are tried.
+///
+/// Options: constant bitrate, no look-ahead and no queue, IDR where a keyframe is asked for.
+static CANDIDATES: &[Candidate] = &[
+    #[cfg(any(target_os = "linux", target_os = "windows"))]
+    hardware(
+        "h264_nvenc",
+        Input::Planar,
+        true,
+        &[
+            ("preset", "p2"),
+            ("tune", "ull"),
+            ("rc", "cbr"),
+            ("zerolatency", "1"),
+            ("delay", "0"),
+            ("forced-idr", "1"),
+            ("profile", "baseline"),
+        ],
+    ),
+    #[cfg(any(target_os = "linux", target_os = "windows"))]
+    hardware(
+        "h264_qsv",
+        Input::Nv12,
+        false,
+        &[("preset", "veryfast"), ("async_depth", "1"), ("forced_idr", "1"), ("profile", "baseline")],
+    ),
+    #[cfg(target_os = "windows")]
+    hardware(
+        "h264_amf",
+        Input::Nv12,
+        false,
+        &[
+            ("usage", "ultralowlatency"),
+            ("quality", "speed"),
+            ("rc", "cbr"),
+            ("forced_idr", "1"),
+            ("profile", "constrained_baseline"),
+        ],
+    ),
+    #[cfg(target_os = "linux")]
+    hardware(
+        "h264_vaapi",
+        Input::VaSurface,
+        false,
+        &[("rc_mode", "CBR"), ("async_depth", "1"), ("profile", "constrained_baseline")],
+    ),
+    #[cfg(target_os = "windows")]
+    hardware(
+        "h264_mf",
+        Input::Nv12,
+        false,
+        &[("rate_control", "cbr"), ("scenario", "display_remoting"), ("hw_encoding", "1")],
+    ),
+    #[cfg(target_os = "macos")]
+    hardware(
+        "h264_videotoolbox",
+        Input::Planar,
+        false,
+        &[("realtime", "1"), ("allow_sw", "0"), ("profile", "baseline")],
+    ),
+    Candidate {
+        hardware: false,
+        backend: Backend::Libavcodec(Recipe {
+            name: "libx264",
+            input: Input::Lent,
+            // Zero latency: it reads a picture and is done with it when the call returns, which `Lent` relies on.
+            options: &[
+                ("preset", X264_PRESET),
+                ("tune", "zerolatency"),
+                ("profile", "baseline"),
+                ("forced-idr", "1"),
+                ("sc_threshold", "0"),
+                ("a53cc", "0"),
+            ],
+            live_bitrate: true,
+            threads: true,
+        }),
+    },
+    Candidate { hardware: false, backend: Backend::BuiltIn },
+];
+
+impl Candidate {
+    fn name(&self) -> &'static str {
+        match &self.backend {
+            Backend::Libavcodec(recipe) => recipe.name,
+            Backend::BuiltIn => fallback::NAME,
+        }
+    }
+
+    fn open(&'static self, config: &VideoConfig) -> Result<Box<dyn VideoEncoder>, Refusal> {
+        match &self.backend {
+            Backend::Libavcodec(recipe) => {
+                LibavEncoder::open(recipe, self.hardware, config).map(|encoder| Box::new(encoder) as _)
+            }
+            Backend::BuiltIn => Fallback::open(config).map(|encoder| Box::new(encoder) as _),
+        }
+    }
+}
+
+/// An encoder, and those that were tried before it.
+pub struct Opened {
+    /// The first one that could encode.
+    pub encoder: Box<dyn VideoEncoder>,
+    /// The better ones, each with its reason.
+    pub refused: Vec<Refusal>,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("encoder", &self.encoder.name()).field("refused", &self.refused).finish()
+    }
+}
+
+/// Opens the best encoder that works here.
+///
+/// # Errors
+/// [`EncoderError::UnsupportedSettings`] for settings without a picture or a bit in them, and
+/// [`EncoderError::NoEncoder`], with all reasons, where none could be opened.
+pub fn open(config: &VideoConfig) -> Result<Opened, EncoderError> {
+    validate(config)?;
+    let mut refused = Vec::new();
+    for candidate in CANDIDATES {
+        match candidate.open(config) {
+            Ok(encoder) => {
+                tracing::info!(encoder = encoder.name(), size = %config.size, bitrate = %config.bitrate, "encoder opened");
+                return Ok(Opened { encoder, refused });
+            }
+            Err(refusal) => {
+                tracing::info!(encoder = refusal.name, reason = refusal.reason, "encoder refused");
+                refused.push(refusal);
+            }
+        }
+    }
+    Err(EncoderError::NoEncoder { refused })
+}
+
+/// Opens the encoder of that name, and no other.
+///
+/// # Errors
+/// [`EncoderError::UnknownEncoder`], [`EncoderError::Refused`], [`EncoderError::UnsupportedSettings`].
+pub fn open_named(name: &str, config: &VideoConfig) -> Result<Box<dyn VideoEncoder>, EncoderError> {
+    validate(config)?;
+    let candidate = CANDIDATES
+        .iter()
+        .find(|candidate| candidate.name() == name)
+        .ok_or_else(|| EncoderError::UnknownEncoder { name: name.to_owned() })?;
+    candidate.open(config).map_err(EncoderError::Refused)
+}
+
+/// What can encode here, and how fast.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    /// The encoder that [`open`] takes.
+    pub opened_name: String,
+    /// Whether that is hardware.
+    pub hardware: bool,
+    /// The better ones, each with its reason.
+    pub refused: Vec<Refusal>,
+    /// Milliseconds of wall time for one moving 1080p picture at 6 Mbit/s.
+    pub ms_per_1080p_frame: f64,
+}
+
+/// Tries every encoder and measures the one that is found; half a second on a machine that suits, two on a slow one.
+///
+/// # Errors
+/// As [`open`], and [`EncoderError::EncodeFailed`].
+pub fn probe() -> Result<Probe, EncoderError> {
+    /// Enough to see past the first IDR.
+    const LEAST: u32 = 8;
+    const MOST: u32 = 30;
+    const LONGEST: Duration = Duration::from_millis(800);
+    let frame_rate = FrameRate::new(30).ok_or(EncoderError::UnsupportedSettings { what: String::new() })?;
+    let config = VideoConfig {
+        size: Size { width: 1920, height: 1080 },
+        frame_rate,
+        bitrate: Bitrate::from_kbps(6000),
+        gop: Duration::from_secs(2),
+        threads: 0,
+    };
+    let Opened { mut encoder, refused } = open(&config)?;
+    let mut picture = Picture::black(config.size);
+    let (mut spent, mut count) = (Duration::ZERO, 0);
+    while count < MOST && (count < LEAST || spent < LONGEST) {
+        draw_motion(&mut picture, count);
+        let pts = MediaTime::ZERO + frame_rate.interval() * count;
+        let begin = Instant::now();
+        encoder.encode(&picture, pts, false)?;
+        spent += begin.elapsed();
+        count += 1;
+    }
+    Ok(Probe {
+        opened_name: encoder.name().to_owned(),
+        hardware: encoder.hardware(),
+        refused,
+        ms_per_1080p_frame: spent.as_secs_f64() * 1000.0 / f64::from(count),
+    })
+}
+
+/// Something as hard to encode as a game: a texture that moves, and grain that no prediction finds.
+fn draw_motion(picture: &mut Picture, step: u32) {
+    let (width, stride) = (picture.size.width as usize, picture.planes[0].stride);
+    let mut grain = 0x9e37_79b9_u32 ^ (step << 8);
+    for (y, row) in picture.planes[0].data.chunks_exact_mut(stride).enumerate() {
+        let moved = y + 3 * step as usize;
+        for (x, sample) in row[..width].iter_mut().enumerate() {
+            grain = grain.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let texture = ((x + 5 * step as usize) / 8 ^ moved / 8) as u8 & 0x7f;
+            *sample = 32 + texture + (grain >> 28) as u8;
+        }
+    }
+}
+
+fn validate(config: &VideoConfig) -> Result<(), EncoderError> {
+    let what = if config.size.area() == 0 {
+        format!("{} is no picture", config.size)
+    } else if config.bitrate.as_kbps() == 0 {
+        format!("{} carries no picture", config.bitrate)
+    } else if config.gop.is_zero() {
+        "every picture would be a keyframe".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(EncoderError::UnsupportedSettings { what })
+}

@@ -1,0 +1,94 @@
+//! Rate control's share that lies outside an encoder: how many bits a picture may take.
+//!
+//! Encoders without look-ahead count pictures, not time: they give each one `bitrate / frame rate` bits. Where fewer
+//! pictures come than was configured (a 24 Hz film on a 60 Hz stream, a busy machine) the wire would carry less than
+//! was asked for. So the encoder is told a bitrate that is scaled by the real cadence.
+
+use media::{Bitrate, FrameRate, MediaTime};
+
+/// A gap longer than this many pictures is a screen at rest and says nothing of the cadence; counting it would let
+/// the first moving pictures after it burst.
+const REST: f64 = 4.5;
+/// Seconds in which the mean follows a new cadence; half a second leaves time to be within 15 % after two.
+const SETTLE: f64 = 0.4;
+/// Changes of the encoder's bitrate below this are jitter.
+const WORTH_IT: f64 = 0.04;
+
+/// How far the pictures' real cadence is from the configured one.
+#[derive(Debug)]
+pub(crate) struct Cadence {
+    nominal: f64,
+    mean: f64,
+    last: Option<MediaTime>,
+    applied: f64,
+}
+
+impl Cadence {
+    pub(crate) fn new(rate: FrameRate) -> Self {
+        let nominal = rate.interval().as_secs_f64();
+        Self { nominal, mean: nominal, last: None, applied: 1.0 }
+    }
+
+    /// Takes in the time of the next picture; `true` when [`Self::scaled`] gives another figure from now on.
+    pub(crate) fn observe(&mut self, pts: MediaTime) -> bool {
+        if let Some(last) = self.last.replace(pts) {
+            let interval = pts.since(last).as_secs_f64();
+            if interval <= REST * self.nominal {
+                self.mean += (1.0 - (-interval / SETTLE).exp()) * (interval - self.mean);
+            }
+        }
+        let scale = (self.mean / self.nominal).clamp(0.5, 4.0);
+        let changed = (scale / self.applied - 1.0).abs() > WORTH_IT;
+        if changed {
+            self.applied = scale;
+        }
+        changed
+    }
+
+    /// What to tell an encoder that divides by the configured frame rate.
+    pub(crate) fn scaled(&self, bitrate: Bitrate) -> i64 {
+        (f64::from(bitrate.as_bps()) * self.applied) as i64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn run(cadence: &mut Cadence, from: MediaTime, interval: Duration, count: u32) -> MediaTime {
+        let mut now = from;
+        for _ in 0..count {
+            now = now + interval;
+            cadence.observe(now);
+        }
+        now
+    }
+
+    #[test]
+    fn half_the_pictures_get_twice_the_bits() {
+        let mut cadence = Cadence::new(FrameRate::new(60).unwrap());
+        let now = run(&mut cadence, MediaTime::ZERO, Duration::from_nanos(16_666_667), 60);
+        assert_eq!(cadence.scaled(Bitrate::from_kbps(1000)), 1_000_000);
+        run(&mut cadence, now, Duration::from_nanos(33_333_333), 45);
+        let scaled = cadence.scaled(Bitrate::from_kbps(1000));
+        assert!((1_880_000..=2_010_000).contains(&scaled), "{scaled}");
+    }
+
+    #[test]
+    fn a_screen_at_rest_does_not_save_bits_for_a_burst() {
+        let mut cadence = Cadence::new(FrameRate::new(30).unwrap());
+        run(&mut cadence, MediaTime::ZERO, Duration::from_secs(1), 20);
+        assert_eq!(cadence.scaled(Bitrate::from_kbps(1000)), 1_000_000);
+    }
+
+    #[test]
+    fn jitter_changes_nothing() {
+        let mut cadence = Cadence::new(FrameRate::new(60).unwrap());
+        let mut now = MediaTime::ZERO;
+        for millis in [15, 18, 16, 17, 16, 19, 15, 17].repeat(10) {
+            now = now + Duration::from_millis(millis);
+            assert!(!cadence.observe(now));
+        }
+    }
+}

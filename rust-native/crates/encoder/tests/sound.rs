@@ -1,0 +1,85 @@
+//! Opus, by what libopus' decoder makes of it.
+
+use std::f64::consts::TAU;
+use std::time::Duration;
+
+use encoder::OpusEncoder;
+use media::{AUDIO_CHANNELS, AudioBlock, BLOCK_FRAMES, Bitrate, MediaTime, Track};
+
+const START: MediaTime = MediaTime::from_nanos(3_000_000_000_777);
+
+/// Block `index` of a tone to the left and another one to the right.
+fn tones(index: usize, left: f64, right: f64) -> AudioBlock {
+    let mut block = AudioBlock::silence(START + Duration::from_millis(10 * index as u64));
+    for (frame, pair) in block.samples.chunks_exact_mut(AUDIO_CHANNELS).enumerate() {
+        let time = (index * BLOCK_FRAMES + frame) as f64 / 48_000.0;
+        pair[0] = (0.5 * (TAU * left * time).sin()) as f32;
+        pair[1] = (0.5 * (TAU * right * time).sin()) as f32;
+    }
+    block
+}
+
+/// How much of that frequency is in it (Goertzel), 0.5 for the tones above.
+fn amplitude(samples: &[f32], frequency: f64) -> f64 {
+    let (mut real, mut imaginary) = (0.0, 0.0);
+    for (index, sample) in samples.iter().enumerate() {
+        let angle = TAU * frequency * index as f64 / 48_000.0;
+        real += f64::from(*sample) * angle.cos();
+        imaginary += f64::from(*sample) * angle.sin();
+    }
+    2.0 * real.hypot(imaginary) / samples.len() as f64
+}
+
+#[test]
+fn two_blocks_make_a_packet_with_the_first_ones_time() {
+    let mut encoder = OpusEncoder::new(Bitrate::from_kbps(128)).unwrap();
+    for index in 0..10 {
+        let packet = encoder.push(&tones(index, 1000.0, 440.0)).unwrap();
+        assert_eq!(packet.is_some(), index % 2 == 1);
+        if let Some(packet) = packet {
+            let first = START + Duration::from_millis(10 * (index as u64 - 1));
+            assert_eq!((packet.pts, packet.dts, packet.captured_at), (first, first, first));
+            assert!(packet.keyframe && packet.track == Track::Audio);
+            assert_eq!(opus::packet::get_nb_samples(&packet.payload, 48_000).unwrap(), 960);
+        }
+    }
+}
+
+#[test]
+fn tones_come_back_at_their_frequency_and_on_their_side() {
+    let mut encoder = OpusEncoder::new(Bitrate::from_kbps(128)).unwrap();
+    let mut decoder = opus::Decoder::new(48_000, opus::Channels::Stereo).unwrap();
+    let (mut left, mut right, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for index in 0..200 {
+        let Some(packet) = encoder.push(&tones(index, 1000.0, 440.0)).unwrap() else { continue };
+        bytes += packet.payload.len();
+        let mut samples = [0.0; 960 * AUDIO_CHANNELS];
+        assert_eq!(decoder.decode_float(&packet.payload, &mut samples, false).unwrap(), 960);
+        left.extend(samples.iter().step_by(2));
+        right.extend(samples.iter().skip(1).step_by(2));
+    }
+    // Past the codec's start; whole periods of both tones.
+    let (left, right) = (&left[9600..57_600], &right[9600..57_600]);
+    assert!((amplitude(left, 1000.0) - 0.5).abs() < 0.03, "{}", amplitude(left, 1000.0));
+    assert!((amplitude(right, 440.0) - 0.5).abs() < 0.03, "{}", amplitude(right, 440.0));
+    assert!(amplitude(left, 440.0) < 0.02 && amplitude(right, 1000.0) < 0.02);
+    let kbps = bytes as f64 * 8.0 / 2000.0;
+    assert!((60.0..=150.0).contains(&kbps), "{kbps} kbit/s");
+}
+
+#[test]
+fn a_gap_begins_a_new_packet() {
+    let mut encoder = OpusEncoder::new(Bitrate::from_kbps(96)).unwrap();
+    assert!(encoder.push(&tones(0, 1000.0, 1000.0)).unwrap().is_none());
+    assert!(encoder.push(&tones(50, 1000.0, 1000.0)).unwrap().is_none());
+    let packet = encoder.push(&tones(51, 1000.0, 1000.0)).unwrap().unwrap();
+    assert_eq!(packet.pts, START + Duration::from_millis(500));
+}
+
+#[test]
+fn a_bitrate_that_is_none_for_sound_is_refused() {
+    assert_eq!(OpusEncoder::new(Bitrate::from_bps(100)).err().unwrap().code(), "sound_encode_failed");
+    let mut encoder = OpusEncoder::new(Bitrate::from_kbps(96)).unwrap();
+    assert!(encoder.set_bitrate(Bitrate::from_kbps(2000)).is_err());
+    assert!(encoder.set_bitrate(Bitrate::from_kbps(160)).is_ok());
+}
