@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -138,9 +138,16 @@ pub(super) fn signal(pid: u32, signal: libc::c_int) {
     unsafe { libc::kill(pid as libc::pid_t, signal) };
 }
 
-/// A folder that only we can read and that goes with its owner.
+/// A folder that only we can read and that goes with its owner, also when that is killed.
 #[derive(Debug)]
-pub(super) struct Folder(PathBuf);
+pub(super) struct Folder {
+    path: PathBuf,
+    /// Waits for its standard input to close, as it does however this process ends, and clears up.
+    sweeper: Child,
+}
+
+/// Twice: the servers, killed at the same moment, may write a last line in between.
+const SWEEP: &str = r#"read -r _; rm -rf -- "$0"; sleep 1; rm -rf -- "$0""#;
 
 impl Folder {
     pub(super) fn new(what: &str) -> io::Result<Self> {
@@ -149,16 +156,21 @@ impl Folder {
         let path = std::env::temp_dir().join(format!("tidecast-{what}-{}-{number}", std::process::id()));
         std::fs::create_dir(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700))?;
-        Ok(Self(path))
+        let mut sweeper = Command::new("sh");
+        sweeper.args(["-c", SWEEP]).arg(&path).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Out of the terminal's group: Ctrl-C is to end the test, not the clearing up.
+        let sweeper = sweeper.process_group(0).spawn()?;
+        Ok(Self { path, sweeper })
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(&self.path);
+        end(&mut self.sweeper);
     }
 }

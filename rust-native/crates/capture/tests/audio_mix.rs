@@ -1,0 +1,231 @@
+//! What is played into a real sound server comes out of the mixer: pitch, level, side, time.
+
+#![cfg(target_os = "linux")]
+
+mod audio_rig;
+
+use std::time::{Duration, Instant};
+
+use audio_rig::{Ears, db, rig, wait};
+use capture::audio::{DEFAULT_DEVICE, Input, Mixer, list_microphones, system_sound_available};
+use testkit::sound::{Beeper, Side, Target, Tone, tone_amplitude};
+
+/// Of the tones that the rig plays by default.
+const TONE_DB: f64 = -12.04;
+
+#[test]
+fn the_default_microphone_is_listed_first_and_monitors_are_not() {
+    let _rig = rig();
+    let microphones = list_microphones().expect("a running server");
+    let listed: Vec<(&str, &str)> = microphones.iter().map(|m| (m.id.as_str(), m.name.as_str())).collect();
+    assert_eq!(listed, [(DEFAULT_DEVICE, "Microphone"), ("microphone", "Microphone")]);
+    assert!(system_sound_available());
+}
+
+#[test]
+fn speaker_and_microphone_are_heard_at_their_pitch_and_level() {
+    let rig = rig();
+    let (mixer, ears) = Ears::mixer();
+    mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
+    let tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
+    let [left, right] = ears.hear(1000.0);
+    assert!((db(left) - TONE_DB).abs() < 1.0 && (db(right) - TONE_DB).abs() < 1.0, "{} {}", db(left), db(right));
+    assert!(db(ears.tone(440.0)[0]) < -60.0);
+
+    mixer.open(Input::Microphone, Some(DEFAULT_DEVICE)).expect("the microphone");
+    let whistle = rig.play_tone(Target::Microphone, 440.0, 60.0).expect("pacat");
+    let [left, right] = ears.hear(440.0);
+    assert!((db(left) - TONE_DB).abs() < 1.0 && (db(right) - TONE_DB).abs() < 1.0, "{} {}", db(left), db(right));
+    assert!((db(ears.tone(1000.0)[0]) - TONE_DB).abs() < 1.0, "the speaker is still heard");
+
+    let levels = wait("levels of both inputs", || {
+        let levels = mixer.levels();
+        (levels.len() == 2 && levels.iter().all(|level| level.peak_db > -20.0)).then_some(levels)
+    });
+    for level in levels {
+        assert!((f64::from(level.peak_db) - TONE_DB).abs() < 1.0, "{level:?}");
+        assert!((f64::from(level.rms_db) - (TONE_DB - 3.01)).abs() < 1.5, "{level:?}");
+    }
+    // Both sines reach their peak together now and then: +6 dB.
+    assert!((f64::from(mixer.master_peak_db()) - (TONE_DB + 6.02)).abs() < 1.5);
+    tone.stop();
+    whistle.stop();
+}
+
+#[test]
+fn left_stays_left_and_right_stays_right() {
+    let rig = rig();
+    let (mixer, ears) = Ears::mixer();
+    mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
+    for (side, hz, loud) in [(Side::Left, 700.0, 0), (Side::Right, 900.0, 1)] {
+        let tone = Tone { hz, side, length: Duration::from_secs(60), ..Tone::default() };
+        let playing = rig.play(Target::Speaker, &tone).expect("pacat");
+        let heard = ears.hear(hz);
+        assert!((db(heard[loud]) - TONE_DB).abs() < 1.0, "{side:?}: {} dB", db(heard[loud]));
+        assert!(db(heard[1 - loud]) < -60.0, "{side:?} is also on the other side: {} dB", db(heard[1 - loud]));
+        playing.stop();
+    }
+}
+
+#[test]
+fn mute_is_quick_and_volume_is_exact() {
+    let rig = rig();
+    let (mixer, ears) = Ears::mixer();
+    mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
+    let _tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
+    ears.hear(1000.0);
+
+    mixer.set_volume(Input::SystemSound, 0.5);
+    let count = ears.blocks().len();
+    wait("0.3 s at the new volume", || (ears.blocks().len() >= count + 30).then_some(()));
+    let quieter = ears.tone(1000.0)[0];
+    assert!((db(quieter) - (TONE_DB - 6.02)).abs() < 1.0, "{} dB", db(quieter));
+
+    ears.forget();
+    let muted_at = Instant::now();
+    mixer.set_muted(Input::SystemSound, true);
+    let silent = wait("silence", || {
+        let blocks = ears.blocks();
+        let silent = blocks.iter().position(|(_, block)| block.samples.iter().all(|sample| *sample == 0.0))?;
+        (blocks.len() > silent + 20).then_some(silent)
+    });
+    let blocks = ears.blocks();
+    let took = blocks[silent].0.saturating_duration_since(muted_at);
+    assert!(took < Duration::from_millis(300), "mute took {took:?}");
+    assert!(blocks[silent..].iter().all(|(_, block)| block.samples.iter().all(|sample| *sample == 0.0)));
+    // The ramp: no step between neighbouring samples steeper than the tone itself makes.
+    let left: Vec<f32> = blocks.iter().flat_map(|(_, b)| b.samples.iter().step_by(2).copied()).collect();
+    let steepest = left.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+    assert!(steepest < 0.25 * 0.14, "a click of {steepest}");
+    let level = mixer.levels()[0];
+    assert!(level.peak_db > -30.0, "the meter goes on while muted: {level:?}");
+
+    mixer.set_muted(Input::SystemSound, false);
+    assert!((db(ears.hear(1000.0)[0]) - (TONE_DB - 6.02)).abs() < 1.0);
+}
+
+#[test]
+fn blocks_come_a_hundred_a_second_with_stamps_exactly_10_ms_apart() {
+    let rig = rig();
+    let (mixer, ears) = Ears::mixer();
+    mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
+    mixer.open(Input::Microphone, None).expect("the microphone");
+    let _tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
+    ears.hear(1000.0);
+    ears.forget();
+    wait("10 s of blocks", || (ears.blocks().len() >= 1000).then_some(()));
+    let blocks = ears.blocks();
+    for pair in blocks.windows(2) {
+        assert_eq!(pair[1].1.captured_at.since(pair[0].1.captured_at), Duration::from_millis(10));
+    }
+    let took = blocks[999].0 - blocks[0].0;
+    // ±1 %, and what a busy machine may hold a single block up.
+    assert!((took.as_secs_f64() - 9.99).abs() < 0.1 + 0.15, "{took:?} for 1000 blocks");
+    for input in [Input::SystemSound, Input::Microphone] {
+        let counters = mixer.counters(input);
+        assert!(counters.underruns <= 10 && counters.lost_frames == 0, "{input:?}: {counters:?}");
+    }
+    // The tone goes through without a tear: no step steeper than its own.
+    let left: Vec<f32> = blocks.iter().flat_map(|(_, b)| b.samples.iter().step_by(2).copied()).collect();
+    let torn = left.windows(2).filter(|pair| (pair[1] - pair[0]).abs() > 0.25 * 0.14).count();
+    assert!(torn <= counters_allow(&mixer), "{torn} tears");
+}
+
+/// A late device tears the sound twice each time: allowed only as often as it was counted.
+fn counters_allow(mixer: &Mixer) -> usize {
+    4 * mixer.counters(Input::SystemSound).underruns as usize
+}
+
+#[test]
+fn a_beep_is_stamped_with_the_time_at_which_it_sounded() {
+    let _rig = rig();
+    let (mixer, ears) = Ears::mixer();
+    for (input, target) in [(Input::SystemSound, Target::Speaker), (Input::Microphone, Target::Microphone)] {
+        mixer.open(input, None).expect("a device of the rig");
+        let beeper = Beeper::start(target).expect("a running server");
+        let mut errors = Vec::new();
+        for _ in 0..9 {
+            // The alignment settles while the device's clock is being learned.
+            let count = ears.blocks().len();
+            wait("0.5 s", || (ears.blocks().len() >= count + 50).then_some(()));
+            ears.forget();
+            let tone = Tone { length: Duration::from_millis(100), amplitude: 0.5, ..Tone::default() };
+            let beep = beeper.beep(&tone).expect("a running stream");
+            let heard = wait("the beep", || {
+                ears.blocks().iter().find_map(|(_, block)| {
+                    let first = block.samples.iter().step_by(2).position(|sample| sample.abs() > 0.01)?;
+                    Some(block.captured_at + Duration::from_nanos(first as u64 * 1_000_000_000 / 48_000))
+                })
+            });
+            errors.push((heard.as_nanos() as f64 - beep.played_at.as_nanos() as f64) / 1e6);
+            wait("the end of the beep", || (tone_amplitude(&ears.last(3)[0], 1000.0) < 0.001).then_some(()));
+        }
+        errors.sort_by(f64::total_cmp);
+        println!("{input:?}: heard after played, ms: {errors:.1?}");
+        let median = errors[errors.len() / 2];
+        // Sound and picture have 45 ms between them; this is the sound's share, with the beep's own error in it.
+        assert!(median.abs() < 15.0, "{input:?}: {median:.1} ms off; all: {errors:.1?}");
+        mixer.close(input);
+    }
+}
+
+#[test]
+fn an_unknown_device_is_said_to_be_unknown_and_the_other_input_goes_on() {
+    let rig = rig();
+    let (mixer, ears) = Ears::mixer();
+    mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
+    let _tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
+    ears.hear(1000.0);
+    let error = mixer.open(Input::Microphone, Some("no_such_thing")).expect_err("there is none");
+    assert_eq!(error.code(), "device_not_found");
+    ears.forget();
+    ears.hear(1000.0);
+    assert_eq!(mixer.levels().len(), 1);
+}
+
+#[test]
+fn closing_ends_the_blocks_and_opening_often_leaves_nothing_behind() {
+    let _rig = rig();
+    let (mixer, ears) = Ears::mixer();
+    let open_and_close = || {
+        mixer.open(Input::Microphone, None).expect("the microphone");
+        let count = ears.blocks().len();
+        wait("a block", || (ears.blocks().len() > count).then_some(()));
+        mixer.close(Input::Microphone);
+    };
+    let threads = || std::fs::read_dir("/proc/self/task").expect("procfs").count();
+    let files = || std::fs::read_dir("/proc/self/fd").expect("procfs").count();
+    open_and_close();
+    let settled = |limit: (usize, usize)| {
+        wait("the end of the closed devices' threads", || (threads() <= limit.0 && files() <= limit.1).then_some(()));
+    };
+    std::thread::sleep(Duration::from_millis(500));
+    let before = (threads() + 1, files() + 2);
+    for _ in 0..20 {
+        open_and_close();
+    }
+    settled(before);
+    ears.forget();
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(ears.blocks().is_empty(), "nothing is open");
+    assert!(mixer.levels().is_empty());
+}
+
+#[test]
+fn the_system_s_choice_of_speaker_is_followed() {
+    let rig = rig();
+    let (mixer, ears) = Ears::mixer();
+    mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
+    rig.pactl(&["load-module", "module-null-sink", "sink_name=headphones"]).expect("pactl");
+    let _tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
+    ears.hear(1000.0);
+    rig.pactl(&["set-default-sink", "headphones"]).expect("pactl");
+    wait("the old speaker's end", || (ears.tone(1000.0)[0] < 0.001).then_some(()));
+    rig.pactl(&["set-default-sink", "speaker"]).expect("pactl");
+    ears.hear(1000.0);
+    let blocks = ears.blocks();
+    for pair in blocks.windows(2) {
+        assert_eq!(pair[1].1.captured_at.since(pair[0].1.captured_at), Duration::from_millis(10));
+    }
+    assert_eq!(ears.events(), []);
+}
