@@ -51,9 +51,7 @@ fn a_server_that_hangs_stops_nobody() {
     let (mixer, ears) = Ears::mixer();
     mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
     rig.hang();
-    wait("the loss", || {
-        matches!(ears.events().first(), Some(AudioEvent::Lost(Input::SystemSound, _))).then_some(())
-    });
+    wait("the loss", || matches!(ears.events().first(), Some(AudioEvent::Lost(Input::SystemSound, _))).then_some(()));
     let started = Instant::now();
     let opened = mixer.open(Input::Microphone, None).expect_err("it hangs");
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());

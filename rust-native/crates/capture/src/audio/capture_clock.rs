@@ -128,7 +128,7 @@ mod tests {
     fn held_up_callbacks_barely_move_the_line() {
         let mut clock = CaptureClock::new(48_000, 0, stamp(0, 0.0, 0.0));
         for chunk in 1..3000u64 {
-            let held_up = if chunk % 40 == 0 { 35e6 } else { 0.0 };
+            let held_up = if chunk.is_multiple_of(40) { 35e6 } else { 0.0 };
             clock.observe(chunk * 480, stamp(chunk * 480, 0.0, held_up));
         }
         let error = signed_ns(clock.time_of(1_440_000), stamp(1_440_000, 0.0, 0.0));

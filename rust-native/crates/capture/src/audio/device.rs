@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{AudioError, DEFAULT_DEVICE};
+use super::AudioError;
 
 pub(super) use imp::open;
 
 /// A microphone or line input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Microphone {
-    /// Opens it; [`DEFAULT_DEVICE`] follows the system's choice.
+    /// Opens it; [`super::DEFAULT_DEVICE`] follows the system's choice.
     pub id: String,
     /// As the system shows it; for the default entry, the name of the device it stands for now.
     pub name: String,
@@ -23,7 +23,7 @@ pub struct Microphone {
 /// A healthy server lists its devices in milliseconds; a window that lists sources should not wait longer.
 const LIST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Every microphone, the default one first (with the id [`DEFAULT_DEVICE`]). What sinks play (their monitors) is
+/// Every microphone, the default one first (with the id [`super::DEFAULT_DEVICE`]). What sinks play (their monitors) is
 /// left out: that is system sound. Takes up to 2 s.
 ///
 /// # Errors
@@ -55,11 +55,6 @@ fn within<T: Send + 'static>(
     }
 }
 
-/// Which device is meant: none and "default" are the same.
-fn wanted(id: Option<&str>) -> Option<&str> {
-    id.filter(|id| *id != DEFAULT_DEVICE)
-}
-
 #[cfg(target_os = "linux")]
 mod imp {
     use std::thread::Thread;
@@ -72,7 +67,7 @@ mod imp {
 
     use super::super::intake::{self, Reader};
     use super::super::{AudioError, DEFAULT_DEVICE, Input};
-    use super::{Microphone, wanted};
+    use super::Microphone;
 
     /// PulseAudio's and PipeWire's name for the source that carries what a sink plays.
     const MONITOR_SUFFIX: &str = ".monitor";
@@ -127,7 +122,7 @@ mod imp {
         faults: Sender<AudioError>,
     ) -> Result<(OpenDevice, Reader), AudioError> {
         let host = connect()?;
-        let (source, followed) = match (wanted(id), input) {
+        let (source, followed) = match (id.filter(|id| *id != DEFAULT_DEVICE), input) {
             (Some(id), Input::Microphone) => (id.to_owned(), None),
             // Named by its sink, as the speakers are.
             (Some(id), Input::SystemSound) => (format!("{id}{MONITOR_SUFFIX}"), None),

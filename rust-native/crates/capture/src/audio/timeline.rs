@@ -78,7 +78,7 @@ mod tests {
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 // 0 to 5 ms of jitter, and now and then a callback held up by 30 ms.
                 let jitter = f64::from(seed >> 8) / f64::from(1 << 24) * 5e6;
-                let held_up = if seed % 97 == 0 { 30e6 } else { 0.0 };
+                let held_up = if seed.is_multiple_of(97) { 30e6 } else { 0.0 };
                 clock.observe(pushed, captured(pushed as f64) + Duration::from_nanos((jitter + held_up) as u64));
                 pushed += 480;
             }
