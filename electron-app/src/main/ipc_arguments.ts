@@ -1,0 +1,117 @@
+/** Parses what the page sends: one parser per call, as a type is not a validation. Pure. */
+import type { CallName, Calls, GoLiveTarget, SettingsChange, VideoChange } from '../shared/contract';
+import { fields, flag, integer, number, oneOf, optional, Refused, text, type Fields } from '../shared/parse';
+import { DESTINATION_KINDS, LANGUAGES, THEMES, type AudioPreferences } from '../shared/settings';
+import { evenPixels, LIMITS } from '../shared/video_settings';
+
+type Parsers = { [Name in CallName]: (args: readonly unknown[]) => Calls[Name]['args'] };
+
+function none(args: readonly unknown[]): [] {
+  if (args.length !== 0) throw new Refused('arguments', 'none');
+  return [];
+}
+
+function one<T>(read: (value: unknown, path: string) => T): (args: readonly unknown[]) => [T] {
+  return (args) => {
+    if (args.length !== 1) throw new Refused('arguments', 'exactly one');
+    return [read(args[0], 'argument')];
+  };
+}
+
+/** Reads the fields that are there; a name that no reader knows is refused. */
+function partial<T extends object>(
+  readers: { [Name in keyof T]-?: (value: unknown, path: string) => T[Name] },
+): (value: unknown, path: string) => Partial<T> {
+  return (value, path) => {
+    const given: Fields = fields(value, path);
+    for (const name of Object.keys(given)) {
+      if (!Object.prototype.hasOwnProperty.call(readers, name)) throw new Refused(`${path}.${name}`, 'no such field');
+    }
+    const result: Partial<T> = {};
+    for (const name in readers) {
+      if (given[name] !== undefined) result[name] = readers[name](given[name], `${path}.${name}`);
+    }
+    return result;
+  };
+}
+
+function nonEmpty(value: unknown, path: string): string {
+  const found = text(value, path, 512);
+  if (found === '') throw new Refused(path, 'a text that is not empty');
+  return found;
+}
+
+/** A WHIP address: only the two schemes that the engine speaks. */
+export function whipUrl(value: unknown, path: string): string {
+  const found = text(value, path, 2048).trim();
+  let url: URL;
+  try {
+    url = new URL(found);
+  } catch {
+    throw new Refused(path, 'an address that begins with http:// or https://');
+  }
+  if ((url.protocol !== 'http:' && url.protocol !== 'https:') || url.hostname === '') {
+    throw new Refused(path, 'an address that begins with http:// or https://');
+  }
+  return found;
+}
+
+function goLiveTarget(value: unknown, path: string): GoLiveTarget {
+  const f = fields(value, path);
+  const kind = oneOf(f.kind, `${path}.kind`, DESTINATION_KINDS);
+  if (kind === 'local') return { kind };
+  return {
+    kind,
+    url: whipUrl(f.url, `${path}.url`),
+    key: optional(f.key, `${path}.key`, (v, p) => text(v, p, 2048)),
+    useSavedKey: flag(f.useSavedKey, `${path}.useSavedKey`),
+    keepKey: flag(f.keepKey, `${path}.keepKey`),
+  };
+}
+
+const gain = (value: unknown, path: string): number => number(value, path, 0, 4);
+
+const videoChange = partial<Required<VideoChange>>({
+  width: (v, p) => evenPixels(v, p, LIMITS.width),
+  height: (v, p) => evenPixels(v, p, LIMITS.height),
+  fps: (v, p) => integer(v, p, LIMITS.fps.min, LIMITS.fps.max),
+  kbps: (v, p) => integer(v, p, LIMITS.kbps.min, LIMITS.kbps.max),
+  gopSeconds: (v, p) => number(v, p, LIMITS.gopSeconds.min, LIMITS.gopSeconds.max),
+});
+
+const audioChange = partial<Required<AudioPreferences>>({
+  // The empty text stands for "no microphone": `undefined` would mean "as it was".
+  microphone: (v, p) => text(v, p, 512),
+  systemSound: flag,
+  microphoneMuted: flag,
+  systemMuted: flag,
+  microphoneVolume: gain,
+  systemVolume: gain,
+});
+
+const settingsChange = partial<Required<SettingsChange>>({
+  language: (v, p) => oneOf(v, p, LANGUAGES),
+  theme: (v, p) => oneOf(v, p, THEMES),
+  cursor: flag,
+  destination: (v, p) => oneOf(v, p, DESTINATION_KINDS),
+  whipUrl: (v, p) => text(v, p, 2048),
+});
+
+export const parsers: Parsers = {
+  bootstrap: none,
+  listSources: none,
+  probeEncoders: none,
+  startCapture: one(nonEmpty),
+  stopCapture: none,
+  changeVideo: one(videoChange),
+  changeAudio: one(audioChange),
+  goLive: one(goLiveTarget),
+  endLive: none,
+  openPreview: none,
+  changeSettings: one(settingsChange),
+  forgetWhipKey: none,
+  copyViewLink: none,
+  copyDiagnostics: none,
+  restartEngine: none,
+  answerQuit: one(flag),
+};

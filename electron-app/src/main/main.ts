@@ -1,0 +1,274 @@
+/** Puts the rooms together: one instance, one window, one engine, one studio. Decides nothing by itself. */
+import { app, clipboard, dialog, powerSaveBlocker, type BrowserWindow } from 'electron';
+import * as path from 'path';
+import type { MessageName, Messages, Notice, PublicSettings, Versions } from '../shared/contract';
+import { intersects } from '../shared/geometry';
+import { dictionaryOf, languageFor } from '../shared/i18n/index';
+import type { Language } from '../shared/settings';
+import { runDemo, wantsDemo } from './demo';
+import { diagnosticsBundle } from './diagnostics';
+import { EngineHost } from './engine_host';
+import { serveCalls, tell, type Handlers } from './ipc';
+import { Journal } from './journal';
+import { declareScheme, servePage } from './page_protocol';
+import { problemOf, ProblemError } from './problem';
+import { canKeepSecrets, seal, unseal } from './secrets';
+import { lockDown } from './security';
+import { SettingsStore } from './settings_store';
+import { spawnHost } from './spawn_host';
+import { Studio } from './studio';
+import { electronMajor, nativeWindowId, OLDEST_SUPPORTED, openWindow, windowArea, windowTitle } from './window';
+
+const journal = new Journal();
+
+// Without a handler Electron shows a modal box that stops everything, a running stream's controls too.
+process.on('uncaughtException', (error) => report(`uncaught: ${error.stack ?? error.message}`));
+process.on('unhandledRejection', (reason) => report(`unhandled: ${String(reason)}`));
+
+function report(line: string): void {
+  journal.note(line);
+  process.stderr.write(`tidecast: ${line}\n`);
+}
+
+const userData = process.env.TIDECAST_USER_DATA;
+if (userData !== undefined && userData !== '') app.setPath('userData', path.resolve(userData));
+
+declareScheme();
+
+if (app.requestSingleInstanceLock()) void app.whenReady().then(run);
+else app.quit();
+
+function versions(): Versions {
+  return {
+    app: app.getVersion(),
+    electron: process.versions.electron ?? '',
+    chromium: process.versions.chrome ?? '',
+    node: process.versions.node,
+    platform: `${process.platform} ${process.arch}`,
+  };
+}
+
+function run(): void {
+  let window: BrowserWindow | undefined;
+  let pageListens = false;
+  let mirrored = false;
+  let quitting: 'no' | 'asked' | 'yes' = 'no';
+  let blocker: number | undefined;
+  const early: Notice[] = [];
+
+  const toPage = <Name extends MessageName>(name: Name, message: Messages[Name]): void => {
+    if (window !== undefined && !window.isDestroyed()) tell(window.webContents, name, message);
+  };
+  const notice = (it: Notice): void => {
+    journal.note('notice', it);
+    if (pageListens) toPage('notice', it);
+    else early.push(it);
+  };
+
+  const settings = SettingsStore.open(app.getPath('userData'), notice);
+  const publicSettings = (): PublicSettings => {
+    const { sealedWhipKey, ...rest } = settings.get();
+    return { ...rest, hasSavedWhipKey: sealedWhipKey !== undefined };
+  };
+  const language = (): Language => settings.get().language ?? languageFor(app.getLocale());
+
+  const host: EngineHost = new EngineHost({
+    spawn: (listeners) => spawnHost(listeners, (line) => report(line)),
+    now: () => Date.now(),
+    after: (ms, then) => {
+      const timer = setTimeout(then, ms);
+      return () => clearTimeout(timer);
+    },
+    onStatus: (status) => {
+      journal.note('engine host', status);
+      toPage('host', status);
+    },
+    onEvent: (event) => {
+      if (event.type !== 'stats') journal.note('engine', event);
+      studio.engineEvent(event);
+    },
+    onReady: (restarted) => studio.engineReady(restarted),
+  });
+
+  const studio: Studio = new Studio(
+    host,
+    settings,
+    {
+      state: (state) => {
+        const live = state.publish.kind !== 'idle' && state.publish.kind !== 'failed';
+        keepAwake(live);
+        if (window !== undefined && !window.isDestroyed()) window.setTitle(windowTitle(live));
+        toPage('state', state);
+        lookForMirror();
+      },
+      stats: (stats) => toPage('stats', stats),
+      encoders: (encoders) => toPage('encoders', encoders),
+      notice,
+      settings: () => toPage('settings', publicSettings()),
+    },
+    (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  );
+
+  function keepAwake(live: boolean): void {
+    if (live && blocker === undefined) blocker = powerSaveBlocker.start('prevent-display-sleep');
+    if (!live && blocker !== undefined) {
+      powerSaveBlocker.stop(blocker);
+      blocker = undefined;
+    }
+  }
+
+  /** Does our window lie in what is captured? Then the preview would show itself, without end. */
+  function lookForMirror(): void {
+    const captured = studio.view?.area;
+    const capturing = studio.view !== undefined && studio.view.capture.kind !== 'idle';
+    const ours = window === undefined ? undefined : windowArea(window);
+    const now = capturing && captured !== undefined && captured !== null && ours !== undefined && intersects(captured, ours);
+    if (now !== mirrored) {
+      mirrored = now;
+      toPage('mirrored', mirrored);
+    }
+  }
+
+  function leave(): void {
+    quitting = 'yes';
+    keepAwake(false);
+    void host.stop().then(() => app.exit(0));
+  }
+
+  function mayClose(): boolean {
+    if (quitting === 'yes') return false;
+    if (window !== undefined && !window.isDestroyed() && !window.isFullScreen() && !window.isMaximized()) {
+      const [width, height] = window.getSize();
+      if (width !== undefined && height !== undefined) settings.update({ window: { width, height } });
+    }
+    if (!studio.isLive) leave();
+    else if (pageListens) toPage('askQuit', null);
+    else if (quitting === 'no') void askWithoutPage();
+    return false;
+  }
+
+  async function askWithoutPage(): Promise<void> {
+    quitting = 'asked';
+    const words = dictionaryOf(language());
+    const { response } = await dialog.showMessageBox({
+      type: 'question',
+      message: words.quitTitle,
+      detail: words.quitText,
+      buttons: [words.quitNo, words.quitYes],
+      defaultId: 0,
+      cancelId: 0,
+    });
+    quitting = 'no';
+    if (response === 1) leave();
+  }
+
+  const handlers: Handlers = {
+    bootstrap: async () => {
+      pageListens = true;
+      return {
+        settings: publicSettings(),
+        language: language(),
+        versions: versions(),
+        oldRuntime: electronMajor() < OLDEST_SUPPORTED,
+        canKeepSecrets: canKeepSecrets(),
+        host: host.status,
+        state: studio.view,
+        stats: studio.stats,
+        encoders: studio.encoders,
+        mirrored,
+        notices: early.splice(0),
+      };
+    },
+    listSources: () => studio.listSources(),
+    probeEncoders: () => studio.probeEncoders(),
+    startCapture: (sourceId) => studio.startCapture(sourceId),
+    stopCapture: () => studio.stopCapture(),
+    changeVideo: (change) => studio.changeVideo(change),
+    changeAudio: (change) => studio.changeAudio(change),
+    goLive: async (target) => {
+      if (target.kind === 'local') {
+        settings.update({ destination: 'local' });
+        return studio.goLive(target, undefined);
+      }
+      const saved = settings.get().sealedWhipKey;
+      const key = target.key ?? (target.useSavedKey && saved !== undefined ? unseal(saved) : undefined);
+      if (target.useSavedKey && saved !== undefined && key === undefined) {
+        throw new ProblemError({
+          code: 'saved_key_unreadable',
+          message: 'The saved key can no longer be read.',
+          hint: 'Enter the key again.',
+        });
+      }
+      const sealedWhipKey = target.keepKey && key !== undefined ? seal(key) : saved;
+      settings.update({ destination: 'whip', whipUrl: target.url, sealedWhipKey });
+      toPage('settings', publicSettings());
+      return studio.goLive(target, key);
+    },
+    endLive: () => studio.endLive(),
+    openPreview: () => studio.openPreview(),
+    changeSettings: async (change) => {
+      settings.update(change);
+      toPage('settings', publicSettings());
+    },
+    forgetWhipKey: async () => {
+      settings.update({ sealedWhipKey: undefined });
+      toPage('settings', publicSettings());
+    },
+    copyViewLink: async () => {
+      const link = studio.viewUrl;
+      if (link !== undefined) clipboard.writeText(link);
+    },
+    copyDiagnostics: async () => {
+      const { view: state, stats, encoders } = studio;
+      const input = { versions: versions(), settings: settings.get(), host: host.status, state, stats, encoders };
+      clipboard.writeText(diagnosticsBundle({ ...input, events: journal.all() }, new Date()));
+    },
+    restartEngine: async () => host.start(),
+    answerQuit: async (quit) => {
+      if (quit) leave();
+    },
+  };
+
+  lockDown();
+  servePage(path.join(__dirname, '..', 'renderer'));
+  serveCalls(handlers);
+
+  window = openWindow(settings.get().window, { placed: lookForMirror, mayClose, log: report });
+  window.webContents.on('did-start-loading', () => {
+    pageListens = false;
+  });
+  window.on('closed', () => {
+    window = undefined;
+  });
+  app.on('second-instance', () => {
+    if (window === undefined) return;
+    if (window.isMinimized()) window.restore();
+    window.show();
+    window.focus();
+  });
+  app.on('before-quit', (event) => {
+    // A quit that does not come from the window (the dock, a signal) takes the same way.
+    if (quitting !== 'yes') {
+      event.preventDefault();
+      mayClose();
+    }
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, leave);
+
+  host.start();
+  const ownWindow = nativeWindowId(window);
+  if (ownWindow !== undefined) void studio.excludeWindow(ownWindow).catch((error) => notice({ kind: 'warning', problem: problemOf(error) }));
+  if (settings.get().video === undefined) {
+    void studio.probeEncoders().catch((error) => notice({ kind: 'warning', problem: problemOf(error) }));
+  }
+  if (wantsDemo(process.argv, process.env.TIDECAST_AUTOSTART)) {
+    runDemo(studio).then(
+      (link) => process.stdout.write(`TIDECAST_VIEW_URL ${link}\n`),
+      (error: unknown) => {
+        const problem = problemOf(error);
+        process.stderr.write(`tidecast: ${problem.code}: ${problem.message} ${problem.hint}\n`);
+        notice({ kind: 'error', problem });
+      },
+    );
+  }
+}

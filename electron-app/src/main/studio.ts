@@ -1,0 +1,324 @@
+/**
+ * What the user can do, without a window: the page and the headless demonstration both call it.
+ *
+ * It knows what was asked for (the session), sends it to the engine, brings a restarted engine back to it, and tells
+ * what changed. Windows, IPC and files are other rooms'.
+ */
+import type { GoLiveTarget, HostStatus, Notice, StateView, VideoChange } from '../shared/contract';
+import type { Command, Encoders, EngineEvent, Outcome, PreviewEndpoint, Problem, Reply, Sources, State, Stats } from '../shared/model';
+import { emptySession, remember, replay, type Session } from '../shared/session';
+import type { AudioPreferences } from '../shared/settings';
+import { DEFAULT_VIDEO } from '../shared/video_settings';
+import { ProblemError } from './problem';
+import type { SettingsStore } from './settings_store';
+
+/** The part of the supervisor that is needed here. */
+export interface Engine {
+  readonly status: HostStatus;
+  dispatch(command: Command): Promise<Outcome>;
+}
+
+export interface StudioListeners {
+  state(state: StateView): void;
+  stats(stats: Stats): void;
+  encoders(encoders: Encoders): void;
+  notice(notice: Notice): void;
+  /** The settings were changed from in here (a proposal of the engine was taken). */
+  settings(): void;
+}
+
+const NOT_CAPTURING: Problem = {
+  code: 'not_capturing',
+  message: 'Nothing is captured yet.',
+  hint: 'Choose a screen or a window and press Start first.',
+};
+
+/** A port that the dead engine held can stay taken for a moment; three tries span the time a kill needs. */
+const SERVER_TRIES = 3;
+const SERVER_PAUSE_MS = 200;
+
+export class Studio {
+  private session: Session = emptySession;
+  private state: State | undefined;
+  private liveSince: number | undefined;
+  private lastServer: { port: number; viewToken: string } | undefined;
+  private lastStats: Stats | undefined;
+  private lastEncoders: Encoders | undefined;
+  /** Commands that change something run one after the other. */
+  private queue: Promise<unknown> = Promise.resolve();
+  private restored: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly settings: SettingsStore,
+    private readonly listeners: StudioListeners,
+    private readonly pause: (ms: number) => Promise<void>,
+  ) {
+    const audio = settings.get().audio;
+    this.session = {
+      ...emptySession,
+      microphone: audio.microphone,
+      systemSound: audio.systemSound,
+      muted: { microphone: audio.microphoneMuted, system_sound: audio.systemMuted },
+      volume: { microphone: audio.microphoneVolume, system_sound: audio.systemVolume },
+    };
+  }
+
+  get view(): StateView | undefined {
+    return this.state === undefined ? undefined : this.viewOf(this.state);
+  }
+
+  get stats(): Stats | undefined {
+    return this.lastStats;
+  }
+
+  get encoders(): Encoders | undefined {
+    return this.lastEncoders;
+  }
+
+  /** Whether viewers see, or would see if the network were well. */
+  get isLive(): boolean {
+    return this.session.publish !== undefined;
+  }
+
+  get viewUrl(): string | undefined {
+    return this.view?.viewLink?.url;
+  }
+
+  /** A fresh engine answers: brings it to where the session stands. */
+  engineReady(restarted: boolean): void {
+    this.restored = this.restore(restarted);
+  }
+
+  engineEvent(event: EngineEvent): void {
+    switch (event.type) {
+      case 'state':
+        this.takeState(event.state);
+        return;
+      case 'stats':
+        this.lastStats = event.stats;
+        this.listeners.stats(event.stats);
+        return;
+      case 'warning':
+      case 'error':
+        this.listeners.notice({ kind: event.type, problem: event.problem });
+        return;
+    }
+  }
+
+  async listSources(): Promise<Sources> {
+    const reply = await this.ask({ type: 'list_sources' });
+    if (reply.type !== 'sources') throw unexpected(reply);
+    return reply.sources;
+  }
+
+  async openPreview(): Promise<PreviewEndpoint> {
+    const reply = await this.ask({ type: 'open_preview' });
+    if (reply.type !== 'preview') throw unexpected(reply);
+    return reply.preview;
+  }
+
+  /** Measures the machine; on the first run the proposal becomes the settings. */
+  async probeEncoders(): Promise<Encoders> {
+    const reply = await this.ask({ type: 'probe_encoders' });
+    if (reply.type !== 'encoders') throw unexpected(reply);
+    this.lastEncoders = reply.encoders;
+    this.listeners.encoders(reply.encoders);
+    if (this.settings.get().video === undefined && this.session.capture === undefined) {
+      this.settings.update({ video: reply.encoders.proposal });
+      this.listeners.settings();
+    }
+    return reply.encoders;
+  }
+
+  excludeWindow(window: number | undefined): Promise<void> {
+    return this.change(() => this.send({ type: 'exclude_window', window }));
+  }
+
+  startCapture(sourceId: string): Promise<void> {
+    return this.change(async () => {
+      const { video, cursor } = this.settings.get();
+      await this.send({ type: 'start_capture', sourceId, settings: video ?? DEFAULT_VIDEO, cursor });
+    });
+  }
+
+  stopCapture(): Promise<void> {
+    return this.change(async () => {
+      await this.send({ type: 'stop_capture' });
+      await this.closeServer();
+      this.liveSince = undefined;
+    });
+  }
+
+  /** Acts at once where something is captured, and is remembered in any case. */
+  changeVideo(change: VideoChange): Promise<void> {
+    return this.change(async () => {
+      const current = this.settings.get().video ?? DEFAULT_VIDEO;
+      const next = { ...current, ...change };
+      if (this.session.capture !== undefined) {
+        if (next.width !== current.width || next.height !== current.height) {
+          await this.send({ type: 'change_resolution', width: next.width, height: next.height });
+        }
+        if (next.fps !== current.fps) await this.send({ type: 'set_frame_rate', fps: next.fps });
+        if (next.kbps !== current.kbps) await this.send({ type: 'set_bitrate', kbps: next.kbps });
+        if (next.gopSeconds !== current.gopSeconds) await this.send({ type: 'set_gop', seconds: next.gopSeconds });
+      }
+      this.settings.update({ video: next });
+      this.listeners.settings();
+    });
+  }
+
+  changeAudio(change: Partial<AudioPreferences>): Promise<void> {
+    return this.change(async () => {
+      const current = this.settings.get().audio;
+      const next: AudioPreferences = { ...current, ...change };
+      if (next.microphone === '') next.microphone = undefined;
+      if (next.microphone !== current.microphone || next.systemSound !== current.systemSound) {
+        await this.send({ type: 'select_audio', microphone: next.microphone, systemSound: next.systemSound });
+      }
+      if (next.microphoneMuted !== current.microphoneMuted) {
+        await this.send({ type: 'mute_audio', input: 'microphone', muted: next.microphoneMuted });
+      }
+      if (next.systemMuted !== current.systemMuted) {
+        await this.send({ type: 'mute_audio', input: 'system_sound', muted: next.systemMuted });
+      }
+      if (next.microphoneVolume !== current.microphoneVolume) {
+        await this.send({ type: 'set_volume', input: 'microphone', volume: next.microphoneVolume });
+      }
+      if (next.systemVolume !== current.systemVolume) {
+        await this.send({ type: 'set_volume', input: 'system_sound', volume: next.systemVolume });
+      }
+      this.settings.update({ audio: next });
+      this.listeners.settings();
+    });
+  }
+
+  /** `key` is the one to use, whether it was typed or unsealed. */
+  goLive(target: GoLiveTarget, key: string | undefined): Promise<void> {
+    return this.change(async () => {
+      if (this.session.capture === undefined) throw new ProblemError(NOT_CAPTURING);
+      if (target.kind === 'whip') {
+        const destination = key === undefined || key === '' ? { kind: target.kind, url: target.url } : { kind: target.kind, url: target.url, key };
+        await this.send({ type: 'start_publish', destination });
+        return;
+      }
+      if (this.session.localServer?.reach !== 'network') await this.openServer();
+      await this.send({ type: 'start_publish', destination: { kind: 'local_server' } });
+    });
+  }
+
+  endLive(): Promise<void> {
+    return this.change(async () => {
+      await this.send({ type: 'stop_publish' });
+      await this.closeServer();
+      this.liveSince = undefined;
+    });
+  }
+
+  /** The server listens on the network only while live; the link stays the same for the next time. */
+  private async openServer(): Promise<void> {
+    const { port, viewToken } = this.lastServer ?? { port: 0, viewToken: undefined };
+    const again = await this.engine.dispatch({ type: 'start_local_server', reach: 'network', port, viewToken });
+    if (again.type === 'ok') this.took({ type: 'start_local_server', reach: 'network', port, viewToken }, again.reply);
+    else if (port === 0) throw new ProblemError(again.problem);
+    // Someone else took the port meanwhile: a link that changed is better than none.
+    else await this.send({ type: 'start_local_server', reach: 'network', port: 0, viewToken });
+  }
+
+  private async closeServer(): Promise<void> {
+    if (this.session.localServer !== undefined) await this.send({ type: 'stop_local_server' });
+  }
+
+  private async restore(restarted: boolean): Promise<void> {
+    for (const command of replay(this.session)) {
+      const outcome =
+        command.type === 'start_local_server' ? await this.reopen(command) : await this.engine.dispatch(command);
+      if (outcome.type === 'ok') {
+        this.took(command, outcome.reply);
+        continue;
+      }
+      this.listeners.notice({ kind: command.type === 'start_capture' ? 'error' : 'warning', problem: outcome.problem });
+      if (outcome.problem.code === 'engine_interrupted') return;
+    }
+    if (restarted) this.listeners.notice({ kind: 'engine_restarted' });
+  }
+
+  private async reopen(command: Extract<Command, { type: 'start_local_server' }>): Promise<Outcome> {
+    for (let attempt = 1; attempt <= SERVER_TRIES; attempt += 1) {
+      const outcome = await this.engine.dispatch(command);
+      if (outcome.type === 'ok' || outcome.problem.code === 'engine_interrupted') return outcome;
+      await this.pause(SERVER_PAUSE_MS);
+    }
+    const outcome = await this.engine.dispatch({ ...command, port: 0 });
+    if (outcome.type === 'ok') this.listeners.notice({ kind: 'view_link_changed' });
+    return outcome;
+  }
+
+  private change(work: () => Promise<void>): Promise<void> {
+    const run = this.queue.then(() => this.restored).then(work);
+    this.queue = run.catch(() => undefined);
+    return run;
+  }
+
+  private async send(command: Command): Promise<void> {
+    this.took(command, await this.ask(command));
+  }
+
+  private async ask(command: Command): Promise<Reply> {
+    const outcome = await this.engine.dispatch(command);
+    if (outcome.type === 'failed') throw new ProblemError(outcome.problem);
+    return outcome.reply;
+  }
+
+  private took(command: Command, reply: Reply): void {
+    this.session = remember(this.session, command, reply);
+    if (reply.type === 'local_server') {
+      this.lastServer = { port: reply.localServer.port, viewToken: reply.localServer.viewToken };
+    }
+    // Where it goes is known here, not to the engine's state: the page must learn it even without a new event.
+    if (this.state !== undefined && (command.type === 'start_publish' || command.type === 'stop_publish')) {
+      this.listeners.state(this.viewOf(this.state));
+    }
+  }
+
+  private takeState(state: State): void {
+    this.state = state;
+    // The timer counts from the first live moment, through reconnections and restarts of the engine.
+    if (state.publish.kind === 'live' && this.liveSince === undefined) this.liveSince = state.publish.sinceMs;
+    if (state.publish.kind === 'failed') {
+      // The engine gave up: a restart must not begin it again behind the user's back.
+      this.session = { ...this.session, publish: undefined };
+      this.liveSince = undefined;
+    }
+    this.listeners.state(this.viewOf(state));
+  }
+
+  private viewOf(state: State): StateView {
+    const { capture, settings, sourceId, area, audio, encoder, refusedEncoders, localServer } = state;
+    const destination = this.session.publish;
+    return {
+      capture,
+      publish:
+        state.publish.kind === 'live' ? { kind: 'live', sinceMs: this.liveSince ?? state.publish.sinceMs } : state.publish,
+      settings,
+      sourceId,
+      area,
+      audio,
+      encoder,
+      refusedEncoders,
+      viewLink:
+        localServer === undefined || localServer === null
+          ? undefined
+          : { url: localServer.viewUrl, loopbackUrl: localServer.loopbackViewUrl, reach: localServer.reach },
+      publishingTo: destination === undefined ? undefined : destination.kind === 'whip' ? 'whip' : 'local',
+    };
+  }
+}
+
+function unexpected(reply: Reply): ProblemError {
+  return new ProblemError({
+    code: 'internal',
+    message: `The media engine answered "${reply.type}", which was not asked.`,
+    hint: 'The app and its engine are of different versions: build or install it again.',
+  });
+}

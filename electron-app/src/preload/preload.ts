@@ -1,0 +1,46 @@
+/** Named functions for the page; nothing generic, nothing of Electron's own reaches it. */
+import { contextBridge, ipcRenderer } from 'electron';
+import { channelOf, type Answer, type Bridge, type CallName, type Calls, type MessageName, type Messages } from '../shared/contract';
+
+function call<Name extends CallName>(name: Name) {
+  return (...args: Calls[Name]['args']): Promise<Answer<Calls[Name]['result']>> => ipcRenderer.invoke(channelOf(name), ...args);
+}
+
+function on<Name extends MessageName>(name: Name) {
+  return (listener: (message: Messages[Name]) => void): (() => void) => {
+    const wrapped = (_event: unknown, message: Messages[Name]): void => listener(message);
+    ipcRenderer.on(channelOf(name), wrapped);
+    return () => {
+      ipcRenderer.removeListener(channelOf(name), wrapped);
+    };
+  };
+}
+
+const bridge: Bridge = {
+  bootstrap: call('bootstrap'),
+  listSources: call('listSources'),
+  probeEncoders: call('probeEncoders'),
+  startCapture: call('startCapture'),
+  stopCapture: call('stopCapture'),
+  changeVideo: call('changeVideo'),
+  changeAudio: call('changeAudio'),
+  goLive: call('goLive'),
+  endLive: call('endLive'),
+  openPreview: call('openPreview'),
+  changeSettings: call('changeSettings'),
+  forgetWhipKey: call('forgetWhipKey'),
+  copyViewLink: call('copyViewLink'),
+  copyDiagnostics: call('copyDiagnostics'),
+  restartEngine: call('restartEngine'),
+  answerQuit: call('answerQuit'),
+  onState: on('state'),
+  onStats: on('stats'),
+  onEncoders: on('encoders'),
+  onHost: on('host'),
+  onSettings: on('settings'),
+  onNotice: on('notice'),
+  onMirrored: on('mirrored'),
+  onAskQuit: on('askQuit'),
+};
+
+contextBridge.exposeInMainWorld('tidecast', bridge);

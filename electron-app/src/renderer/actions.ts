@@ -1,0 +1,152 @@
+/** What the user can do, from a button or a key: calls main, and says what went wrong. */
+import type { Answer, Bridge, GoLiveTarget, Notice, SettingsChange, VideoChange } from '../shared/contract';
+import { dictionaryOf, fill, sayProblem, type Dictionary } from '../shared/i18n/index';
+import type { Problem } from '../shared/model';
+import type { AudioPreferences } from '../shared/settings';
+import type { PageState, Store } from './store';
+
+export type Actions = ReturnType<typeof makeActions>;
+
+export function isCapturing(state: PageState): boolean {
+  return state.state !== undefined && state.state.capture.kind !== 'idle';
+}
+
+/** Viewers see it, or would if the network were well. */
+export function isPublishing(state: PageState): boolean {
+  const kind = state.state?.publish.kind;
+  return kind === 'connecting' || kind === 'live' || kind === 'reconnecting';
+}
+
+export function makeActions(bridge: Bridge, store: Store) {
+  const words = (): Dictionary => dictionaryOf(store.get().language);
+
+  function tellProblem(problem: Problem, tone: 'warning' | 'error' = 'error'): void {
+    const { message, hint } = sayProblem(words(), problem);
+    store.toast({ tone, title: message, detail: hint, code: problem.code });
+  }
+
+  async function ask<T>(call: Promise<Answer<T>>): Promise<T | undefined> {
+    const answer = await call;
+    if (answer.ok) return answer.value;
+    tellProblem(answer.problem);
+    return undefined;
+  }
+
+  async function whileBusy(kind: NonNullable<PageState['busy']>, work: () => Promise<unknown>): Promise<void> {
+    if (store.get().busy !== undefined) return;
+    store.set({ busy: kind });
+    try {
+      await work();
+    } finally {
+      store.set({ busy: undefined });
+    }
+  }
+
+  async function start(sourceId?: string): Promise<void> {
+    const chosen = sourceId ?? store.get().chosen;
+    if (chosen === undefined) return;
+    await whileBusy('start', () => ask(bridge.startCapture(chosen)));
+  }
+
+  const stop = (): Promise<void> => whileBusy('stop', () => ask(bridge.stopCapture()));
+
+  async function choose(id: string): Promise<void> {
+    store.set({ chosen: id });
+    // While capturing, a click changes to the other source without a break.
+    const state = store.get();
+    if (isCapturing(state) && state.state?.sourceId !== id) await start(id);
+  }
+
+  function target(key: string | undefined, keepKey: boolean): GoLiveTarget {
+    const { settings } = store.get();
+    if (settings.destination === 'local') return { kind: 'local' };
+    const typed = key !== undefined && key !== '' ? key : undefined;
+    return {
+      kind: 'whip',
+      url: settings.whipUrl.trim(),
+      key: typed,
+      useSavedKey: typed === undefined && settings.hasSavedWhipKey,
+      keepKey,
+    };
+  }
+
+  async function goLive(key?: string, keepKey = false): Promise<void> {
+    if (!isCapturing(store.get())) await start();
+    // `state` may follow the answer by a moment; main itself refuses where nothing is captured.
+    await whileBusy('live', () => ask(bridge.goLive(target(key, keepKey))));
+  }
+
+  const endLive = (): Promise<void> => whileBusy('end', () => ask(bridge.endLive()));
+
+  async function refreshSources(): Promise<void> {
+    const answer = await bridge.listSources();
+    if (!answer.ok) {
+      store.set({ sourcesProblem: answer.problem });
+      return;
+    }
+    const sources = answer.value;
+    const { chosen } = store.get();
+    const stillThere = sources.video.some((source) => source.id === chosen);
+    store.set({ sources, sourcesProblem: undefined, chosen: stillThere ? chosen : sources.video[0]?.id });
+  }
+
+  function takeNotice(notice: Notice): void {
+    const t = words();
+    switch (notice.kind) {
+      case 'engine_restarted':
+        store.toast({ tone: 'warning', title: t.engineRestarted, code: 'engine_restarted' });
+        return;
+      case 'view_link_changed':
+        store.toast({ tone: 'warning', title: t.viewLinkChanged });
+        return;
+      case 'settings_corrupt':
+        store.toast({
+          tone: 'error',
+          title: t.settingsCorrupt,
+          detail: fill(t.settingsCorruptHint, { file: notice.keptAs }),
+          code: 'settings_corrupt',
+        });
+        return;
+      case 'settings_not_saved':
+        store.toast({ tone: 'error', title: t.settingsNotSaved, detail: t.settingsNotSavedHint, code: 'settings_not_saved' });
+        return;
+      case 'warning':
+      case 'error':
+        tellProblem(notice.problem, notice.kind);
+        return;
+    }
+  }
+
+  return {
+    start,
+    stop,
+    choose,
+    goLive,
+    endLive,
+    refreshSources,
+    takeNotice,
+    changeVideo: (change: VideoChange) => ask(bridge.changeVideo(change)),
+    changeAudio: (change: Partial<AudioPreferences>) => ask(bridge.changeAudio(change)),
+    changeSettings: (change: SettingsChange) => {
+      if (change.language !== undefined) store.set({ language: change.language });
+      store.set({ settings: { ...store.get().settings, ...change } });
+      return ask(bridge.changeSettings(change));
+    },
+    probe: () => ask(bridge.probeEncoders()),
+    forgetKey: () => ask(bridge.forgetWhipKey()),
+    restartEngine: () => ask(bridge.restartEngine()),
+    copyLink: async () => {
+      await ask(bridge.copyViewLink());
+      store.toast({ tone: 'good', title: words().linkCopied });
+    },
+    copyDiagnostics: async () => {
+      const answer = await bridge.copyDiagnostics();
+      if (answer.ok) store.toast({ tone: 'good', title: words().diagnosticsCopied });
+      else tellProblem(answer.problem);
+    },
+    answerQuit: (quit: boolean) => {
+      store.set({ askQuit: false });
+      return ask(bridge.answerQuit(quit));
+    },
+  };
+}

@@ -1,0 +1,38 @@
+/** The page's entry: fetches where things stand, joins the parts, and draws. */
+import { render } from 'preact';
+import { makeActions } from './actions';
+import { MeterBus } from './meters';
+import { linkPreview } from './preview_link';
+import { initialState, Store } from './store';
+import './styles/app.css';
+import { App } from './ui/app';
+
+async function begin(): Promise<void> {
+  const bridge = window.tidecast;
+  const answer = await bridge.bootstrap();
+  if (!answer.ok) throw new Error(answer.problem.message);
+  const boot = answer.value;
+  const store = new Store(initialState(boot));
+  const actions = makeActions(bridge, store);
+  const meters = new MeterBus();
+
+  bridge.onState((state) => store.set({ state }));
+  bridge.onStats((stats) => store.set({ stats }));
+  bridge.onEncoders((encoders) => store.set({ encoders }));
+  bridge.onHost((host) => store.set({ host }));
+  bridge.onSettings((settings) => store.set({ settings }));
+  bridge.onNotice(actions.takeNotice);
+  bridge.onMirrored((mirrored) => store.set({ mirrored }));
+  bridge.onAskQuit(() => store.set({ askQuit: true }));
+  boot.notices.forEach(actions.takeNotice);
+
+  linkPreview(bridge, meters, {
+    onStream: (stream) => store.set({ stream }),
+    onConnected: (previewConnected) => store.set({ previewConnected }),
+  });
+
+  const root = document.getElementById('app');
+  if (root !== null) render(<App store={store} actions={actions} meters={meters} />, root);
+}
+
+void begin();

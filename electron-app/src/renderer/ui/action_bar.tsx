@@ -1,0 +1,70 @@
+/** The two acts that matter: capture, and go live. */
+import { isCapturing, isPublishing } from '../actions';
+import { useUi } from './context';
+import { isWhipAddress, type KeyDraft } from './destination_panel';
+import { Icon } from './icons';
+
+export function canGoLive(settings: { destination: string; whipUrl: string }, chosen: string | undefined): boolean {
+  return chosen !== undefined && (settings.destination === 'local' || isWhipAddress(settings.whipUrl));
+}
+
+export function ActionBar({ draft }: { draft: KeyDraft }) {
+  const { state, actions, words } = useUi();
+  const capturing = isCapturing(state);
+  const publishing = isPublishing(state);
+  const ready = state.host.kind === 'running' && state.busy === undefined;
+  return (
+    <div class="actions">
+      {capturing ? (
+        <button
+          type="button"
+          class="button big"
+          title={publishing ? words.stopLiveNote : words.stopTitle}
+          disabled={!ready}
+          data-testid="stop"
+          onClick={() => void actions.stop()}
+        >
+          <Icon name="stop" />
+          <span>{words.stop}</span>
+        </button>
+      ) : (
+        <button
+          type="button"
+          class="button big primary"
+          title={words.startTitle}
+          disabled={!ready || state.chosen === undefined}
+          data-testid="start"
+          onClick={() => void actions.start()}
+        >
+          <Icon name="play" />
+          <span>{state.busy === 'start' ? words.starting : words.start}</span>
+        </button>
+      )}
+      {publishing ? (
+        <button
+          type="button"
+          class="button big danger-outline"
+          title={words.endLiveTitle}
+          disabled={!ready}
+          data-testid="end-live"
+          onClick={() => void actions.endLive()}
+        >
+          <Icon name="stop" />
+          <span>{words.endLive}</span>
+        </button>
+      ) : (
+        <button
+          type="button"
+          class={`button big ${capturing ? 'danger' : 'danger-quiet'}`}
+          title={words.goLiveTitle}
+          disabled={!ready || !canGoLive(state.settings, state.chosen)}
+          data-testid="go-live"
+          onClick={() => void actions.goLive(draft.key, draft.keep)}
+        >
+          <Icon name="broadcast" />
+          <span>{words.goLive}</span>
+        </button>
+      )}
+    </div>
+  );
+}

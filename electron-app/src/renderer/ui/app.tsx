@@ -1,0 +1,103 @@
+/** The whole window. */
+import { useEffect, useState } from 'preact/hooks';
+import { isCapturing, isPublishing, type Actions } from '../actions';
+import type { MeterBus } from '../meters';
+import { useStore, type PageState, type Store } from '../store';
+import { ActionBar, canGoLive } from './action_bar';
+import { makeUi, UiContext } from './context';
+import { DestinationPanel, type KeyDraft } from './destination_panel';
+import { Dialogs } from './dialogs';
+import { FiguresPanel, StatusBar } from './figures';
+import { Mixer } from './mixer';
+import { PicturePanel } from './picture_panel';
+import { Preview } from './preview';
+import { SourceList } from './source_list';
+import { Toasts } from './toasts';
+import { TopBar } from './top_bar';
+
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && (target.tagName === 'SELECT' || (target instanceof HTMLInputElement && target.type !== 'checkbox' && target.type !== 'range'));
+}
+
+/** The keys that act anywhere in the window. */
+function onKey(event: KeyboardEvent, state: PageState, store: Store, actions: Actions, draft: KeyDraft): void {
+  if (state.askQuit || state.dialog !== undefined || event.repeat) return;
+  const command = event.ctrlKey || event.metaKey;
+  const ready = state.host.kind === 'running' && state.busy === undefined;
+  if (command && event.key === 'Enter' && ready) {
+    event.preventDefault();
+    void (isCapturing(state) ? actions.stop() : actions.start());
+  } else if (command && event.key.toLowerCase() === 'l' && ready) {
+    event.preventDefault();
+    if (isPublishing(state)) void actions.endLive();
+    else if (canGoLive(state.settings, state.chosen)) void actions.goLive(draft.key, draft.keep);
+  } else if (!command && !event.altKey && !isTyping(event.target)) {
+    const { audio } = state.settings;
+    if (event.key === 'm') void actions.changeAudio({ microphoneMuted: !audio.microphoneMuted });
+    else if (event.key === 'M') void actions.changeAudio({ systemMuted: !audio.systemMuted });
+    else if (event.key === 'i') store.set({ figures: !state.figures });
+  }
+}
+
+/** `:focus-visible` is missing in the oldest runtime: a class tells whether the keyboard was used last. */
+function useKeyboardFocus(): void {
+  useEffect(() => {
+    const root = document.documentElement;
+    const keys = (event: KeyboardEvent): void => {
+      if (event.key === 'Tab' || event.key.startsWith('Arrow')) root.classList.add('keyboard');
+    };
+    const mouse = (): void => root.classList.remove('keyboard');
+    document.addEventListener('keydown', keys, true);
+    document.addEventListener('mousedown', mouse, true);
+    return () => {
+      document.removeEventListener('keydown', keys, true);
+      document.removeEventListener('mousedown', mouse, true);
+    };
+  }, []);
+}
+
+export function App({ store, actions, meters }: { store: Store; actions: Actions; meters: MeterBus }) {
+  const state = useStore(store);
+  const [draft, setDraft] = useState<KeyDraft>({ key: '', keep: false });
+  useKeyboardFocus();
+
+  useEffect(() => {
+    const listener = (event: KeyboardEvent): void => onKey(event, store.get(), store, actions, draft);
+    document.addEventListener('keydown', listener);
+    return () => document.removeEventListener('keydown', listener);
+  }, [draft]);
+
+  const { theme } = state.settings;
+  useEffect(() => {
+    const root = document.documentElement;
+    root.lang = state.language === 'zh' ? 'zh-CN' : 'en';
+    if (theme === 'system') root.removeAttribute('data-theme');
+    else root.setAttribute('data-theme', theme);
+    // Our window lies in the picture: nothing in it may move that need not.
+    root.classList.toggle('resting', state.mirrored);
+  }, [state.language, theme, state.mirrored]);
+
+  return (
+    <UiContext.Provider value={makeUi(state, store, actions, meters)}>
+      <div class="app">
+        <TopBar />
+        <SourceList />
+        <main class="middle">
+          <Preview />
+          <Mixer />
+          <FiguresPanel />
+          <Toasts />
+        </main>
+        <aside class="settings">
+          <div class="settings-scroll">
+            <PicturePanel />
+            <DestinationPanel draft={draft} onDraft={setDraft} />
+          </div>
+          <ActionBar draft={draft} />
+        </aside>
+        <StatusBar />
+      </div>
+      <Dialogs />
+    </UiContext.Provider>
+  );
+}

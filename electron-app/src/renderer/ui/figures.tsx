@@ -1,0 +1,99 @@
+/** The engine's figures: a line that is always there, and all of them on demand. */
+import type { Dictionary, TextKey } from '../../shared/i18n/index';
+import type { Stats } from '../../shared/model';
+import { isCapturing } from '../actions';
+import { useUi } from './context';
+import { Icon } from './icons';
+
+interface Figure {
+  testid: string;
+  label: TextKey;
+  text(stats: Stats, words: Dictionary): string;
+}
+
+const kbps = (value: number): string => (value >= 1000 ? `${(value / 1000).toFixed(2)} Mbit/s` : `${Math.round(value)} kbit/s`);
+const known = <T,>(value: T | undefined | null, write: (value: T) => string, words: Dictionary): string =>
+  value === undefined || value === null ? words.unknownValue : write(value);
+
+const FIGURES: readonly Figure[] = [
+  { testid: 'stats-encoder', label: 'encoder', text: (s, w) => (s.encoder === '' ? w.unknownValue : s.encoder) },
+  { testid: 'stats-fps-captured', label: 'fpsCaptured', text: (s, w) => `${s.fpsCaptured.toFixed(1)} ${w.framesUnit}` },
+  { testid: 'stats-fps-encoded', label: 'fpsEncoded', text: (s, w) => `${s.fpsEncoded.toFixed(1)} ${w.framesUnit}` },
+  { testid: 'stats-fps-dropped', label: 'fpsDropped', text: (s, w) => `${s.fpsDropped.toFixed(1)} ${w.framesUnit}` },
+  { testid: 'stats-encode-ms', label: 'encodeTime', text: (s) => `${s.encodeMs.toFixed(1)} ms` },
+  { testid: 'stats-bitrate', label: 'videoBitrate', text: (s) => kbps(s.videoKbps) },
+  { testid: 'stats-sent', label: 'sentBitrate', text: (s) => kbps(s.sentKbps) },
+  { testid: 'stats-rtt', label: 'roundTrip', text: (s, w) => known(s.roundTripMs, (ms) => `${ms.toFixed(1)} ms`, w) },
+  { testid: 'stats-loss', label: 'loss', text: (s, w) => known(s.loss, (share) => `${(share * 100).toFixed(2)} %`, w) },
+  { testid: 'stats-viewers', label: 'viewers', text: (s) => String(s.viewers) },
+  { testid: 'stats-audio', label: 'audioPeak', text: (s) => (s.audioPeakDb <= -119 ? '−∞ dBFS' : `${s.audioPeakDb.toFixed(1)} dBFS`) },
+  { testid: 'stats-cpu', label: 'cpu', text: (s, w) => known(s.cpuCores, (cores) => `${cores.toFixed(2)} ${w.coresUnit}`, w) },
+  { testid: 'stats-memory', label: 'memory', text: (s, w) => known(s.memoryMib, (mib) => `${Math.round(mib)} MiB`, w) },
+];
+
+/** What the line shows, in its order. */
+const SHORT = ['stats-fps-encoded', 'stats-bitrate', 'stats-encode-ms', 'stats-rtt', 'stats-loss', 'stats-cpu'];
+
+export function FiguresPanel() {
+  const { state, store, words } = useUi();
+  const { stats } = state;
+  return (
+    <div class="figures" id="figures" hidden={!state.figures} data-testid="figures">
+      <header class="panel-head">
+        <h2>{words.figures}</h2>
+        <button type="button" class="icon-button" title={words.hideFigures} aria-label={words.hideFigures} onClick={() => store.set({ figures: false })}>
+          <Icon name="close" />
+        </button>
+      </header>
+      <dl>
+        {FIGURES.map((figure) => (
+          <div key={figure.testid}>
+            <dt>{words[figure.label]}</dt>
+            <dd data-testid={figure.testid}>{stats === undefined ? words.unknownValue : figure.text(stats, words)}</dd>
+          </div>
+        ))}
+      </dl>
+    </div>
+  );
+}
+
+export function StatusBar() {
+  const { state, store, words } = useUi();
+  const { stats } = state;
+  const running = isCapturing(state) && stats !== undefined;
+  const settings = state.state?.settings;
+  return (
+    <footer class="status-bar">
+      <button
+        type="button"
+        class="status-button"
+        aria-expanded={state.figures}
+        aria-controls="figures"
+        title={state.figures ? words.hideFigures : words.showFigures}
+        data-testid="toggle-figures"
+        onClick={() => store.set({ figures: !state.figures })}
+      >
+        <Icon name="chart" size={15} />
+        {!running && <span class="status-item">{words.idle}</span>}
+        {running && settings !== undefined && (
+          <span class="status-item strong">
+            {settings.width}×{settings.height}
+          </span>
+        )}
+        {running &&
+          SHORT.map((testid) => {
+            const figure = FIGURES.find((candidate) => candidate.testid === testid);
+            if (figure === undefined) return null;
+            const text = figure.text(stats, words);
+            if (text === words.unknownValue) return null;
+            return (
+              <span class="status-item" key={testid} title={words[figure.label]}>
+                <span class="status-label">{words[figure.label]}</span>
+                {text}
+              </span>
+            );
+          })}
+      </button>
+    </footer>
+  );
+}

@@ -1,0 +1,128 @@
+/** What can be captured: screens as cards, windows as rows, with live thumbnails while nothing is captured. */
+import { useEffect, useState } from 'preact/hooks';
+import { sayProblem } from '../../shared/i18n/index';
+import type { VideoSource } from '../../shared/model';
+import { isCapturing, isPublishing } from '../actions';
+import { useUi } from './context';
+import { IconButton } from './controls';
+import { Icon } from './icons';
+
+/** A thumbnail costs a grab and a JPEG: twice in four seconds is enough to recognise a window by. */
+const THUMBNAIL_MS = 2_000;
+/** Every other round the list itself is read again, so that new windows and titles show up. */
+const LIST_EVERY = 2;
+
+function bust(url: string, round: number): string {
+  return `${url}${url.includes('?') ? '&' : '?'}round=${round}`;
+}
+
+function Thumbnail({ source, round }: { source: VideoSource; round: number }) {
+  const [broken, setBroken] = useState(false);
+  useEffect(() => setBroken(false), [round, source.thumbnailUrl]);
+  const { words } = useUi();
+  return (
+    <span class="thumb">
+      {broken || source.thumbnailUrl === '' ? (
+        <span class="thumb-empty" title={words.noPicture}>
+          <Icon name={source.kind === 'monitor' ? 'screen' : 'window'} size={22} />
+        </span>
+      ) : (
+        <img src={bust(source.thumbnailUrl, round)} alt="" draggable={false} onError={() => setBroken(true)} />
+      )}
+    </span>
+  );
+}
+
+function SourceItem({ source, round }: { source: VideoSource; round: number }) {
+  const { state, actions, words } = useUi();
+  const captured = isCapturing(state) && state.state?.sourceId === source.id;
+  const chosen = state.chosen === source.id;
+  const size = `${source.width}×${source.height}`;
+  return (
+    <button
+      type="button"
+      class={`source ${source.kind}${chosen ? ' chosen' : ''}${captured ? ' captured' : ''}`}
+      aria-pressed={chosen}
+      title={source.title}
+      data-testid="source-item"
+      data-source-id={source.id}
+      data-kind={source.kind}
+      onClick={() => void actions.choose(source.id)}
+      onDblClick={() => void actions.start(source.id)}
+    >
+      <Thumbnail source={source} round={round} />
+      <span class="source-text">
+        <span class="source-title">{source.title}</span>
+        <span class="source-detail">{source.program === '' ? size : `${source.program} · ${size}`}</span>
+      </span>
+      {captured && <span class={`source-mark${isPublishing(state) ? ' live' : ''}`}>{isPublishing(state) ? words.captured : words.capturedPreview}</span>}
+    </button>
+  );
+}
+
+export function SourceList() {
+  const { state, actions, words } = useUi();
+  const [round, setRound] = useState(0);
+  const resting = isCapturing(state);
+  const running = state.host.kind === 'running';
+
+  useEffect(() => {
+    if (running) void actions.refreshSources();
+  }, [running]);
+
+  useEffect(() => {
+    if (resting || !running) return undefined;
+    let count = 0;
+    const timer = setInterval(() => {
+      if (document.hidden) return;
+      count += 1;
+      if (count % LIST_EVERY === 0) void actions.refreshSources();
+      setRound((value) => value + 1);
+    }, THUMBNAIL_MS);
+    return () => clearInterval(timer);
+  }, [resting, running]);
+
+  const sources = state.sources;
+  const monitors = sources?.video.filter((source) => source.kind === 'monitor') ?? [];
+  const windows = sources?.video.filter((source) => source.kind !== 'monitor') ?? [];
+  const problems = [...(sources?.problems ?? []), ...(state.sourcesProblem === undefined ? [] : [state.sourcesProblem])];
+
+  return (
+    <aside class="sources" aria-label={words.sources}>
+      <header class="panel-head">
+        <h2>{words.sources}</h2>
+        <IconButton
+          icon="refresh"
+          label={words.refresh}
+          testid="refresh-sources"
+          onClick={() => {
+            setRound((value) => value + 1);
+            void actions.refreshSources();
+          }}
+        />
+      </header>
+      <div class="source-scroll">
+        {problems.map((problem) => {
+          const { message, hint } = sayProblem(words, problem);
+          return (
+            <div class="notice" key={problem.code} role="note" data-testid="source-problem" data-code={problem.code}>
+              <strong>{message}</strong>
+              <span>{hint}</span>
+            </div>
+          );
+        })}
+        {sources === undefined && problems.length === 0 && <p class="quiet">{words.looking}</p>}
+        {sources !== undefined && sources.video.length === 0 && problems.length === 0 && <p class="quiet">{words.noSources}</p>}
+        {monitors.length > 0 && <h3>{words.monitors}</h3>}
+        {monitors.map((source) => (
+          <SourceItem key={source.id} source={source} round={round} />
+        ))}
+        {sources !== undefined && sources.video.length > 0 && <h3>{words.windows}</h3>}
+        {windows.map((source) => (
+          <SourceItem key={source.id} source={source} round={round} />
+        ))}
+        {sources !== undefined && sources.video.length > 0 && windows.length === 0 && <p class="quiet">{words.noWindows}</p>}
+      </div>
+    </aside>
+  );
+}

@@ -1,0 +1,155 @@
+/**
+ * IPC, typed once: each channel with its arguments and result. Main, preload and renderer derive their sides from it.
+ */
+import type {
+  Area,
+  CaptureState,
+  Encoders,
+  PreviewEndpoint,
+  Problem,
+  PublishState,
+  Sources,
+  State,
+  Stats,
+  VideoSettings,
+} from './model';
+import type { AudioPreferences, DestinationKind, Language, Settings, Theme } from './settings';
+
+/** How a call ended: nothing rejects over IPC, a failure is a value. */
+export type Answer<T> = { ok: true; value: T } | { ok: false; problem: Problem };
+
+/** What the engine is running on, as a user sees it. */
+export type HostStatus =
+  | { kind: 'starting' }
+  | { kind: 'running' }
+  /** It died; the session is being brought back. */
+  | { kind: 'restarting'; attempt: number }
+  | { kind: 'failed'; problem: Problem };
+
+/** Things that happened which are told once. */
+export type Notice =
+  | { kind: 'engine_restarted' }
+  | { kind: 'view_link_changed' }
+  | { kind: 'settings_corrupt'; keptAs: string }
+  | { kind: 'settings_not_saved' }
+  | { kind: 'warning'; problem: Problem }
+  | { kind: 'error'; problem: Problem };
+
+/** The engine's state without what the page has no use for (tokens apart from the link that is shown). */
+export interface StateView {
+  capture: CaptureState;
+  publish: PublishState;
+  settings: VideoSettings;
+  sourceId?: string;
+  area?: Area;
+  audio: State['audio'];
+  encoder?: string;
+  refusedEncoders: State['refusedEncoders'];
+  /** The page for viewers, while it can be reached. */
+  viewLink?: { url: string; loopbackUrl: string; reach: 'loopback' | 'network' };
+  /** Where the running publication goes. */
+  publishingTo?: DestinationKind;
+}
+
+export interface PublicSettings extends Omit<Settings, 'sealedWhipKey'> {
+  hasSavedWhipKey: boolean;
+}
+
+export interface Versions {
+  app: string;
+  electron: string;
+  chromium: string;
+  node: string;
+  platform: string;
+}
+
+export interface Bootstrap {
+  settings: PublicSettings;
+  language: Language;
+  versions: Versions;
+  /** The runtime is too old for daily use. */
+  oldRuntime: boolean;
+  /** A key can be kept, sealed by the system, between two runs. */
+  canKeepSecrets: boolean;
+  host: HostStatus;
+  state?: StateView;
+  stats?: Stats;
+  encoders?: Encoders;
+  /** Our window lies in what is captured. */
+  mirrored: boolean;
+  /** Notices that came before the page could listen. */
+  notices: Notice[];
+}
+
+/** Where the user wants to go live. A missing key means: the saved one, if `useSavedKey`. */
+export type GoLiveTarget =
+  | { kind: 'local' }
+  | { kind: 'whip'; url: string; key?: string; useSavedKey: boolean; keepKey: boolean };
+
+/** Video settings, one or several at once. */
+export type VideoChange = Partial<VideoSettings>;
+
+export interface SettingsChange {
+  language?: Language;
+  theme?: Theme;
+  cursor?: boolean;
+  destination?: DestinationKind;
+  whipUrl?: string;
+}
+
+/** Calls from the page to main. */
+export interface Calls {
+  bootstrap: { args: []; result: Bootstrap };
+  listSources: { args: []; result: Sources };
+  probeEncoders: { args: []; result: Encoders };
+  startCapture: { args: [sourceId: string]; result: void };
+  stopCapture: { args: []; result: void };
+  changeVideo: { args: [change: VideoChange]; result: void };
+  changeAudio: { args: [change: Partial<AudioPreferences>]; result: void };
+  goLive: { args: [target: GoLiveTarget]; result: void };
+  endLive: { args: []; result: void };
+  openPreview: { args: []; result: PreviewEndpoint };
+  changeSettings: { args: [change: SettingsChange]; result: void };
+  forgetWhipKey: { args: []; result: void };
+  copyViewLink: { args: []; result: void };
+  copyDiagnostics: { args: []; result: void };
+  restartEngine: { args: []; result: void };
+  answerQuit: { args: [quit: boolean]; result: void };
+}
+
+/** Messages from main to the page. */
+export interface Messages {
+  state: StateView;
+  stats: Stats;
+  encoders: Encoders;
+  host: HostStatus;
+  settings: PublicSettings;
+  notice: Notice;
+  mirrored: boolean;
+  /** The user wants to quit while live: the page asks, and calls `answerQuit`. */
+  askQuit: null;
+}
+
+export type CallName = keyof Calls;
+export type MessageName = keyof Messages;
+
+/** What the preload script puts at `window.tidecast`: named functions only. */
+export type Bridge = {
+  [Name in CallName]: (...args: Calls[Name]['args']) => Promise<Answer<Calls[Name]['result']>>;
+} & {
+  /** Each returns a function that ends the subscription. */
+  onState(listener: (state: StateView) => void): () => void;
+  onStats(listener: (stats: Stats) => void): () => void;
+  onEncoders(listener: (encoders: Encoders) => void): () => void;
+  onHost(listener: (host: HostStatus) => void): () => void;
+  onSettings(listener: (settings: PublicSettings) => void): () => void;
+  onNotice(listener: (notice: Notice) => void): () => void;
+  onMirrored(listener: (mirrored: boolean) => void): () => void;
+  onAskQuit(listener: () => void): () => void;
+};
+
+export const CHANNEL_PREFIX = 'tidecast:';
+
+export function channelOf(name: CallName | MessageName): string {
+  return CHANNEL_PREFIX + name;
+}

@@ -1,0 +1,92 @@
+/**
+ * What the user has asked the engine for, as data, and the commands that bring a fresh engine to the same place.
+ *
+ * Pure: the supervisor in main owns the time, the processes and the retries.
+ */
+import type { AudioInput, Command, Destination, Reach, Reply, VideoSettings } from './model';
+
+export interface Session {
+  microphone?: string;
+  systemSound: boolean;
+  muted: { [input in AudioInput]?: boolean };
+  volume: { [input in AudioInput]?: number };
+  excludedWindow?: number;
+  capture?: { sourceId: string; settings: VideoSettings; cursor: boolean };
+  localServer?: { reach: Reach; port: number; viewToken?: string };
+  publish?: Destination;
+}
+
+export const emptySession: Session = { systemSound: false, muted: {}, volume: {} };
+
+/** The session after a command that the engine took. */
+export function remember(session: Session, command: Command, reply: Reply): Session {
+  switch (command.type) {
+    case 'select_audio':
+      return { ...session, microphone: command.microphone, systemSound: command.systemSound };
+    case 'mute_audio':
+      return { ...session, muted: { ...session.muted, [command.input]: command.muted } };
+    case 'set_volume':
+      return { ...session, volume: { ...session.volume, [command.input]: command.volume } };
+    case 'exclude_window':
+      return { ...session, excludedWindow: command.window };
+    case 'start_capture': {
+      const { sourceId, settings, cursor } = command;
+      return { ...session, capture: { sourceId, settings, cursor } };
+    }
+    case 'stop_capture':
+      return { ...session, capture: undefined, publish: undefined };
+    case 'change_resolution':
+      return withSettings(session, { width: command.width, height: command.height });
+    case 'set_frame_rate':
+      return withSettings(session, { fps: command.fps });
+    case 'set_bitrate':
+      return withSettings(session, { kbps: command.kbps });
+    case 'set_gop':
+      return withSettings(session, { gopSeconds: command.seconds });
+    case 'start_publish':
+      return { ...session, publish: command.destination };
+    case 'stop_publish':
+      return { ...session, publish: undefined };
+    case 'start_local_server': {
+      // The port and token that the engine chose, so that a link given out survives a restart of the engine.
+      const made = reply.type === 'local_server' ? reply.localServer : undefined;
+      return {
+        ...session,
+        localServer: {
+          reach: command.reach,
+          port: made?.port ?? command.port,
+          viewToken: made?.viewToken ?? command.viewToken,
+        },
+      };
+    }
+    case 'stop_local_server':
+      return { ...session, localServer: undefined };
+    case 'list_sources':
+    case 'probe_encoders':
+    case 'open_preview':
+    case 'stats':
+      return session;
+  }
+}
+
+function withSettings(session: Session, change: Partial<VideoSettings>): Session {
+  if (session.capture === undefined) return session;
+  return { ...session, capture: { ...session.capture, settings: { ...session.capture.settings, ...change } } };
+}
+
+/** The commands, in order, that bring a fresh engine to where the session stands. */
+export function replay(session: Session): Command[] {
+  const commands: Command[] = [];
+  if (session.excludedWindow !== undefined) commands.push({ type: 'exclude_window', window: session.excludedWindow });
+  commands.push({ type: 'select_audio', microphone: session.microphone, systemSound: session.systemSound });
+  for (const input of ['microphone', 'system_sound', 'all'] as const) {
+    const muted = session.muted[input];
+    if (muted !== undefined) commands.push({ type: 'mute_audio', input, muted });
+    const volume = session.volume[input];
+    if (volume !== undefined) commands.push({ type: 'set_volume', input, volume });
+  }
+  if (session.capture !== undefined) commands.push({ type: 'start_capture', ...session.capture });
+  if (session.localServer !== undefined) commands.push({ type: 'start_local_server', ...session.localServer });
+  if (session.publish !== undefined) commands.push({ type: 'start_publish', destination: session.publish });
+  return commands;
+}

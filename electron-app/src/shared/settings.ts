@@ -1,0 +1,98 @@
+/**
+ * What the app remembers between two runs, and the parser of its file.
+ *
+ * A wrong file is refused whole: the caller keeps it aside and starts from the defaults. Secrets are not in here in
+ * the clear: `sealedWhipKey` is what the system's secure storage made of the key, and is absent where there is none.
+ */
+import type { VideoSettings } from './model';
+import { fields, flag, number, oneOf, optional, text, integer } from './parse';
+import { videoSettings } from './video_settings';
+
+export const LANGUAGES = ['en', 'zh'] as const;
+export type Language = (typeof LANGUAGES)[number];
+export const THEMES = ['system', 'dark', 'light'] as const;
+export type Theme = (typeof THEMES)[number];
+export const DESTINATION_KINDS = ['local', 'whip'] as const;
+export type DestinationKind = (typeof DESTINATION_KINDS)[number];
+
+export interface AudioPreferences {
+  /** A microphone's id; absent: none is opened. */
+  microphone?: string;
+  systemSound: boolean;
+  microphoneMuted: boolean;
+  systemMuted: boolean;
+  /** Linear gain, 0 to 4. */
+  microphoneVolume: number;
+  systemVolume: number;
+}
+
+export interface Settings {
+  version: 1;
+  /** Absent: the system's language decides. */
+  language?: Language;
+  theme: Theme;
+  /** Absent until the first measurement or the first choice: then the engine proposes. */
+  video?: VideoSettings;
+  cursor: boolean;
+  audio: AudioPreferences;
+  destination: DestinationKind;
+  whipUrl: string;
+  /** Base64 of the sealed key. */
+  sealedWhipKey?: string;
+  window?: { width: number; height: number };
+}
+
+export function defaultSettings(): Settings {
+  return {
+    version: 1,
+    theme: 'system',
+    cursor: true,
+    audio: {
+      systemSound: true,
+      microphoneMuted: false,
+      systemMuted: false,
+      microphoneVolume: 1,
+      systemVolume: 1,
+    },
+    destination: 'local',
+    whipUrl: '',
+  };
+}
+
+const gain = (value: unknown, path: string): number => number(value, path, 0, 4);
+
+export function audioPreferences(value: unknown, path: string): AudioPreferences {
+  const f = fields(value, path);
+  return {
+    microphone: optional(f.microphone, `${path}.microphone`, (v, p) => text(v, p, 512)),
+    systemSound: flag(f.systemSound, `${path}.systemSound`),
+    microphoneMuted: flag(f.microphoneMuted, `${path}.microphoneMuted`),
+    systemMuted: flag(f.systemMuted, `${path}.systemMuted`),
+    microphoneVolume: gain(f.microphoneVolume, `${path}.microphoneVolume`),
+    systemVolume: gain(f.systemVolume, `${path}.systemVolume`),
+  };
+}
+
+/** Reads the parsed JSON of a settings file; throws `Refused` where it is not one of ours. */
+export function parseSettings(value: unknown): Settings {
+  const f = fields(value, 'settings');
+  integer(f.version, 'settings.version', 1, 1);
+  return {
+    version: 1,
+    language: optional(f.language, 'settings.language', (v, p) => oneOf(v, p, LANGUAGES)),
+    theme: oneOf(f.theme, 'settings.theme', THEMES),
+    video: optional(f.video, 'settings.video', videoSettings),
+    cursor: flag(f.cursor, 'settings.cursor'),
+    audio: audioPreferences(f.audio, 'settings.audio'),
+    destination: oneOf(f.destination, 'settings.destination', DESTINATION_KINDS),
+    whipUrl: text(f.whipUrl, 'settings.whipUrl', 2048),
+    sealedWhipKey: optional(f.sealedWhipKey, 'settings.sealedWhipKey', (v, p) => text(v, p, 16_384)),
+    window: optional(f.window, 'settings.window', (v, p) => {
+      const size = fields(v, p);
+      return {
+        width: integer(size.width, `${p}.width`, 640, 16_384),
+        height: integer(size.height, `${p}.height`, 480, 16_384),
+      };
+    }),
+  };
+}
