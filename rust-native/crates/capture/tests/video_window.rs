@@ -50,8 +50,7 @@ fn a_resized_window_gives_frames_of_its_new_size() {
     for (width, height) in [(301, 203), (64, 48), (500, 400)] {
         window.resize(width, height).expect("resize");
         let size = Size { width: width.into(), height: height.into() };
-        let frame =
-            running.frame("the new size", |frame| frame.size == size && pixel(frame, size.width - 1, 0) == RED);
+        let frame = running.frame("the new size", |frame| frame.size == size && pixel(frame, size.width - 1, 0) == RED);
         assert_eq!(pixel(&frame, size.width - 1, size.height - 1), RED);
         let area = VideoEvent::Area(Some(Rect { x: 20, y: 20, width: size.width, height: size.height }));
         running.event("the new area", |event| *event == area);
@@ -69,9 +68,7 @@ fn a_moved_window_tells_its_new_area_and_costs_no_frame() {
     running.rest(Duration::from_millis(300));
     let before = running.capture.captured();
     window.move_to(120, 90).expect("move");
-    let moved = |event: &VideoEvent| {
-        matches!(event, VideoEvent::Area(Some(area)) if area.x >= 120 && area.y >= 90 && area.width == 200)
-    };
+    let moved = |event: &VideoEvent| matches!(event, VideoEvent::Area(Some(area)) if area.x >= 120 && area.y >= 90 && area.width == 200);
     running.event("the new area", moved);
     running.rest(Duration::from_millis(200));
     assert_eq!(running.capture.captured(), before);

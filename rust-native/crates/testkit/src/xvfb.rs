@@ -141,19 +141,38 @@ fn start_openbox(display: &str, connection: &RustConnection, root: u32) -> Resul
     let mut command = Command::new("openbox");
     command.arg("--sm-disable").env("DISPLAY", display);
     let mut openbox = Program::spawn(command).map_err(|source| missing("openbox", "openbox", source))?;
-    let check = connection.intern_atom(false, b"_NET_SUPPORTING_WM_CHECK").map_err(XvfbError::x)?;
-    let check = check.reply().map_err(XvfbError::x)?.atom;
-    let started = Instant::now();
+    // It counts as ready once it has managed a window: events that reach openbox while it starts may lie in its
+    // queue until another one comes, so that the first window of a test would never appear.
+    let list = connection.intern_atom(false, b"_NET_CLIENT_LIST").map_err(XvfbError::x)?;
+    let list = list.reply().map_err(XvfbError::x)?.atom;
+    let managed = || -> Result<Option<u32>, XvfbError> {
+        let windows = connection.get_property(false, root, list, AtomEnum::WINDOW, 0, 8).map_err(XvfbError::x)?;
+        let windows = windows.reply().map_err(XvfbError::x)?;
+        Ok((windows.type_ != x11rb::NONE).then_some(windows.value_len))
+    };
+    let deadline = Instant::now() + START_LIMIT;
+    let mut first = None;
     loop {
-        let owner = connection.get_property(false, root, check, AtomEnum::WINDOW, 0, 1).map_err(XvfbError::x)?;
-        if owner.reply().map_err(XvfbError::x)?.value_len == 1 {
-            return Ok(openbox);
+        match (managed()?, &first) {
+            (Some(1..), _) => break,
+            // Each request to show it wakes openbox up.
+            (Some(0), Some(window)) => TestWindow::map(window)?,
+            (Some(0), None) => first = Some(TestWindow::open(display, "first", Place::new(0, 0, 32, 32), 0)?),
+            (None, _) => {}
         }
-        if started.elapsed() > START_LIMIT {
+        if Instant::now() > deadline {
+            return Err(not_ready("openbox", &mut openbox));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(first);
+    while managed()? != Some(0) {
+        if Instant::now() > deadline {
             return Err(not_ready("openbox", &mut openbox));
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+    Ok(openbox)
 }
 
 /// A child that dies with its guard, and with this process whatever ends it.

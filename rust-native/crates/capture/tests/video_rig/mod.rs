@@ -59,10 +59,18 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(display: &Xvfb, id: &str) -> Self {
-        Self::start_with(display, id, |_| {}).expect("a capture")
+        // A window manager may list a window before it shows it.
+        until("a window that is shown", || match Self::start_with(display, id, |_| {}) {
+            Err(VideoError::SourceMinimised) => None,
+            other => Some(other.expect("a capture")),
+        })
     }
 
-    pub(crate) fn start_with(display: &Xvfb, id: &str, change: impl FnOnce(&mut VideoOptions)) -> Result<Self, VideoError> {
+    pub(crate) fn start_with(
+        display: &Xvfb,
+        id: &str,
+        change: impl FnOnce(&mut VideoOptions),
+    ) -> Result<Self, VideoError> {
         let mut options = VideoOptions {
             source_id: id.to_owned(),
             frame_rate: FrameRate::new(60).expect("rate"),

@@ -28,6 +28,15 @@ x11rb::atom_manager! {
     }
 }
 
+/// Display `n` listens on TCP port 6000 + n: x11rb adds that up unchecked for any name it is given.
+const MOST_DISPLAYS: u64 = 65_535 - 6000;
+
+/// 7 in `host:7.0`.
+fn display_number(name: &str) -> Option<u64> {
+    let (_, number) = name.rsplit_once(':')?;
+    number.split('.').next()?.parse().ok()
+}
+
 /// A connection of one thread.
 #[derive(Debug)]
 pub(super) struct Display {
@@ -41,6 +50,10 @@ pub(super) struct Display {
 impl Display {
     /// Connects to `name`, or to `$DISPLAY`.
     pub(super) fn open(name: Option<&str>) -> Result<Self, VideoError> {
+        let asked = name.map(str::to_owned).or_else(|| std::env::var("DISPLAY").ok()).unwrap_or_default();
+        if display_number(&asked).is_some_and(|number| number > MOST_DISPLAYS) {
+            return Err(VideoError::NoDisplay(format!("{asked} is out of range")));
+        }
         let (connection, screen) =
             RustConnection::connect(name).map_err(|error| VideoError::NoDisplay(error.to_string()))?;
         let setup = connection.setup();
@@ -73,7 +86,10 @@ impl Display {
         if (shm.major_version, shm.minor_version) < (1, 2) {
             return Err(VideoError::MissingExtension("MIT-SHM 1.2".to_owned()));
         }
-        (damage.reply()?, xfixes.reply()?, composite.reply()?, xinput.reply()?);
+        damage.reply()?;
+        xfixes.reply()?;
+        composite.reply()?;
+        xinput.reply()?;
         let randr = randr.reply()?;
         if (randr.major_version, randr.minor_version) < (1, 5) {
             return Err(VideoError::MissingExtension("RANDR 1.5".to_owned()));

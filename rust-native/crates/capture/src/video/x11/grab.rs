@@ -83,8 +83,7 @@ impl Watch {
 
     /// Forgets the damage so far, without looking at it.
     pub(super) fn empty(&mut self, display: &Display) -> Result<(), VideoError> {
-        self.emptied =
-            display.connection.damage_subtract(self.damage, x11rb::NONE, x11rb::NONE)?.sequence_number();
+        self.emptied = display.connection.damage_subtract(self.damage, x11rb::NONE, x11rb::NONE)?.sequence_number();
         Ok(())
     }
 

@@ -78,8 +78,7 @@ impl Capture {
         slot: FrameSlot<VideoFrame>,
         on_event: Box<dyn Fn(VideoEvent) + Send>,
     ) -> Result<Self, VideoError> {
-        let settings =
-            Settings { rate: options.frame_rate, cursor: options.cursor, own_window: options.own_window };
+        let settings = Settings { rate: options.frame_rate, cursor: options.cursor, own_window: options.own_window };
         let shared = Arc::new(Shared {
             settings: Mutex::new(settings),
             stop: AtomicBool::new(false),

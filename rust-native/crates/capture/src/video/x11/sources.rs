@@ -135,12 +135,7 @@ fn text(display: &Display, property: &GetPropertyReply) -> String {
 }
 
 /// `None` where the window or its property does not exist.
-fn property(
-    display: &Display,
-    window: Window,
-    name: Atom,
-    units: u32,
-) -> Result<Option<GetPropertyReply>, VideoError> {
+fn property(display: &Display, window: Window, name: Atom, units: u32) -> Result<Option<GetPropertyReply>, VideoError> {
     let cookie = display.connection.get_property(false, window, name, AtomEnum::ANY, 0, units)?;
     Ok(if_exists(cookie.reply())?.filter(|property| property.type_ != x11rb::NONE))
 }

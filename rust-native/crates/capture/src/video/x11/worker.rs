@@ -261,9 +261,7 @@ impl Worker {
     fn publish(&mut self, picture: Picture, view: &View) {
         let Picture { segment, at, pointer } = picture;
         let (size, stride) = (view.size(), self.pool.stride());
-        if let (Some(drawn), Some(at), Some(memory)) =
-            (&mut self.pointer, pointer, self.pool.writable(segment))
-        {
+        if let (Some(drawn), Some(at), Some(memory)) = (&mut self.pointer, pointer, self.pool.writable(segment)) {
             let place = drawn.place(&at, view.area, &self.target);
             drawn.draw(place, memory.bytes_mut(), stride, size);
         }
