@@ -3,12 +3,17 @@
 //! Its usage type is "camera": "screen content" needs a fifth of the bits on a terminal, but on moving game pictures
 //! it takes 56 ms for one of 1080p and three times the bitrate, and nobody says beforehand what a screen will show.
 
+use std::ptr;
+
 use bytes::Bytes;
 use media::{AccessUnit, MediaTime, Picture, Size, Track};
 use openh264::encoder as wels;
 use openh264::formats::YUVSlices;
 use openh264::{OpenH264API, Timestamp};
-use openh264_sys2::{ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE, SBitrateInfo, SPATIAL_LAYER_ALL};
+use openh264_sys2::{
+    ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_TRACE_LEVEL, SBitrateInfo,
+    SPATIAL_LAYER_0, SPATIAL_LAYER_ALL, WELS_LOG_QUIET,
+};
 
 use crate::av::check_size;
 use crate::h264::{self, Gop};
@@ -61,6 +66,9 @@ impl Fallback {
             last_pts: None,
             told: i64::from(config.bitrate.as_bps()),
         };
+        // The wrapper does so too, but only after openh264 has written its first warnings to stderr.
+        this.set_option(ENCODER_OPTION_TRACE_LEVEL, &mut { WELS_LOG_QUIET })
+            .map_err(|error| refuse(error.to_string()))?;
         let black =
             this.run(&Picture::black(config.size), MediaTime::ZERO).map_err(|error| refuse(error.to_string()))?;
         if black.is_none() {
@@ -87,23 +95,26 @@ impl Fallback {
 
     fn set_rate(&mut self) -> Result<(), EncoderError> {
         let bitrate = self.cadence.scaled(self.config.bitrate);
-        // The most may never be below the target, not even in between.
-        let options = if bitrate > self.told {
-            [ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_BITRATE]
-        } else {
-            [ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE]
-        };
-        let mut info = SBitrateInfo { iLayer: SPATIAL_LAYER_ALL, iBitrate: i32::try_from(bitrate).unwrap_or(i32::MAX) };
-        for option in options {
-            // SAFETY: both options read one SBitrateInfo, and touch nothing that the wrapper keeps.
-            let result = unsafe { self.encoder.raw_api().set_option(option, (&raw mut info).cast()) };
-            if result != 0 {
-                let reason = format!("it refused {bitrate} bit/s (code {result})");
-                return Err(EncoderError::EncodeFailed { name: NAME, reason });
-            }
+        // The ceiling belongs to layer 0 (set for all layers it is not looked at) and may never be below the target,
+        // not even in between.
+        let target = (ENCODER_OPTION_BITRATE, SPATIAL_LAYER_ALL, bitrate);
+        let ceiling = (ENCODER_OPTION_MAX_BITRATE, SPATIAL_LAYER_0, bitrate + bitrate / 4);
+        let options = if bitrate > self.told { [ceiling, target] } else { [target, ceiling] };
+        for (option, layer, bitrate) in options {
+            let mut info = SBitrateInfo { iLayer: layer, iBitrate: i32::try_from(bitrate).unwrap_or(i32::MAX) };
+            self.set_option(option, &mut info)?;
         }
         self.told = bitrate;
         Ok(())
+    }
+
+    fn set_option<T>(&mut self, option: ENCODER_OPTION, value: &mut T) -> Result<(), EncoderError> {
+        // SAFETY: the callers pass the type that the option reads, and only options that the wrapper doesn't keep.
+        let result = unsafe { self.encoder.raw_api().set_option(option, ptr::from_mut(value).cast()) };
+        if result == 0 {
+            return Ok(());
+        }
+        Err(EncoderError::EncodeFailed { name: NAME, reason: format!("it refused option {option} (code {result})") })
     }
 }
 

@@ -160,6 +160,6 @@ mod tests {
         assert_eq!(level(Size { width: 3840, height: 2160 }, 60, 20_000), Some(52));
         assert_eq!(level(Size { width: 7680, height: 4320 }, 60, 100_000), Some(62));
         assert_eq!(level(Size { width: 7680, height: 4320 }, 240, 100_000), None);
-        assert_eq!(level(Size { width: 4112, height: 16 }, 30, 1_000), Some(50));
+        assert_eq!(level(Size { width: 4112, height: 16 }, 30, 1_000), Some(42));
     }
 }

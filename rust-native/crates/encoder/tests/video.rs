@@ -212,6 +212,7 @@ fn names() -> Vec<&'static str> {
 
 fn within_15_percent(name: &str, wanted: u32, got: f64) {
     let off = got / f64::from(wanted) - 1.0;
+    println!("{name}: {got:.0} of {wanted} kbit/s");
     assert!(off.abs() <= 0.15, "{name}: {got:.0} kbit/s where {wanted} were asked for");
 }
 

@@ -10,7 +10,7 @@ use media::{AccessUnit, MediaTime, Picture, Size, Track};
 
 use super::input::Feeder;
 use super::raw::{AvError, Context, Packet, check, dictionary};
-use super::{Recipe, log};
+use super::{Input, Recipe, log};
 use crate::h264::{self, Gop, ParameterSets};
 use crate::rate::Cadence;
 use crate::{EncoderError, Refusal, VideoConfig, VideoEncoder};
@@ -76,7 +76,10 @@ impl LibavEncoder {
         // SAFETY: `codec` is valid.
         let context = Context::take(unsafe { ffi::avcodec_alloc_context3(codec) })?;
         configure(&context, recipe, &config, level);
-        let feeder = Feeder::new(recipe.input, config.size, &context)?;
+        let feeder = Feeder::new(recipe.input, config.size, &context).map_err(|error| match recipe.input {
+            Input::VaSurface => Failure::NoDevice(error),
+            _ => Failure::Av(error),
+        })?;
         let mut options = dictionary(recipe.options)?;
         // SAFETY: context and codec belong together; of the options it takes what it knows and leaves the rest.
         let opened = unsafe {
@@ -247,6 +250,8 @@ enum Failure {
     TooMuch,
     /// It took pictures and gave nothing back.
     Silent,
+    /// The device that it works on doesn't answer.
+    NoDevice(AvError),
     Av(AvError),
 }
 
@@ -263,8 +268,13 @@ impl Failure {
             Self::NotCompiledIn => "not compiled into this build".to_owned(),
             Self::TooMuch => "no level of H.264 holds a stream of this size and rate".to_owned(),
             Self::Silent => format!("it took {TRIAL_PICTURES} pictures and gave nothing back"),
+            Self::NoDevice(error) => {
+                let device = "no VA-API device answers (/dev/dri/renderD128 and on)";
+                format!("{device}: {}", complaints.last().unwrap_or(&error.text))
+            }
             Self::Av(error) if complaints.is_empty() => error.text.clone(),
-            Self::Av(error) => format!("{} ({})", complaints.join(" "), error.text),
+            // The code is then a vague one ("Operation not permitted" for a driver that isn't there).
+            Self::Av(_) => complaints.join("; "),
         }
     }
 

@@ -9,9 +9,9 @@ use encoder::{VideoConfig, VideoEncoder};
 use ffmpeg_next as ffmpeg;
 use media::{AccessUnit, Bitrate, FrameRate, MediaTime, Picture, Size};
 
-pub const START: MediaTime = MediaTime::from_nanos(7_000_000_000_123);
+pub(crate) const START: MediaTime = MediaTime::from_nanos(7_000_000_000_123);
 
-pub fn config(width: u32, height: u32, fps: u32, kbps: u32) -> VideoConfig {
+pub(crate) fn config(width: u32, height: u32, fps: u32, kbps: u32) -> VideoConfig {
     VideoConfig {
         size: Size { width, height },
         frame_rate: FrameRate::new(fps).unwrap(),
@@ -22,7 +22,7 @@ pub fn config(width: u32, height: u32, fps: u32, kbps: u32) -> VideoConfig {
 }
 
 /// A smooth moving picture: decodes to nearly the same where enough bits are spent.
-pub fn draw_smooth(picture: &mut Picture, step: u32) {
+pub(crate) fn draw_smooth(picture: &mut Picture, step: u32) {
     let width = picture.size.width as usize;
     for (index, plane) in picture.planes.iter_mut().enumerate() {
         let width = if index == 0 { width } else { width / 2 };
@@ -37,7 +37,7 @@ pub fn draw_smooth(picture: &mut Picture, step: u32) {
 }
 
 /// As hard as a game: grain that no prediction finds over a texture that moves.
-pub fn draw_hard(picture: &mut Picture, step: u32) {
+pub(crate) fn draw_hard(picture: &mut Picture, step: u32) {
     let (width, stride) = (picture.size.width as usize, picture.planes[0].stride);
     let mut grain = 0x9e37_79b9_u32 ^ step.wrapping_mul(0x85eb_ca6b);
     for (y, row) in picture.planes[0].data.chunks_exact_mut(stride).enumerate() {
@@ -50,17 +50,17 @@ pub fn draw_hard(picture: &mut Picture, step: u32) {
 }
 
 /// `nal_unit_type` of each NAL unit in an Annex B stream.
-pub fn nal_types(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn nal_types(payload: &[u8]) -> Vec<u8> {
     payload.windows(4).filter(|window| window[..3] == [0, 0, 1]).map(|window| window[3] & 0x1f).collect()
 }
 
 /// The first unit of that type, from its header byte on.
-pub fn find_nal(payload: &[u8], kind: u8) -> &[u8] {
+pub(crate) fn find_nal(payload: &[u8], kind: u8) -> &[u8] {
     let at = payload.windows(4).position(|window| window[..3] == [0, 0, 1] && window[3] & 0x1f == kind).unwrap();
     &payload[at + 3..]
 }
 
-pub fn is_whole_idr(unit: &AccessUnit) -> bool {
+pub(crate) fn is_whole_idr(unit: &AccessUnit) -> bool {
     let types = nal_types(&unit.payload);
     let first_slice = types.iter().position(|kind| (1..=5).contains(kind));
     unit.keyframe
@@ -68,15 +68,15 @@ pub fn is_whole_idr(unit: &AccessUnit) -> bool {
 }
 
 /// Encodes one picture and expects a unit.
-pub fn encode(encoder: &mut dyn VideoEncoder, picture: &Picture, pts: MediaTime, force: bool) -> AccessUnit {
+pub(crate) fn encode(encoder: &mut dyn VideoEncoder, picture: &Picture, pts: MediaTime, force: bool) -> AccessUnit {
     encoder.encode(picture, pts, force).unwrap().expect("a unit for each picture")
 }
 
 /// libavcodec's H.264 decoder.
-pub struct Decoder(ffmpeg::decoder::Video);
+pub(crate) struct Decoder(ffmpeg::decoder::Video);
 
 impl Decoder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let codec = ffmpeg::decoder::find(ffmpeg::codec::Id::H264).expect("FFmpeg is built with the h264 decoder");
         let mut context = ffmpeg::codec::Context::new_with_codec(codec);
         // One thread: each packet gives its picture at once.
@@ -84,7 +84,7 @@ impl Decoder {
         Self(context.decoder().video().unwrap())
     }
 
-    pub fn decode(&mut self, unit: &AccessUnit) -> ffmpeg::frame::Video {
+    pub(crate) fn decode(&mut self, unit: &AccessUnit) -> ffmpeg::frame::Video {
         let mut packet = ffmpeg::Packet::copy(&unit.payload);
         packet.set_pts(Some(0));
         packet.set_dts(Some(0));
@@ -101,12 +101,12 @@ impl Decoder {
 }
 
 /// The sample of a decoded picture.
-pub fn sample(frame: &ffmpeg::frame::Video, plane: usize, x: usize, y: usize) -> u8 {
+pub(crate) fn sample(frame: &ffmpeg::frame::Video, plane: usize, x: usize, y: usize) -> u8 {
     frame.data(plane)[y * frame.stride(plane) + x]
 }
 
 /// Peak signal-to-noise ratio of the luma, decibels.
-pub fn luma_psnr(picture: &Picture, frame: &ffmpeg::frame::Video) -> f64 {
+pub(crate) fn luma_psnr(picture: &Picture, frame: &ffmpeg::frame::Video) -> f64 {
     let (width, height) = (picture.size.width as usize, picture.size.height as usize);
     assert_eq!((frame.width() as usize, frame.height() as usize), (width, height));
     let mut squares = 0_u64;
@@ -120,7 +120,7 @@ pub fn luma_psnr(picture: &Picture, frame: &ffmpeg::frame::Video) -> f64 {
 }
 
 /// Bits per second of the units whose time lies in `from..to` (milliseconds after [`START`]).
-pub fn kbps(units: &[AccessUnit], from: u64, to: u64) -> f64 {
+pub(crate) fn kbps(units: &[AccessUnit], from: u64, to: u64) -> f64 {
     let (begin, end) = (START + Duration::from_millis(from), START + Duration::from_millis(to));
     let bytes: usize =
         units.iter().filter(|unit| unit.pts >= begin && unit.pts < end).map(|unit| unit.payload.len()).sum();
@@ -128,7 +128,7 @@ pub fn kbps(units: &[AccessUnit], from: u64, to: u64) -> f64 {
 }
 
 /// A stream of hard pictures at an even rate, from picture `from` to before picture `to`.
-pub fn run_hard(
+pub(crate) fn run_hard(
     encoder: &mut dyn VideoEncoder,
     picture: &mut Picture,
     fps: u32,
