@@ -77,7 +77,8 @@ pub enum VideoEvent {
 /// Every monitor (the primary one first), then every window from the top of the stack down, on `$DISPLAY`.
 ///
 /// Windows without a name, desktops, docks, and the windows of this process and of its parent (the app that holds
-/// the engine) are left out. Minimised windows are listed: they can be captured once they are shown.
+/// the engine) are left out. Minimised windows are listed: they can be captured once they are shown. In a Wayland
+/// session only the windows of X programs can be listed; where there are none the error says so.
 pub fn list_sources() -> Result<Vec<SourceInfo>, VideoError> {
     imp::list_sources(None)
 }

@@ -11,6 +11,7 @@ use x11rb::protocol::xinput::{self, ConnectionExt as _};
 use x11rb::protocol::xproto::{ConnectionExt as _, ImageOrder, Window};
 use x11rb::rust_connection::RustConnection;
 
+use super::target::monitors;
 use crate::video::{Rect, VideoError};
 
 x11rb::atom_manager! {
@@ -96,7 +97,10 @@ impl Display {
         }
         let is_xwayland = xwayland.reply()?.present;
         let atoms = atoms.reply()?;
-        Ok(Self { connection, root, atoms, is_xwayland })
+        let mut display = Self { connection, root, atoms, is_xwayland };
+        // Before version 23.1 it has no extension to tell it by, but names its outputs so.
+        display.is_xwayland |= monitors(&display)?.iter().any(|monitor| monitor.name.starts_with("XWAYLAND"));
+        Ok(display)
     }
 
     /// Refuses depths whose pixels are not BGRX in 32 bits.

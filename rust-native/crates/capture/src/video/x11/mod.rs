@@ -96,8 +96,10 @@ impl Capture {
                     Ok(worker) => worker,
                     Err(error) => return drop(ready.send(Err(error))),
                 };
-                // Nobody waits any more: the start was given up.
-                if ready.send(worker.socket()).is_ok() {
+                let socket = worker.socket();
+                let is_usable = socket.is_ok();
+                // A failed send says that nobody waits any more: the start was given up.
+                if ready.send(socket).is_ok() && is_usable {
                     worker.run();
                 }
             }

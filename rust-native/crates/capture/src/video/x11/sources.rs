@@ -18,6 +18,9 @@ pub(super) fn list(display: &Display) -> Result<Vec<SourceInfo>, VideoError> {
     for window in windows(display)? {
         sources.extend(describe(display, window)?);
     }
+    if sources.is_empty() && display.is_xwayland {
+        return Err(VideoError::NotSupportedHere("the screens of a Wayland session"));
+    }
     Ok(sources)
 }
 
