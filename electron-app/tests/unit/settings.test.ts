@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { SettingsStore } from '../../src/main/settings_store';
+import type { Notice } from '../../src/shared/contract';
+import { Refused } from '../../src/shared/parse';
+import { defaultSettings, parseSettings } from '../../src/shared/settings';
+
+const whole = {
+  version: 1,
+  language: 'zh',
+  theme: 'dark',
+  video: { width: 1280, height: 720, fps: 30, kbps: 4000, gopSeconds: 2 },
+  cursor: false,
+  audio: { microphone: 'default', systemSound: true, microphoneMuted: true, systemMuted: false, microphoneVolume: 0.5, systemVolume: 4 },
+  destination: 'whip',
+  whipUrl: 'https://live.example.com/whip/a',
+  sealedWhipKey: 'c2VhbGVk',
+  window: { width: 1024, height: 640 },
+};
+
+function inFolder<T>(work: (folder: string) => T): T {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tidecast-settings-'));
+  try {
+    return work(folder);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const unheard = (notice: Notice): never => assert.fail(notice.kind);
+
+test('a whole settings file is read as it was written', () => {
+  assert.deepEqual(parseSettings(JSON.parse(JSON.stringify(whole))), whole);
+});
+
+test('the defaults survive a round trip through JSON', () => {
+  const again = parseSettings(JSON.parse(JSON.stringify(defaultSettings())));
+  assert.deepEqual(JSON.parse(JSON.stringify(again)), JSON.parse(JSON.stringify(defaultSettings())));
+});
+
+test('a wrong field refuses the file and is named', () => {
+  const wrong: Array<[string, unknown]> = [
+    ['settings.version', { ...whole, version: 2 }],
+    ['settings.theme', { ...whole, theme: 'pink' }],
+    ['settings.video.width', { ...whole, video: { ...whole.video, width: 1281 } }],
+    ['settings.video.kbps', { ...whole, video: { ...whole.video, kbps: 49 } }],
+    ['settings.video.gopSeconds', { ...whole, video: { ...whole.video, gopSeconds: '2' } }],
+    ['settings.audio.systemVolume', { ...whole, audio: { ...whole.audio, systemVolume: 4.1 } }],
+    ['settings.cursor', { ...whole, cursor: 'yes' }],
+    ['settings.whipUrl', { ...whole, whipUrl: 'x'.repeat(3000) }],
+    ['settings', []],
+    ['settings', null],
+  ];
+  for (const [name, value] of wrong) {
+    assert.throws(() => parseSettings(value), (error) => error instanceof Refused && error.message.startsWith(name), name);
+  }
+});
+
+test('a corrupt file is kept aside, the defaults are used, and it is said', () =>
+  inFolder((folder) => {
+    fs.writeFileSync(path.join(folder, 'settings.json'), '{"version":1,');
+    const notices: Notice[] = [];
+    const store = SettingsStore.open(folder, (notice) => notices.push(notice));
+    assert.deepEqual(store.get(), defaultSettings());
+    const [notice] = notices;
+    assert.ok(notice?.kind === 'settings_corrupt');
+    assert.equal(fs.readFileSync(path.join(folder, notice.keptAs), 'utf8'), '{"version":1,');
+    store.update({ theme: 'light' });
+    assert.equal(fs.readFileSync(path.join(folder, notice.keptAs), 'utf8'), '{"version":1,', 'the old file stays as it was');
+  }));
+
+test('a first run has defaults and says nothing', () =>
+  inFolder((folder) => {
+    const notices: Notice[] = [];
+    assert.deepEqual(SettingsStore.open(path.join(folder, 'new'), (notice) => notices.push(notice)).get(), defaultSettings());
+    assert.deepEqual(notices, []);
+  }));
+
+test('a change is there after a restart, readable by the user only, with no temporary file left', () =>
+  inFolder((folder) => {
+    SettingsStore.open(folder, unheard).update({ whipUrl: 'https://a.example/whip', language: 'zh' });
+    const again = SettingsStore.open(folder, unheard).get();
+    assert.equal(again.whipUrl, 'https://a.example/whip');
+    assert.equal(again.language, 'zh');
+    assert.deepEqual(fs.readdirSync(folder), ['settings.json']);
+    if (process.platform !== 'win32') assert.equal(fs.statSync(path.join(folder, 'settings.json')).mode & 0o777, 0o600);
+  }));
+
+test('a folder that cannot be written to is said, and the app goes on', () =>
+  inFolder((folder) => {
+    const blocked = path.join(folder, 'file');
+    fs.writeFileSync(blocked, '');
+    const notices: Notice[] = [];
+    const store = SettingsStore.open(path.join(blocked, 'inside'), (notice) => notices.push(notice));
+    store.update({ theme: 'light' });
+    assert.equal(store.get().theme, 'light');
+    assert.ok(notices.some(({ kind }) => kind === 'settings_not_saved'));
+  }));

@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { runDemo, wantsDemo } from '../../src/main/demo';
+import { ProblemError } from '../../src/main/problem';
+import { SettingsStore } from '../../src/main/settings_store';
+import { Studio } from '../../src/main/studio';
+import type { HostStatus, Notice, StateView } from '../../src/shared/contract';
+import type { Command, Outcome, PublishState, State } from '../../src/shared/model';
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tidecast-studio-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+const video = { width: 1280, height: 720, fps: 30, kbps: 3500, gopSeconds: 2 };
+
+function stateWith(publish: PublishState): State {
+  return { capture: { kind: 'capturing' }, publish, settings: video, audio: [], refusedEncoders: [] };
+}
+
+let count = 0;
+
+/** A studio whose engine is a function of the test. */
+function rig(answer: (command: Command) => Outcome | undefined = () => undefined) {
+  const sent: Command[] = [];
+  const notices: Notice[] = [];
+  const states: StateView[] = [];
+  const status: HostStatus = { kind: 'running' };
+  const engine = {
+    status,
+    dispatch: async (command: Command): Promise<Outcome> => {
+      sent.push(command);
+      const given = answer(command);
+      if (given !== undefined) return given;
+      if (command.type === 'start_local_server') {
+        const port = command.port === 0 ? 8123 : command.port;
+        const viewToken = command.viewToken ?? 'tok';
+        const localServer = { port, viewUrl: `http://10.0.0.2:${port}/?t=${viewToken}`, loopbackViewUrl: 'l', reach: command.reach, viewToken };
+        studio.engineEvent({ type: 'state', state: { ...stateWith({ kind: 'idle' }), localServer } });
+        return { type: 'ok', reply: { type: 'local_server', localServer } };
+      }
+      return { type: 'ok', reply: { type: 'done' } };
+    },
+  };
+  count += 1;
+  const settings = SettingsStore.open(path.join(folder, String(count)), (notice) => notices.push(notice));
+  const studio: Studio = new Studio(
+    engine,
+    settings,
+    {
+      state: (state) => states.push(state),
+      stats: () => undefined,
+      encoders: () => undefined,
+      notice: (notice) => notices.push(notice),
+      settings: () => undefined,
+    },
+    async () => undefined,
+  );
+  const types = (): string[] => sent.map(({ type }) => type);
+  return { studio, settings, sent, types, notices, states };
+}
+
+const problem = (code: string): Outcome => ({ type: 'failed', problem: { code, message: code, hint: '' } });
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test('the local server listens on the network only while live, and its link stays the same', async () => {
+  const { studio, sent, types } = rig();
+  await studio.startCapture('m');
+  assert.ok(!types().includes('start_local_server'));
+  await studio.goLive({ kind: 'local' }, undefined);
+  assert.ok(studio.isLive);
+  await studio.endLive();
+  assert.deepEqual(types().slice(-2), ['stop_publish', 'stop_local_server']);
+  await studio.goLive({ kind: 'local' }, undefined);
+  const opened = sent.filter(({ type }) => type === 'start_local_server');
+  assert.deepEqual(opened[1], { type: 'start_local_server', reach: 'network', port: 8123, viewToken: 'tok' });
+});
+
+test('going live without a picture is refused with a reason', async () => {
+  const { studio, types } = rig();
+  await assert.rejects(studio.goLive({ kind: 'local' }, undefined), (error) => error instanceof ProblemError && error.problem.code === 'not_capturing');
+  assert.deepEqual(types(), []);
+});
+
+test('a port that someone took meanwhile is no reason not to go live', async () => {
+  let taken = false;
+  const { studio, sent } = rig((command) => (taken && command.type === 'start_local_server' && command.port !== 0 ? problem('port_in_use') : undefined));
+  await studio.startCapture('m');
+  await studio.goLive({ kind: 'local' }, undefined);
+  await studio.endLive();
+  taken = true;
+  await studio.goLive({ kind: 'local' }, undefined);
+  assert.ok(studio.isLive);
+  assert.deepEqual(sent.filter(({ type }) => type === 'start_local_server').map((command) => command.type === 'start_local_server' && command.port), [0, 8123, 0]);
+});
+
+test('changed settings act while it runs, only those that changed, and are remembered when it does not', async () => {
+  const { studio, types, settings } = rig();
+  await studio.changeVideo({ kbps: 900 });
+  assert.deepEqual(types(), []);
+  assert.equal(settings.get().video?.kbps, 900);
+  await studio.startCapture('m');
+  await studio.changeVideo({ width: 854, height: 480, kbps: 900 });
+  assert.deepEqual(types(), ['start_capture', 'change_resolution']);
+  await studio.changeVideo({ fps: 60, gopSeconds: 1 });
+  assert.deepEqual(types().slice(2), ['set_frame_rate', 'set_gop']);
+});
+
+test('a setting that the engine refuses is not remembered', async () => {
+  const { studio, settings } = rig((command) => (command.type === 'set_bitrate' ? problem('bad_setting') : undefined));
+  await studio.startCapture('m');
+  await assert.rejects(studio.changeVideo({ kbps: 60_000 }), ProblemError);
+  assert.notEqual(settings.get().video?.kbps, 60_000);
+});
+
+test('a restarted engine gets the whole session back, and the user is told', async () => {
+  const { studio, types, notices, sent } = rig();
+  await studio.excludeWindow(5);
+  await studio.changeAudio({ microphone: 'mic', microphoneMuted: true });
+  await studio.startCapture('m');
+  await studio.goLive({ kind: 'local' }, undefined);
+  sent.length = 0;
+  studio.engineReady(true);
+  await turn();
+  assert.deepEqual(types().filter((type) => type !== 'mute_audio' && type !== 'set_volume'), [
+    'exclude_window',
+    'select_audio',
+    'start_capture',
+    'start_local_server',
+    'start_publish',
+  ]);
+  assert.deepEqual(notices, [{ kind: 'engine_restarted' }]);
+});
+
+test('one thing that cannot be brought back does not keep the rest away', async () => {
+  let restarted = false;
+  const { studio, types, notices, sent } = rig((command) => (restarted && command.type === 'select_audio' ? problem('device_lost') : undefined));
+  await studio.startCapture('m');
+  sent.length = 0;
+  restarted = true;
+  studio.engineReady(true);
+  await turn();
+  assert.ok(types().includes('start_capture'));
+  assert.ok(notices.some((notice) => notice.kind === 'warning' && notice.problem.code === 'device_lost'));
+});
+
+test('what the user does during a restart comes after the replay', async () => {
+  const { studio, types, sent } = rig();
+  await studio.startCapture('m');
+  sent.length = 0;
+  studio.engineReady(true);
+  await studio.changeVideo({ kbps: 1234 });
+  assert.equal(types().indexOf('set_bitrate'), types().length - 1);
+  assert.ok(types().indexOf('start_capture') >= 0);
+});
+
+test('the timer counts from the first live moment, through a restart', async () => {
+  const { studio, states } = rig();
+  await studio.startCapture('m');
+  await studio.goLive({ kind: 'local' }, undefined);
+  studio.engineEvent({ type: 'state', state: stateWith({ kind: 'live', sinceMs: 1000 }) });
+  studio.engineEvent({ type: 'state', state: stateWith({ kind: 'live', sinceMs: 9000 }) });
+  assert.deepEqual(states[states.length - 1]?.publish, { kind: 'live', sinceMs: 1000 });
+  await studio.endLive();
+  studio.engineEvent({ type: 'state', state: stateWith({ kind: 'live', sinceMs: 20_000 }) });
+  assert.deepEqual(states[states.length - 1]?.publish, { kind: 'live', sinceMs: 20_000 });
+});
+
+test('a publication that failed for good is not begun again by a restart', async () => {
+  const { studio, types, sent } = rig();
+  await studio.startCapture('m');
+  await studio.goLive({ kind: 'whip', url: 'https://a.example/whip', useSavedKey: false, keepKey: false }, 'k');
+  studio.engineEvent({ type: 'state', state: stateWith({ kind: 'failed', code: 'unauthorized' }) });
+  assert.ok(!studio.isLive);
+  sent.length = 0;
+  studio.engineReady(true);
+  await turn();
+  assert.ok(!types().includes('start_publish'));
+});
+
+test('the view token stays in main: the page sees links only', async () => {
+  const { studio, states } = rig();
+  await studio.startCapture('m');
+  await studio.goLive({ kind: 'local' }, undefined);
+  const view = states[states.length - 1];
+  assert.ok(view?.viewLink?.url.includes('tok'));
+  assert.ok(!('localServer' in (view ?? {})));
+});
+
+test('the demonstration captures the first monitor and gives the link', async () => {
+  const source = { title: 't', program: '', x: 0, y: 0, width: 2, height: 2, thumbnailUrl: '' };
+  const list: Outcome = {
+    type: 'ok',
+    reply: {
+      type: 'sources',
+      sources: { video: [{ ...source, id: 'w', kind: 'window' }, { ...source, id: 'm', kind: 'monitor' }], microphones: [], systemSound: false, problems: [] },
+    },
+  };
+  const { studio, sent } = rig((command) => (command.type === 'list_sources' ? list : undefined));
+  assert.equal(await runDemo(studio), 'http://10.0.0.2:8123/?t=tok');
+  assert.ok(sent.some((command) => command.type === 'start_capture' && command.sourceId === 'm'));
+  assert.ok(wantsDemo(['app', '--demo'], undefined) && wantsDemo([], 'demo') && !wantsDemo(['app'], ''));
+});
