@@ -10,8 +10,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { app } from "./lib/paths.mjs";
 import { SetupError, report, say, step } from "./lib/steps.mjs";
-import { builderConfig } from "./dist/config.mjs";
-import { buildDeb } from "./dist/deb.mjs";
+import { builderConfig } from "./packaging/config.mjs";
+import { buildDeb } from "./packaging/deb.mjs";
 import { electronRuntime } from "./setup/electron.mjs";
 import { setup } from "./setup.mjs";
 

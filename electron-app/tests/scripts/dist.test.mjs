@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { artifactSuffix, builderConfig, debControl } from "../../scripts/dist/config.mjs";
+import { artifactSuffix, builderConfig, debControl } from "../../scripts/packaging/config.mjs";
 
 test("a package with the old runtime says so in every name", () => {
   const config = builderConfig({ fallbackDist: "/somewhere", fallbackVersion: "9.4.1" });

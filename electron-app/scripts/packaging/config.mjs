@@ -1,0 +1,75 @@
+// electron-builder's configuration, one for every system. Pure.
+
+/** 512 × 512 pixels; electron-builder makes the other systems' formats of it. Relative to the app's folder. */
+export const icon = "src/renderer/icon.png";
+
+/**
+ * `fallbackDist`: the folder of the fallback Electron runtime when that is what is packaged, else undefined.
+ * `fallbackVersion`: its version. A package with it is for tests only.
+ */
+export function builderConfig({ fallbackDist, fallbackVersion } = {}) {
+  const suffix = artifactSuffix(Boolean(fallbackDist));
+  return {
+    appId: "dev.tidecast.app",
+    productName: "Tidecast",
+    executableName: "tidecast-desktop", // `tidecast` is the command line
+    copyright: "The Tidecast contributors",
+    artifactName: "tidecast-${version}-${os}-${arch}" + suffix + ".${ext}",
+    directories: { output: "dist", buildResources: "scripts/packaging" }, // its default, build/, is where the bundle lies
+    icon,
+    // Everything else is bundled: no node_modules in the package.
+    files: ["package.json", "build/**/*", "native/*.node", "THIRD_PARTY_NOTICES.md", "!**/*.map", "!node_modules"],
+    asar: true,
+    asarUnpack: ["native/*.node"], // the system's loader opens files, not archives
+    npmRebuild: false, // the addon is built by set-up, for N-API
+    publish: null,
+    ...(fallbackDist
+      ? { electronDist: fallbackDist, electronVersion: fallbackVersion }
+      : {
+          electronFuses: {
+            runAsNode: true, // the engine host is a fork of the app that runs as Node
+            enableNodeOptionsEnvironmentVariable: false,
+            enableNodeCliInspectArguments: false,
+            onlyLoadAppFromAsar: true,
+          },
+        }),
+    linux: { target: "dir", category: "AudioVideo" },
+    win: { target: "nsis" },
+    mac: { target: "dmg", category: "public.app-category.video" },
+  };
+}
+
+/** Nothing packaged with the old runtime may be mistaken for a release. */
+export function artifactSuffix(fallback) {
+  return fallback ? "-oldelectron-test-only" : "";
+}
+
+/** The control file of the .deb. `depends` is what dpkg-shlibdeps found; `sizeKb` the installed size. */
+export function debControl({ version, architecture, depends, sizeKb, fallback }) {
+  const warning = fallback ? "\n .\n TEST ONLY: packaged with an old Electron runtime. Do not distribute." : "";
+  return `Package: tidecast
+Version: ${version}${fallback ? "~oldelectron" : ""}
+Architecture: ${architecture}
+Maintainer: The Tidecast contributors <noreply@tidecast.invalid>
+Installed-Size: ${sizeKb}
+Depends: ${depends}
+Section: video
+Priority: optional
+Description: desktop capture and live streaming
+ Captures the desktop with its sound and streams it with low latency, to a WHIP
+ address or to viewers on the local network. This build links x264 and is
+ therefore distributed under the GPL; the sources are under the MIT licence.${warning}
+`;
+}
+
+export const desktopEntry = `[Desktop Entry]
+Type=Application
+Name=Tidecast
+Comment=Capture the desktop and stream it
+Comment[zh_CN]=采集桌面并直播
+Exec=/opt/tidecast/tidecast-desktop %U
+Icon=tidecast
+Terminal=false
+Categories=AudioVideo;Video;Recorder;
+StartupWMClass=Tidecast
+`;
