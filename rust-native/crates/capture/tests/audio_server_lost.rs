@@ -6,7 +6,7 @@ mod audio_rig;
 
 use std::time::{Duration, Instant};
 
-use audio_rig::{Ears, rig, wait};
+use audio_rig::{Ears, TONE_DB, rig, wait};
 use capture::audio::{AudioEvent, Input};
 use testkit::sound::Target;
 
@@ -17,7 +17,7 @@ fn a_killed_server_is_reported_and_its_successor_is_picked_up() {
     mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
     mixer.open(Input::Microphone, None).expect("the microphone");
     let tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
-    ears.hear(1000.0);
+    ears.hear(1000.0, [TONE_DB; 2]);
     tone.stop();
 
     let killed_at = Instant::now();
@@ -39,7 +39,7 @@ fn a_killed_server_is_reported_and_its_successor_is_picked_up() {
         assert!(ears.events().contains(&AudioEvent::Recovered(input)), "{:?}", ears.events());
     }
     let _tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
-    ears.hear(1000.0);
+    ears.hear(1000.0, [TONE_DB; 2]);
     for pair in ears.blocks().windows(2) {
         assert_eq!(pair[1].1.captured_at.since(pair[0].1.captured_at), Duration::from_millis(10));
     }

@@ -9,12 +9,12 @@ use super::capture_clock::signed_ns;
 /// One block of the mix.
 pub(super) const BLOCK: Duration = Duration::from_millis(10);
 /// Beyond this a device is put in step at once instead of being pulled there: the ear notices 40 ms against the
-/// picture, and pulling 20 ms takes 20 s.
+/// picture, and pulling 20 ms takes 10 s.
 const REALIGN_NS: f64 = 20e6;
 /// An offset is pulled in over this many seconds…
 const PULL_SECONDS: f64 = 5.0;
-/// …but never faster than this: 0.1 % is far below what the ear hears as pitch.
-const MAX_PULL: f64 = 1e-3;
+/// …but never faster than this: 0.2 % (a thirtieth of a semitone) is below what the ear hears as pitch.
+const MAX_PULL: f64 = 2e-3;
 
 /// What to do with a device's next frames.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -117,7 +117,7 @@ mod tests {
         let position = MediaTime::from_nanos(1_000_000_000);
         let after = |ms: u64| position + Duration::from_millis(ms);
         assert_eq!(steer(position, position, 0.0), Steer::Ratio(1.0));
-        assert_eq!(steer(after(15), position, 0.0), Steer::Ratio(1.001));
+        assert_eq!(steer(after(15), position, 0.0), Steer::Ratio(1.002));
         assert_eq!(steer(position, after(1), 0.0), Steer::Ratio(1.0 - 0.0002));
         assert_eq!(steer(after(21), position, 0.0), Steer::Realign);
         assert_eq!(steer(position, after(21), 0.0), Steer::Realign);

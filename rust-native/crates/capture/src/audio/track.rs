@@ -5,7 +5,7 @@ use std::time::Duration;
 use media::{AUDIO_CHANNELS, BLOCK_FRAMES, Clock, MediaTime, MonotonicClock};
 
 use super::AudioError;
-use super::capture_clock::{CaptureClock, Observed, signed_ns};
+use super::capture_clock::{CaptureClock, signed_ns};
 use super::intake::{Reader, duration};
 use super::resampling::Resampling;
 use super::timeline::{Align, Steer, align, steer};
@@ -48,6 +48,8 @@ pub(super) struct Track {
     /// Frames taken out of the ring.
     consumed: u64,
     aligned: bool,
+    /// Whether the present block has sound from it, be it here or not.
+    due: bool,
     fade_in: bool,
     /// The largest recent age of a frame when it arrived, beyond the device's chunk.
     lateness: Duration,
@@ -63,6 +65,7 @@ impl Track {
             clock: None,
             consumed: 0,
             aligned: false,
+            due: false,
             fade_in: true,
             lateness: Duration::ZERO,
             last_arrival: MonotonicClock.now(),
@@ -77,10 +80,7 @@ impl Track {
         while let Ok(stamp) = self.reader.stamps.pop() {
             let clock = match &mut self.clock {
                 Some(clock) => {
-                    if clock.observe(stamp.frame, stamp.captured_at) == Observed::Restarted {
-                        self.aligned = false;
-                        self.counters.realigned += 1;
-                    }
+                    clock.observe(stamp.frame, stamp.captured_at);
                     clock
                 }
                 empty => empty.insert(CaptureClock::new(self.reader.rate, stamp.frame, stamp.captured_at)),
@@ -115,6 +115,12 @@ impl Track {
 
     /// Whether the block that starts at `position` can be made; throws away what lies before it.
     pub(super) fn readiness(&mut self, position: MediaTime) -> Readiness {
+        let readiness = self.look(position);
+        self.due = readiness != Readiness::Silent;
+        readiness
+    }
+
+    fn look(&mut self, position: MediaTime) -> Readiness {
         let Some(clock) = self.clock.as_ref().filter(|clock| clock.stamps() >= STAMPS_TO_BEGIN) else {
             return Readiness::Silent;
         };
@@ -149,12 +155,12 @@ impl Track {
         if self.reader.available() >= self.resampling.input_frames() { Readiness::Ready } else { Readiness::Waiting }
     }
 
-    /// Reads one block. When `readiness` said `Waiting`, takes what there is, fades it out and counts the rest as
-    /// missing. Returns the time error of the block against the timeline in nanoseconds, for tests and logs.
+    /// Reads the block for which `readiness` was asked last. When that said `Waiting`, takes what there is, fades
+    /// it out and counts the rest as missing. Returns the time error of the block against the timeline in nanoseconds, for tests and logs.
     pub(super) fn read(&mut self, position: MediaTime, out: &mut Samples) -> Result<f64, AudioError> {
         if !self.aligned {
             out.fill(0.0);
-            self.counters.underruns += 1;
+            self.counters.underruns += u64::from(self.due);
             return Ok(0.0);
         }
         let need = self.resampling.input_frames();

@@ -69,18 +69,28 @@ impl Ears {
         self.last(20).map(|side| tone_amplitude(&side, hz))
     }
 
-    /// Waits until that tone is heard at its full level; returns its peak left and right.
-    pub(crate) fn hear(&self, hz: f64) -> [f64; 2] {
-        wait(&format!("{hz} Hz"), || {
-            let [left, right] = self.tone(hz);
-            (left.max(right) > 0.02).then_some(())
-        });
-        // A full window after the onset, so that the level is that of the tone and not of its beginning.
-        let count = self.blocks().len();
-        wait("0.3 s more", || (self.blocks().len() >= count + 30).then_some(()));
-        self.tone(hz)
+    /// Waits until that tone is heard within 1 dB of these levels on the left and on the right; at or below
+    /// [`SILENT_DB`] it must not be heard. A moment in which the busy machine tears the player's tone passes.
+    pub(crate) fn hear(&self, hz: f64, levels: [f64; 2]) {
+        let fits = |(heard, wanted): (f64, f64)| {
+            if wanted <= SILENT_DB { heard < SILENT_DB } else { (heard - wanted).abs() < 1.0 }
+        };
+        let started = Instant::now();
+        loop {
+            let heard = self.tone(hz).map(db);
+            if heard.into_iter().zip(levels).all(fits) {
+                return;
+            }
+            assert!(started.elapsed() < SOON, "{hz} Hz at {heard:.1?} dB instead of {levels:.1?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
+
+/// Of the tones that the rig plays by default.
+pub(crate) const TONE_DB: f64 = -12.04;
+/// A thousandth: what a tone's neighbours leak into its bin.
+pub(crate) const SILENT_DB: f64 = -60.0;
 
 /// Polls until there is an answer.
 pub(crate) fn wait<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {

@@ -102,7 +102,8 @@ pub(super) fn play(
 ) -> Result<Playing, SoundRigError> {
     let mut command = Command::new("pacat");
     command
-        .args(["--playback", "--raw", "--rate=48000", "--format=float32le", "--channels=2", "--latency-msec=20"])
+        // Enough in hand that a busy machine tears no holes into the test's own tone.
+        .args(["--playback", "--raw", "--rate=48000", "--format=float32le", "--channels=2", "--latency-msec=150"])
         .arg(format!("--device={sink}"))
         .envs(env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
