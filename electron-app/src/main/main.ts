@@ -132,6 +132,8 @@ function run(): void {
   function leave(): void {
     quitting = 'yes';
     keepAwake(false);
+    // Ending in order may take the engine a moment that nobody has to watch.
+    if (window !== undefined && !window.isDestroyed()) window.hide();
     void host.stop().then(() => app.exit(0));
   }
 

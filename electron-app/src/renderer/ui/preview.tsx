@@ -62,7 +62,7 @@ function useCard(hasPicture: boolean) {
 }
 
 export function Preview() {
-  const { state, words } = useUi();
+  const { state, store, words } = useUi();
   const video = useRef<HTMLVideoElement>(null);
   const [hasPicture, setHasPicture] = useState(false);
   const [muted, setMuted] = useState(true);
@@ -107,7 +107,13 @@ export function Preview() {
             label={muted ? words.unmute : words.mutePreview}
             pressed={!muted}
             testid="preview-mute"
-            onClick={() => setMuted(!muted)}
+            onClick={() => {
+              const { audio } = state.settings;
+              if (muted && audio.systemSound && !audio.systemMuted) {
+                store.toast({ tone: 'warning', title: words.echoTitle, detail: words.echoText });
+              }
+              setMuted(!muted);
+            }}
           />
         </div>
       )}

@@ -66,9 +66,11 @@ export function SourceList() {
   const resting = isCapturing(state);
   const running = state.host.kind === 'running';
 
+  // Also when a capture ends by itself: what was captured is most likely no longer there.
+  const lost = state.state?.capture.kind === 'lost';
   useEffect(() => {
     if (running) void actions.refreshSources();
-  }, [running]);
+  }, [running, lost]);
 
   useEffect(() => {
     if (resting || !running) return undefined;

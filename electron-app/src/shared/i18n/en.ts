@@ -48,6 +48,8 @@ export const en = {
   engineRestart: 'Start the engine again',
   unmute: 'Listen to the stream',
   mutePreview: 'Silence the preview',
+  echoTitle: 'Your viewers hear an echo now',
+  echoText: 'What the preview plays is part of the system sound. Silence the preview, or turn the system sound off.',
 
   // Sound
   sound: 'Sound',

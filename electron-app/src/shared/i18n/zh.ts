@@ -47,6 +47,8 @@ export const zh: Dictionary = {
   engineRestart: '重新启动引擎',
   unmute: '收听直播声音',
   mutePreview: '静音预览',
+  echoTitle: '观众会听到回声',
+  echoText: '预览播放的声音也属于系统声音。请静音预览，或关闭系统声音。',
 
   sound: '声音',
   microphone: '麦克风',
