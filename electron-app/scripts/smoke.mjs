@@ -53,14 +53,14 @@ function debuggingPort(child) {
   });
 }
 
-// The page is there once it has a title: an address that could not be loaded has none of ours.
+// The page is there once it has its title; until then Chromium shows the address in its place.
 async function firstPage(port) {
   const end = Date.now() + deadlineMs;
   let seen = [];
   while (Date.now() < end) {
     const response = await fetch(`http://127.0.0.1:${port}/json/list`);
     seen = await response.json();
-    const page = seen.find((each) => each.type === "page" && /tidecast/i.test(each.title) && !each.url.startsWith("chrome-error"));
+    const page = seen.find((each) => each.type === "page" && /tidecast/i.test(each.title) && !each.title.includes("://"));
     if (page) return page;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
