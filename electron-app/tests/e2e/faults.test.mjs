@@ -66,15 +66,15 @@ async function publishTo(url, key = "") {
 }
 
 const whipFaults = [
-  ["an address where nothing listens", async () => `http://127.0.0.1:${await freePort()}/whip/x`, ["unreachable"]],
-  ["a host name that does not exist", async () => "http://nowhere.invalid/whip/x", ["unreachable"]],
+  ["an address where nothing listens", async () => `http://127.0.0.1:${await freePort()}/whip/x`, ["address_unreachable"]],
+  ["a host name that does not exist", async () => "http://nowhere.invalid/whip/x", ["address_unreachable"]],
   ["a web page that is not WHIP", async () => hostile.url("/html"), ["not_whip"]],
   ["401", async () => hostile.url("/401"), ["unauthorized"]],
-  ["404", async () => hostile.url("/404"), ["no_such_stream", "not_found"]],
+  ["404", async () => hostile.url("/404"), ["not_found"]],
   ["500", async () => hostile.url("/500"), ["server_error"]],
-  ["an answer that is not SDP", async () => hostile.url("/garbage"), ["bad_answer", "not_whip"]],
-  ["a 201 of another type", async () => hostile.url("/json201"), ["not_whip", "bad_answer"]],
-  ["a server that never answers", async () => silent.url, ["timeout", "unreachable", "no_answer"]],
+  ["an answer that is not SDP", async () => hostile.url("/garbage"), ["not_sdp"]],
+  ["a 201 of another type", async () => hostile.url("/json201"), ["not_whip", "not_sdp"]],
+  ["a server that never answers", async () => silent.url, ["no_answer"]],
 ];
 
 for (const [name, url, codes] of whipFaults) {
@@ -148,7 +148,7 @@ test("a minimised window pauses the stream with its reason, and goes on when it 
     const { capture } = (await app.bootstrap()).state;
     return capture.kind === "paused" && capture;
   });
-  assert.equal(paused.code, "window_minimised");
+  assert.equal(paused.code, "source_minimised");
   pattern.send("raise");
   await until("capturing again", async () => (await app.bootstrap()).state.capture.kind === "capturing");
   await previewGoesOn();
@@ -160,7 +160,7 @@ test("a closed window is told, and another source can be chosen", limit, async (
     const { capture } = (await app.bootstrap()).state;
     return capture.kind === "lost" && capture;
   });
-  assert.equal(lost.code, "window_closed");
+  assert.equal(lost.code, "source_closed");
   await until("a toast shows it", async () => (await app.toasts()).length > 0);
   pattern = await startPattern(display, { width: 1280, height: 720, x: 1300, y: 20, title: "Second pattern" });
   await app.choose("Second pattern");

@@ -39,7 +39,7 @@ test("a still desktop is idle but for the keep-alive", limit, async (t) => {
   const url = await app.goLive();
   ({ page: viewer } = await openViewer(chromium, url, { fresh: false }));
   const region = [1280 / 1920, 0, 640 / 1920, 360 / 1080];
-  await viewer.evaluate(installReader, { selector: "video", content: "still", region });
+  await viewer.evaluate(installReader, { selector: "#video", content: "still", region });
   await until("the viewer has the picture", () => viewer.evaluate(() => window.tidecastPattern.latest()?.stamp));
   // The live timer in our window ticks: our own window's changes are no reason for a picture.
   const seconds = await until("five idle seconds in a row", async () => {
@@ -61,7 +61,7 @@ test("one changed pixel arrives within 200 ms", limit, async (t) => {
     const y = 190;
     await viewer.evaluate(({ x, y }) => {
       window.tidecastSpot = undefined;
-      const video = document.querySelector("video");
+      const video = document.querySelector("#video");
       const watch = () => {
         if (window.tidecastPattern.pixel(x, y)[1] > 90) window.tidecastSpot = window.tidecastPattern.wall();
         else video.requestVideoFrameCallback(watch);

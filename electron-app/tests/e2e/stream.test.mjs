@@ -7,7 +7,7 @@ import { settings, startApp, video720 } from "../rigs/app.mjs";
 import { startDisplay } from "../rigs/display.mjs";
 import { bars, installReader, startPattern, summary } from "../rigs/pattern.mjs";
 import { installEar, startSound } from "../rigs/sound.mjs";
-import { inbound, keyframeDistances, manyPlayers, openViewer, startChromium, wireKbps } from "../rigs/viewer.mjs";
+import { inbound, keyframeDistances, manyPlayers, openViewer, startChromium, whepOf, wireKbps } from "../rigs/viewer.mjs";
 import { median, pause, percentile, until, wallClock } from "../rigs/wait.mjs";
 
 const preview = '[data-testid="preview-video"]';
@@ -103,7 +103,7 @@ test("Go live shows the stream to a browser: picture, size and colours", limit, 
   viewUrl = await app.goLive();
   assert.ok(await app.visible("live-badge"));
   ({ page: viewer } = await openViewer(chromium, viewUrl, { fresh: false }));
-  await viewer.evaluate(installReader, { selector: "video", content: "cells" });
+  await viewer.evaluate(installReader, { selector: "#video", content: "cells" });
   await assertPicture(viewer, 1280, 720);
   await until("the window counts the viewer", async () => (await app.lastStats())?.viewers === 1);
 });
@@ -181,7 +181,7 @@ test("the frame rate that is set is the rate that arrives", limit, async (t) => 
 });
 
 test("tones of speaker and microphone arrive at their frequencies, in stereo", limit, async (t) => {
-  await viewer.evaluate(installEar, { selector: "video" });
+  await viewer.evaluate(installEar, { selector: "#video" });
   const hears = (what, check) => until(what, async () => {
     const spectrum = await viewer.evaluate(() => window.tidecastEar.spectrum());
     if (!check(spectrum)) throw new Error(JSON.stringify(spectrum));
@@ -248,8 +248,7 @@ test("a viewer who joins in the middle sees a picture within 1 s", limit, async 
   await pause(1500);
   const page = await chromium.newPage();
   await page.goto(new URL("/healthz", viewUrl).href);
-  const { origin, hash, searchParams } = new URL(viewUrl);
-  const target = { whep: `${origin}/whep/${searchParams.get("stream") ?? "live"}`, token: tokenOf(viewUrl, hash, searchParams) };
+  const target = whepOf(viewUrl);
   for (let join = 0; join < 3; join += 1) {
     const took = await page.evaluate(async ({ target, source }) => {
       document.body.textContent = "";
@@ -268,21 +267,13 @@ test("a viewer who joins in the middle sees a picture within 1 s", limit, async 
   await app.fill("gop", 2);
 });
 
-function tokenOf(url, hash, searchParams) {
-  const text = decodeURIComponent(hash.replace(/^#/, ""));
-  const inHash = new URLSearchParams(text);
-  return searchParams.get("token") ?? inHash.get("token") ?? inHash.get("t") ?? text.split("=").pop();
-}
-
 test("ten viewers watch at once", limit, async (t) => {
   // Ten software decoders share this machine with everything else.
   await app.select("resolution", "480p");
   await app.select("fps", "15");
   const page = await chromium.newPage();
   await page.goto(new URL("/healthz", viewUrl).href);
-  const { origin, hash, searchParams } = new URL(viewUrl);
-  const whep = `${origin}/whep/${searchParams.get("stream") ?? "live"}`;
-  await page.evaluate(manyPlayers, { whep, token: tokenOf(viewUrl, hash, searchParams), count: 9 });
+  await page.evaluate(manyPlayers, { ...whepOf(viewUrl), count: 9 });
   await until("the window counts ten viewers", async () => (await app.lastStats()).viewers === 10, { deadline: 20_000 });
   for (let index = 0; index < 9; index += 1) {
     await page.evaluate(installReader, { selector: `#player${index}`, content: "cells" });

@@ -143,3 +143,10 @@ export async function manyPlayers({ whep, token, count }) {
   }
   window.tidecastPlayers = players;
 }
+
+/** The WHEP address and the view token behind a viewer's link. */
+export function whepOf(viewUrl) {
+  const { origin, pathname, searchParams, hash } = new URL(viewUrl);
+  const stream = searchParams.get("stream") ?? pathname.split("/").pop();
+  return { whep: `${origin}/whep/${stream}`, token: new URLSearchParams(hash.slice(1)).get("token") };
+}

@@ -1,0 +1,21 @@
+// `npm run bench`: measures the app against ffmpeg, its own encoder and Chromium, all in one run and interleaved.
+// The last line is one line of JSON. `-- --quick` takes under three minutes instead of twenty.
+//
+//   --quick      fewer and shorter rounds
+//   --only cpu|latency   a part (the figures of the other are null)
+//   --no-setup   trust that set-up is complete
+
+import { runBench } from "../tests/bench/run.mjs";
+import { report } from "./lib/steps.mjs";
+import { setup } from "./setup.mjs";
+
+const args = process.argv.slice(2);
+try {
+  if (!args.includes("--no-setup")) await setup({ yes: args.includes("--yes"), tests: true });
+  const only = args.includes("--only") ? args[args.indexOf("--only") + 1] : undefined;
+  process.exitCode = await runBench({ quick: args.includes("--quick"), only });
+} catch (error) {
+  report(error);
+  process.exitCode = 1;
+}
+process.exit();
