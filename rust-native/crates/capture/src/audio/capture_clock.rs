@@ -12,8 +12,8 @@ const TRUST_NS: f64 = 3e6;
 /// Stamps that deviate by more than this are no jitter. One is a held-up callback; many that agree with each other
 /// are lost frames, or a route that changed its latency. PipeWire's saw-tooth stays within ±4 ms.
 const STEP_NS: f64 = 8e6;
-/// So many such stamps in a row (0.5 s of them) move the line; a shorter run is held-up callbacks.
-const STEP_RUN: u32 = 50;
+/// So many such stamps in a row (0.25 s of them) move the line; a shorter run is held-up callbacks.
+const STEP_RUN: u32 = 25;
 /// The same for a line younger than a second, whose first stamp may have been the odd one.
 const YOUNG_STEP_RUN: u32 = 10;
 /// Loop bandwidth in rad/s when a line is new: settles within the first second.
