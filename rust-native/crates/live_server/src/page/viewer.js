@@ -1,0 +1,524 @@
+// The viewer: WHEP in, a picture out. Plain script, no build, no other host. Runs in Chromium 83 and up.
+'use strict';
+
+(() => {
+  const $ = (id) => document.getElementById(id);
+  const root = document.documentElement;
+  const video = $('video');
+  const stage = $('stage');
+
+  // ---- Where and who -------------------------------------------------------------------------------------------
+
+  const query = new URLSearchParams(location.search);
+  const path = /^\/v\/([A-Za-z0-9_-]+)$/.exec(location.pathname);
+  const name = (path && path[1]) || query.get('stream') || 'live';
+  // The token travels in the fragment, which no request and no server log carries. One that came in the query (an old
+  // link) is moved there before anything else is fetched.
+  const fragment = new URLSearchParams(location.hash.slice(1));
+  const token = fragment.get('token') || query.get('token') || '';
+  if (query.has('token')) {
+    query.delete('token');
+    const rest = query.toString();
+    history.replaceState(null, '', location.pathname + (rest ? '?' + rest : '') + '#token=' + encodeURIComponent(token));
+  }
+  window.addEventListener('hashchange', () => location.reload());
+  const headers = (more) => Object.assign(token ? { Authorization: 'Bearer ' + token } : {}, more);
+  const endpoint = '/whep/' + encodeURIComponent(name);
+  const figuresUrl = '/api/v1/streams/' + encodeURIComponent(name);
+
+  // ---- Words ---------------------------------------------------------------------------------------------------
+
+  const remembered = (key) => { try { return localStorage.getItem(key); } catch (_) { return null; } };
+  const remember = (key, value) => { try { localStorage.setItem(key, value); } catch (_) { /* private window */ } };
+  let language = remembered('tidecast.language') || (/^zh/i.test(navigator.language || '') ? 'zh' : 'en');
+  if (language !== 'zh') language = 'en';
+  const word = (key) => window.WORDS[language][key];
+
+  function showWords() {
+    root.lang = language === 'zh' ? 'zh-CN' : 'en';
+    for (const element of document.querySelectorAll('[data-word]')) element.textContent = word(element.dataset.word);
+    $('language').textContent = word('language');
+    $('language').title = word('languageHint');
+    $('volume').setAttribute('aria-label', word('volume'));
+    $('delay-tile').title = word('delayHint');
+    document.title = name + ' · ' + word('title');
+    showState();
+    showControls();
+  }
+
+  // ---- Log -----------------------------------------------------------------------------------------------------
+
+  const MOST_LINES = 200;
+  function log(text) {
+    const line = document.createElement('li');
+    const time = document.createElement('time');
+    time.textContent = new Date().toTimeString().slice(0, 8);
+    line.append(time, text);
+    const list = $('log');
+    const atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 24;
+    list.append(line);
+    while (list.childElementCount > MOST_LINES) list.firstElementChild.remove();
+    if (atEnd) list.scrollTop = list.scrollHeight;
+  }
+
+  // ---- State ---------------------------------------------------------------------------------------------------
+
+  let state = 'connecting';
+  let message = 'connecting';
+  /** `state` is what happens (connecting, live, offline, error), `words` which sentence says it. */
+  function setState(next, words) {
+    if (next !== state || words !== message) log(next + (words && words !== next ? ' (' + words + ')' : ''));
+    state = next;
+    message = words;
+    showState();
+  }
+  function showState() {
+    root.dataset.state = state;
+    $('badge-text').textContent = word(state);
+    if (state !== 'live') {
+      $('headline').textContent = word(message + 'Head');
+      $('detail').textContent = word(message + 'Body');
+    }
+    // Behind an interruption the last picture stays visible.
+    root.dataset.veil = state !== 'live' && video.readyState >= 2 && video.videoWidth > 0 ? 'thin' : 'full';
+    $('again').hidden = state !== 'error';
+    showControls();
+  }
+
+  // ---- Connection ----------------------------------------------------------------------------------------------
+
+  let peer = null;
+  let session = null;
+  let attempt = 0;
+  let timer = 0;
+  let generation = 0;
+  let info = null;
+
+  class Refused extends Error {
+    constructor(status, retryAfter) {
+      super('HTTP ' + status);
+      this.status = status;
+      this.retryAfter = retryAfter;
+    }
+  }
+
+  async function connect() {
+    const mine = ++generation;
+    clearTimeout(timer);
+    drop();
+    if (state === 'error') setState('connecting', 'connecting');
+    try {
+      await open(mine);
+    } catch (error) {
+      if (mine === generation) failed(error);
+    }
+  }
+
+  async function open(mine) {
+    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+    peer = pc;
+    const media = new MediaStream();
+    pc.addTransceiver('audio', { direction: 'recvonly' });
+    pc.addTransceiver('video', { direction: 'recvonly' });
+    pc.ontrack = ({ track, receiver }) => {
+      // As little buffering as the browser dares: the newer name, then the older ones.
+      if ('jitterBufferTarget' in receiver) receiver.jitterBufferTarget = 0;
+      else if ('playoutDelayHint' in receiver) receiver.playoutDelayHint = 0;
+      else if ('jitterBufferDelayHint' in receiver) receiver.jitterBufferDelayHint = 0;
+      media.addTrack(track);
+      if (video.srcObject !== media) video.srcObject = media;
+      play();
+    };
+    pc.onconnectionstatechange = () => {
+      if (mine !== generation) return;
+      log('transport: ' + pc.connectionState);
+      if (pc.connectionState === 'failed' || pc.connectionState === 'closed') failed(new Error('transport ' + pc.connectionState));
+      if (pc.connectionState === 'disconnected') {
+        setTimeout(() => mine === generation && pc.connectionState === 'disconnected' && failed(new Error('transport lost')), 3000);
+      }
+    };
+    const offer = await pc.createOffer();
+    offer.sdp = withStereo(offer.sdp);
+    if (!/a=rtpmap:\d+ H264\//i.test(offer.sdp)) {
+      setState('error', 'codec');
+      drop();
+      return;
+    }
+    await pc.setLocalDescription(offer);
+    // The server is reached at the addresses in its answer; it needs none of ours, so nothing is waited for.
+    const controller = typeof AbortController === 'function' ? new AbortController() : null;
+    const limit = setTimeout(() => controller && controller.abort(), 10000);
+    let response;
+    try {
+      response = await fetch(endpoint, {
+        method: 'POST',
+        headers: headers({ 'Content-Type': 'application/sdp' }),
+        body: pc.localDescription.sdp,
+        cache: 'no-store',
+        signal: controller ? controller.signal : undefined,
+      });
+    } finally {
+      clearTimeout(limit);
+    }
+    const place = response.headers.get('Location');
+    const opened = response.status === 201 && place ? new URL(place, location.href).href : null;
+    if (mine !== generation) {
+      end(opened);
+      return;
+    }
+    if (!opened) throw new Refused(response.status, Number(response.headers.get('Retry-After')) || 0);
+    session = opened;
+    await pc.setRemoteDescription({ type: 'answer', sdp: await response.text() });
+  }
+
+  /** Decoders give two channels only to who asks (RFC 7587 §6.1). */
+  function withStereo(sdp) {
+    const opus = /a=rtpmap:(\d+) opus\/48000/i.exec(sdp);
+    return opus ? sdp.replace('a=fmtp:' + opus[1] + ' ', 'a=fmtp:' + opus[1] + ' stereo=1;') : sdp;
+  }
+
+  function failed(error) {
+    drop();
+    let wait = Math.min(8000, 500 * 2 ** Math.min(attempt, 4));
+    attempt += 1;
+    const status = error instanceof Refused ? error.status : 0;
+    if (status) log('server: ' + status);
+    else log(String((error && error.message) || error));
+    if (status === 401 || status === 403) {
+      setState('error', 'token');
+      return;
+    }
+    if (status === 404 || status === 409) {
+      setState('offline', status === 404 ? 'missing' : 'offline');
+      // The figures say sooner, and for less, that the stream has started.
+      wait = Math.max(5000, error.retryAfter * 1000);
+    } else if (status === 429 || status === 503) {
+      setState('offline', 'full');
+      wait = Math.max(wait, (error.retryAfter || 5) * 1000);
+    } else {
+      setState('connecting', 'lost');
+    }
+    clearTimeout(timer);
+    timer = setTimeout(connect, wait * (0.85 + Math.random() * 0.3));
+  }
+
+  function drop() {
+    const pc = peer;
+    peer = null;
+    if (pc) {
+      pc.ontrack = pc.onconnectionstatechange = null;
+      pc.close();
+    }
+    end(session);
+    session = null;
+    last = null;
+    stalled = stalledLive = 0;
+    showFigures(null);
+  }
+
+  function end(url) {
+    if (url) fetch(url, { method: 'DELETE', headers: headers(), keepalive: true }).catch(() => {});
+  }
+
+  // ---- Picture and sound ---------------------------------------------------------------------------------------
+
+  let wantsPlay = true;
+
+  function play() {
+    const started = video.play();
+    if (started) {
+      started.catch((error) => {
+        if (error.name === 'NotAllowedError' && !video.muted) {
+          video.muted = true;
+          play();
+        } else if (error.name === 'NotAllowedError') {
+          wantsPlay = false;
+          showControls();
+        }
+      });
+    }
+  }
+
+  /** A picture (or, without one, sound) is there. */
+  function pictured() {
+    if (!peer) return;
+    attempt = 0;
+    setState('live', 'live');
+  }
+  video.addEventListener('playing', () => { if (video.videoWidth > 0) pictured(); });
+  video.addEventListener('resize', () => { if (video.videoWidth > 0 && !video.paused) pictured(); });
+
+  const setMuted = (muted) => {
+    video.muted = muted;
+    if (!muted && video.volume === 0) video.volume = 1;
+    if (video.paused && wantsPlay) play();
+    showControls();
+  };
+  const togglePlay = () => {
+    wantsPlay = video.paused;
+    if (wantsPlay) play();
+    else video.pause();
+    showControls();
+  };
+  const toggleFull = () => {
+    const element = document.fullscreenElement || document.webkitFullscreenElement;
+    if (element) (document.exitFullscreen || document.webkitExitFullscreen).call(document);
+    else if (stage.requestFullscreen) stage.requestFullscreen().catch(() => {});
+    else if (stage.webkitRequestFullscreen) stage.webkitRequestFullscreen();
+    else if (video.webkitEnterFullscreen) video.webkitEnterFullscreen();
+  };
+  const setVolume = (volume) => {
+    video.volume = Math.min(1, Math.max(0, volume));
+    remember('tidecast.volume', String(video.volume));
+    setMuted(video.volume === 0);
+  };
+
+  function label(id, key) {
+    $(id).title = word(key);
+    $(id).setAttribute('aria-label', word(key));
+  }
+  function showControls() {
+    const full = Boolean(document.fullscreenElement || document.webkitFullscreenElement);
+    const silent = Boolean(info && info.live && !info.audio_codec);
+    stage.classList.toggle('paused', video.paused);
+    stage.classList.toggle('muted', video.muted);
+    stage.classList.toggle('full', full);
+    stage.classList.toggle('silent', silent);
+    root.dataset.sound = video.muted ? 'muted' : 'on';
+    label('play', video.paused ? 'play' : 'pause');
+    label('mute', video.muted ? 'unmute' : 'mute');
+    label('full', full ? 'leaveFullscreen' : 'fullscreen');
+    $('volume').value = String(video.muted ? 0 : Math.round(video.volume * 100));
+    const blocked = !wantsPlay && video.paused;
+    $('unmute').hidden = state !== 'live' || !video.muted || silent || blocked || heard;
+    $('unmute').querySelector('span').textContent = word('tapForSound');
+  }
+  let heard = false;
+
+  $('unmute').addEventListener('click', () => { setMuted(false); stage.focus(); });
+  $('play').addEventListener('click', togglePlay);
+  $('mute').addEventListener('click', () => { heard = true; setMuted(!video.muted); });
+  $('full').addEventListener('click', toggleFull);
+  $('volume').addEventListener('input', (event) => { heard = true; setVolume(event.target.value / 100); });
+  $('again').addEventListener('click', () => { attempt = 0; connect(); });
+  $('language').addEventListener('click', () => {
+    language = language === 'zh' ? 'en' : 'zh';
+    remember('tidecast.language', language);
+    showWords();
+  });
+  $('copy').addEventListener('click', () => {
+    const text = Array.from($('log').children, (line) => line.firstChild.textContent + ' ' + line.lastChild.textContent).join('\n');
+    const done = () => {
+      $('copy').textContent = word('copied');
+      setTimeout(() => { $('copy').textContent = word('copyLog'); }, 1500);
+    };
+    // The clipboard API is for secure pages only; over plain HTTP on a home network the text is selected instead.
+    if (navigator.clipboard) navigator.clipboard.writeText(text).then(done, () => {});
+    else {
+      const range = document.createRange();
+      range.selectNodeContents($('log'));
+      const selection = getSelection();
+      selection.removeAllRanges();
+      selection.addRange(range);
+      if (document.execCommand('copy')) done();
+    }
+  });
+  for (const event of ['play', 'pause', 'volumechange']) video.addEventListener(event, showControls);
+  for (const event of ['fullscreenchange', 'webkitfullscreenchange']) document.addEventListener(event, showControls);
+  video.addEventListener('click', () => (matchMedia('(hover: none)').matches ? wake() : togglePlay()));
+  video.addEventListener('dblclick', toggleFull);
+
+  document.addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const target = event.target;
+    const onButton = target.tagName === 'BUTTON' || target.tagName === 'SUMMARY' || target.tagName === 'INPUT';
+    const key = event.key.toLowerCase();
+    if ((key === ' ' && !onButton) || key === 'k') togglePlay();
+    else if (key === 'm') { heard = true; setMuted(!video.muted); }
+    else if (key === 'f') toggleFull();
+    else if (key === 'arrowup' && target.tagName !== 'INPUT' && stageHasFocus(target)) setVolume((video.muted ? 0 : video.volume) + 0.1);
+    else if (key === 'arrowdown' && target.tagName !== 'INPUT' && stageHasFocus(target)) setVolume((video.muted ? 0 : video.volume) - 0.1);
+    else return;
+    event.preventDefault();
+    wake();
+  });
+  const stageHasFocus = (target) => target === document.body || stage.contains(target);
+
+  // The controls go away when the hand rests.
+  let rest = 0;
+  function wake() {
+    stage.classList.remove('idle');
+    clearTimeout(rest);
+    rest = setTimeout(() => { if (!video.paused && state === 'live') stage.classList.add('idle'); }, 2800);
+  }
+  for (const event of ['mousemove', 'touchstart', 'focusin']) stage.addEventListener(event, wake, { passive: true });
+  stage.addEventListener('mouseleave', () => { if (!video.paused && state === 'live') stage.classList.add('idle'); });
+
+  // ---- Figures -------------------------------------------------------------------------------------------------
+
+  let last = null;
+  let stalled = 0;
+  let stalledLive = 0;
+  let pollTimer = 0;
+
+  /** Sums up `getStats`, in the words of today and of Chromium 83 (which keeps the picture's figures on `track`). */
+  async function measure(pc) {
+    const now = { at: performance.now(), bytes: 0, videoBytes: 0, lost: 0, received: 0, frames: 0, held: 0, released: 0, decoding: 0 };
+    let pair = null;
+    let older = null;
+    const report = await pc.getStats();
+    report.forEach((stat) => {
+      const kind = stat.kind || stat.mediaType;
+      if (stat.type === 'inbound-rtp' && !stat.isRemote) {
+        now.bytes += stat.bytesReceived || 0;
+        now.lost += stat.packetsLost || 0;
+        now.received += stat.packetsReceived || 0;
+        if (kind === 'video') {
+          now.videoBytes = stat.bytesReceived || 0;
+          now.frames = stat.framesDecoded || 0;
+          now.width = stat.frameWidth;
+          now.height = stat.frameHeight;
+          now.held = stat.jitterBufferDelay || 0;
+          now.released = stat.jitterBufferEmittedCount || 0;
+          now.decoding = stat.totalDecodeTime || 0;
+        }
+      }
+      if (stat.type === 'track' && kind === 'video') older = stat;
+      if (stat.type === 'transport' && stat.selectedCandidatePairId) pair = report.get(stat.selectedCandidatePairId) || pair;
+      if (stat.type === 'candidate-pair' && !pair && stat.nominated && stat.state === 'succeeded') pair = stat;
+    });
+    if (older) {
+      now.frames = now.frames || older.framesDecoded || 0;
+      now.width = now.width || older.frameWidth;
+      now.height = now.height || older.frameHeight;
+      now.held = now.held || older.jitterBufferDelay || 0;
+      now.released = now.released || older.jitterBufferEmittedCount || 0;
+    }
+    now.trip = pair && typeof pair.currentRoundTripTime === 'number' ? pair.currentRoundTripTime : null;
+    return now;
+  }
+
+  function figure(id, value, unit) {
+    const element = $(id);
+    element.textContent = value;
+    if (unit) {
+      const small = document.createElement('small');
+      small.textContent = unit;
+      element.append(small);
+    }
+  }
+
+  function showFigures(figures) {
+    if (!figures) {
+      for (const id of ['f-size', 'f-fps', 'f-rate', 'f-delay', 'f-loss']) figure(id, '–');
+      return;
+    }
+    const { size, fps, kbps, delay, loss } = figures;
+    figure('f-size', size || '–');
+    figure('f-fps', fps === null ? '–' : fps.toFixed(fps < 10 ? 1 : 0), fps === null ? '' : 'fps');
+    if (kbps === null) figure('f-rate', '–');
+    else if (kbps >= 1000) figure('f-rate', (kbps / 1000).toFixed(1), 'Mbit/s');
+    else figure('f-rate', kbps.toFixed(0), 'kbit/s');
+    // No figure rather than a wrong one.
+    figure('f-delay', delay === null ? '–' : '≈ ' + Math.round(delay), delay === null ? '' : 'ms');
+    figure('f-loss', loss === null ? '–' : (loss * 100).toFixed(loss > 0 && loss < 0.1 ? 1 : 0), loss === null ? '' : '%');
+  }
+
+  /** Half of each round trip, the jitter buffer and the decoder, from what really passed in the last second. */
+  function delayOf(before, now) {
+    const released = now.released - before.released;
+    const frames = now.frames - before.frames;
+    if (now.trip === null || released <= 0 || frames <= 0) return null;
+    const publisher = info && typeof info.publisher_rtt_ms === 'number' ? info.publisher_rtt_ms : null;
+    if (publisher === null) return null;
+    const buffered = ((now.held - before.held) / released) * 1000;
+    const decoding = ((now.decoding - before.decoding) / frames) * 1000;
+    const delay = (now.trip * 1000 + publisher) / 2 + buffered + decoding;
+    return delay >= 0 && delay < 60000 ? delay : null;
+  }
+
+  async function everySecond() {
+    const pc = peer;
+    if (pc && pc.connectionState === 'connected') {
+      const now = await measure(pc);
+      if (pc !== peer) return;
+      const before = last;
+      last = now;
+      if (before) {
+        const seconds = (now.at - before.at) / 1000;
+        const packets = now.received - before.received;
+        const lost = Math.max(0, now.lost - before.lost);
+        watch(now.bytes - before.bytes, now.frames - before.frames);
+        showFigures({
+          size: now.width && now.height ? now.width + ' × ' + now.height : null,
+          fps: now.frames ? (now.frames - before.frames) / seconds : null,
+          kbps: ((now.bytes - before.bytes) * 8) / 1000 / seconds,
+          delay: delayOf(before, now),
+          loss: packets + lost > 0 ? lost / (packets + lost) : null,
+        });
+      }
+    }
+    if (state === 'live' && info && info.since_ms) {
+      const seconds = Math.max(0, Math.floor((Date.now() - info.since_ms) / 1000));
+      const two = (number) => String(number).padStart(2, '0');
+      const hours = Math.floor(seconds / 3600);
+      // Clocks of two machines may differ by more than the stream is old: show nothing then.
+      $('clock').hidden = seconds > 7 * 86400;
+      $('clock').textContent = (hours ? hours + ':' : '') + two(Math.floor(seconds / 60) % 60) + ':' + two(seconds % 60);
+    }
+  }
+
+  /** Seconds without a byte after which the session is given up: while the stream is live, and while it isn't (the
+   *  server keeps a viewer for 15 s, so that it goes on by itself when the streamer comes back in that time). */
+  const PATIENCE_LIVE = 4;
+  const PATIENCE_GONE = 17;
+
+  /** Nothing arrives: the streamer's connection, or ours? The server says. */
+  function watch(bytes, frames) {
+    stalled = bytes > 0 ? 0 : stalled + 1;
+    stalledLive = bytes > 0 || !info || !info.live ? 0 : stalledLive + 1;
+    if (bytes > 0) {
+      if (state !== 'live' && (frames > 0 || (info && info.live && !info.video_codec))) pictured();
+      return;
+    }
+    if (state === 'live' && stalled >= 2 && info && !info.live) setState('offline', 'paused');
+    if (stalledLive >= PATIENCE_LIVE) failed(new Error('nothing arrives'));
+    else if (stalled >= PATIENCE_GONE) {
+      drop();
+      setState('offline', 'offline');
+    }
+  }
+
+  async function poll() {
+    clearTimeout(pollTimer);
+    pollTimer = setTimeout(poll, state === 'live' ? 2000 : 1000);
+    if (state === 'error') return;
+    try {
+      const response = await fetch(figuresUrl, { headers: headers(), cache: 'no-store' });
+      if (response.ok) {
+        const before = info;
+        info = await response.json();
+        $('viewers').textContent = String(info.viewers);
+        $('watching').hidden = !info.live;
+        if (info.live && !peer && state === 'offline' && message === 'offline') connect();
+        if (!before || before.audio_codec !== info.audio_codec) showControls();
+      }
+    } catch (_) {
+      info = null;
+    }
+  }
+
+  // ---- Start ---------------------------------------------------------------------------------------------------
+
+  const volume = Number(remembered('tidecast.volume'));
+  if (volume > 0 && volume <= 1) video.volume = volume;
+  $('name').textContent = name === 'live' ? 'Tidecast' : name;
+  showWords();
+  wake();
+  connect();
+  poll();
+  setInterval(() => { everySecond().catch(() => {}); }, 1000);
+  window.addEventListener('online', () => { if (state !== 'live' && state !== 'error') { attempt = 0; connect(); } });
+  window.addEventListener('pagehide', () => { generation += 1; drop(); });
+  window.addEventListener('pageshow', (event) => { if (event.persisted) { attempt = 0; connect(); } });
+})();

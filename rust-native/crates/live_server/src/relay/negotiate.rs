@@ -103,7 +103,7 @@ pub(super) fn accept(
     now: Instant,
 ) -> Result<Negotiated, Refusal> {
     let normalized = sdp::normalized_offer(offer, direction);
-    let parsed = SdpOffer::from_sdp_string(&normalized).map_err(|error| Refusal::NotAnOffer(error.to_string()))?;
+    let parsed = parse(&normalized)?;
     let mut rtc = config(direction, terms).build(now);
     for address in addresses {
         if let Ok(candidate) = Candidate::host(*address, "udp") {
@@ -127,6 +127,14 @@ pub(super) fn accept(
     }
     let answer = sdp::finished_answer(&answer.to_sdp_string(), terms.public);
     Ok(Negotiated { rtc, answer, offer: normalized, video, audio })
+}
+
+/// Reads an offer. What the parser says of bad text is for the log: it quotes positions in memory.
+pub(super) fn parse(offer: &str) -> Result<SdpOffer, Refusal> {
+    SdpOffer::from_sdp_string(offer).map_err(|error| {
+        tracing::debug!(%error, "an offer can't be read");
+        Refusal::NotAnOffer("it does not read as SDP (RFC 8866)".to_owned())
+    })
 }
 
 /// Makes the candidates of an offer or a fragment known; what can't be read is none of ours (TCP, names).

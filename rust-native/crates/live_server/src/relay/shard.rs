@@ -7,7 +7,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use str0m::Event;
-use str0m::change::SdpOffer;
 use tokio::sync::mpsc;
 
 use super::connection::Connection;
@@ -303,7 +302,7 @@ impl Shard {
             return Err(Refusal::NotAnOffer("a restart needs ice-ufrag and ice-pwd".to_owned()));
         };
         let renewed = sdp::with_credentials(&connection.offer, ufrag, password);
-        let parsed = SdpOffer::from_sdp_string(&renewed).map_err(|error| Refusal::NotAnOffer(error.to_string()))?;
+        let parsed = negotiate::parse(&renewed)?;
         let answer =
             connection.rtc().sdp_api().accept_offer(parsed).map_err(|error| Refusal::NotAnOffer(error.to_string()))?;
         connection.offer = renewed;

@@ -137,9 +137,13 @@ impl Peer {
         let header = |name: &str| response.headers()[name].to_str().expect("a header").to_owned();
         (peer.session, peer.etag) = (header("location"), header("etag"));
         let answer = response.text().await.expect("an answer");
-        let answer = SdpAnswer::from_sdp_string(&answer).expect("an answer that can be read");
-        peer.rtc.sdp_api().accept_answer(sdp.pending, answer).expect("an answer that can be used");
+        peer.accept(sdp, &answer);
         peer
+    }
+
+    pub fn accept(&mut self, sdp: Sdp, answer: &str) {
+        let answer = SdpAnswer::from_sdp_string(answer).expect("an answer that can be read");
+        self.rtc.sdp_api().accept_answer(sdp.pending, answer).expect("an answer that can be used");
     }
 
     pub async fn publisher(server: &LiveServer) -> Self {
