@@ -119,10 +119,9 @@ function run(): void {
 
   /** Does our window lie in what is captured? Then the preview would show itself, without end. */
   function lookForMirror(): void {
-    const captured = studio.view?.area;
-    const capturing = studio.view !== undefined && studio.view.capture.kind !== 'idle';
+    const captured = studio.capturedDesktop;
     const ours = window === undefined ? undefined : windowArea(window);
-    const now = capturing && captured !== undefined && captured !== null && ours !== undefined && intersects(captured, ours);
+    const now = captured !== undefined && ours !== undefined && intersects(captured, ours);
     if (now !== mirrored) {
       mirrored = now;
       toPage('mirrored', mirrored);

@@ -5,7 +5,7 @@
  * what changed. Windows, IPC and files are other rooms'.
  */
 import type { GoLiveTarget, HostStatus, Notice, StateView, VideoChange } from '../shared/contract';
-import type { Command, Encoders, EngineEvent, Outcome, PreviewEndpoint, Problem, Reply, Sources, State, Stats } from '../shared/model';
+import type { Area, Command, Encoders, EngineEvent, Outcome, PreviewEndpoint, Problem, Reply, Sources, State, Stats } from '../shared/model';
 import { emptySession, remember, replay, type Session } from '../shared/session';
 import type { AudioPreferences } from '../shared/settings';
 import { DEFAULT_VIDEO } from '../shared/video_settings';
@@ -40,6 +40,8 @@ const SERVER_PAUSE_MS = 200;
 export class Studio {
   private session: Session = emptySession;
   private state: State | undefined;
+  /** What each source that was ever listed is: `"monitor"`, `"window"`. */
+  private readonly kinds = new Map<string, string>();
   private liveSince: number | undefined;
   private lastServer: { port: number; viewToken: string } | undefined;
   private lastStats: Stats | undefined;
@@ -81,6 +83,17 @@ export class Studio {
     return this.session.publish !== undefined;
   }
 
+  /**
+   * The part of the desktop that is in the picture with all that lies on it, pixels; none where nothing is captured,
+   * or a window by itself (what covers a captured window is not in its picture).
+   */
+  get capturedDesktop(): Area | undefined {
+    if (this.state === undefined || this.state.capture.kind === 'idle') return undefined;
+    const { sourceId, area } = this.state;
+    const alone = typeof sourceId === 'string' && this.kinds.get(sourceId) === 'window';
+    return alone ? undefined : (area ?? undefined);
+  }
+
   get viewUrl(): string | undefined {
     return this.view?.viewLink?.url;
   }
@@ -109,6 +122,7 @@ export class Studio {
   async listSources(): Promise<Sources> {
     const reply = await this.ask({ type: 'list_sources' });
     if (reply.type !== 'sources') throw unexpected(reply);
+    for (const { id, kind } of reply.sources.video) this.kinds.set(id, kind);
     return reply.sources;
   }
 

@@ -202,3 +202,24 @@ test('the demonstration captures the first monitor and gives the link', async ()
   assert.ok(sent.some((command) => command.type === 'start_capture' && command.sourceId === 'm'));
   assert.ok(wantsDemo(['app', '--demo'], undefined) && wantsDemo([], 'demo') && !wantsDemo(['app'], ''));
 });
+
+test('a window is captured by itself: nothing that covers it is in the picture', async () => {
+  const source = { title: 't', program: '', x: 0, y: 0, width: 2, height: 2, thumbnailUrl: '' };
+  const list: Outcome = {
+    type: 'ok',
+    reply: {
+      type: 'sources',
+      sources: { video: [{ ...source, id: 'w', kind: 'window' }, { ...source, id: 'm', kind: 'monitor' }], microphones: [], systemSound: false, problems: [] },
+    },
+  };
+  const { studio } = rig((command) => (command.type === 'list_sources' ? list : undefined));
+  await studio.listSources();
+  const area = { x: 0, y: 0, width: 100, height: 100 };
+  const state = { ...stateWith({ kind: 'idle' }), area };
+  studio.engineEvent({ type: 'state', state: { ...state, sourceId: 'm' } });
+  assert.deepEqual(studio.capturedDesktop, area);
+  studio.engineEvent({ type: 'state', state: { ...state, sourceId: 'w' } });
+  assert.equal(studio.capturedDesktop, undefined);
+  studio.engineEvent({ type: 'state', state: { ...state, sourceId: 'm', capture: { kind: 'idle' } } });
+  assert.equal(studio.capturedDesktop, undefined);
+});
