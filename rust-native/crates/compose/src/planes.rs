@@ -1,0 +1,146 @@
+//! The work on planes: bars, conversion, scaling.
+
+use fast_image_resize::images::{CroppedImageMut, Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use media::{Picture, Plane, Size, VideoFrame};
+use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
+
+use crate::{ComposeError, Rect};
+
+/// Black in limited range: luma, then both chromas.
+const BLACK: [u8; 3] = [16, 128, 128];
+
+/// Whether it is a picture of that size, with all of its memory.
+pub(crate) fn is_whole(picture: &Picture, size: Size) -> bool {
+    picture.size == size
+        && picture.planes.iter().enumerate().all(|(index, plane)| {
+            let (width, rows) = part(index, size.width, size.height);
+            plane.stride >= width && plane.data.len() >= plane.stride * rows
+        })
+}
+
+/// Luma numbers as they are in plane `index`.
+fn part(index: usize, x: u32, y: u32) -> (usize, usize) {
+    let shift = u32::from(index > 0);
+    ((x >> shift) as usize, (y >> shift) as usize)
+}
+
+/// Makes everything outside `rect` black.
+pub(crate) fn blacken_around(out: &mut Picture, rect: Rect) {
+    let Size { width, height } = out.size;
+    for (index, plane) in out.planes.iter_mut().enumerate() {
+        let (left, top) = part(index, rect.x, rect.y);
+        let (right, bottom) = part(index, rect.x + rect.size.width, rect.y + rect.size.height);
+        let (width, rows) = part(index, width, height);
+        let stride = plane.stride;
+        plane.data[..top * stride].fill(BLACK[index]);
+        plane.data[bottom * stride..rows * stride].fill(BLACK[index]);
+        if left > 0 || right < width {
+            for row in plane.data[top * stride..bottom * stride].chunks_exact_mut(stride) {
+                row[..left].fill(BLACK[index]);
+                row[right..width].fill(BLACK[index]);
+            }
+        }
+    }
+}
+
+/// Converts the frame into that part of the picture, pixel by pixel; a last odd column or row is written twice.
+pub(crate) fn convert(frame: &VideoFrame, out: &mut Picture, rect: Rect) -> Result<(), ComposeError> {
+    let [y, u, v] = &mut out.planes;
+    let strides = [y.stride, u.stride, v.stride].map(|stride| stride as u32);
+    let [y, u, v] = [(0, y), (1, u), (2, v)].map(|(index, plane)| {
+        let (left, top) = part(index, rect.x, rect.y);
+        let start = top * plane.stride + left;
+        BufferStoreMut::Borrowed(&mut plane.data[start..])
+    });
+    let Size { width, height } = frame.size;
+    let mut image = YuvPlanarImageMut {
+        y_plane: y,
+        y_stride: strides[0],
+        u_plane: u,
+        u_stride: strides[1],
+        v_plane: v,
+        v_stride: strides[2],
+        width,
+        height,
+    };
+    let stride = u32::try_from(frame.stride).map_err(conversion)?;
+    yuv::bgra_to_yuv420(
+        &mut image,
+        frame.pixels.bytes(),
+        stride,
+        YuvRange::Limited,
+        YuvStandardMatrix::Bt709,
+        YuvConversionMode::Balanced,
+    )
+    .map_err(conversion)?;
+    repeat_odd_edge(&mut out.planes[0], rect, frame.size);
+    Ok(())
+}
+
+/// Fills the luma column and row by which an odd size was rounded up; the chroma planes are complete.
+fn repeat_odd_edge(luma: &mut Plane, rect: Rect, size: Size) {
+    let (x, y) = (rect.x as usize, rect.y as usize);
+    let (width, height) = (size.width as usize, size.height as usize);
+    if width % 2 == 1 {
+        for row in luma.data.chunks_exact_mut(luma.stride).skip(y).take(height) {
+            row[x + width] = row[x + width - 1];
+        }
+    }
+    if height % 2 == 1 {
+        let last = (y + height - 1) * luma.stride + x;
+        luma.data.copy_within(last..last + width.next_multiple_of(2), last + luma.stride);
+    }
+}
+
+/// Draws frames at another size than their own.
+#[derive(Default)]
+pub(crate) struct Scaler {
+    resizer: Resizer,
+    /// The frame at its own size.
+    converted: Option<Picture>,
+}
+
+impl Scaler {
+    /// Converts the frame, then scales the three planes: one and a half bytes per pixel instead of four.
+    pub(crate) fn draw(&mut self, frame: &VideoFrame, out: &mut Picture, rect: Rect) -> Result<(), ComposeError> {
+        let own = frame.size.even();
+        let converted = match &mut self.converted {
+            Some(picture) if picture.size == own => picture,
+            other => other.insert(Picture::black(own)),
+        };
+        convert(frame, converted, Rect { x: 0, y: 0, size: own })?;
+        let smaller = rect.size.width < frame.size.width || rect.size.height < frame.size.height;
+        // Both look at every source pixel. Hamming is the sharper one for text, but only where it shrinks.
+        let filter = if smaller { FilterType::Hamming } else { FilterType::Bilinear };
+        for (index, (source, target)) in converted.planes.iter().zip(&mut out.planes).enumerate() {
+            let scale = if index == 0 { 1.0 } else { 0.5 };
+            // The frame without the pixel that made it even.
+            let (width, height) = (f64::from(frame.size.width) * scale, f64::from(frame.size.height) * scale);
+            let options = ResizeOptions::new()
+                .resize_alg(ResizeAlg::Convolution(filter))
+                .crop(0.0, 0.0, width, height);
+            let source = image(source)?;
+            let rows = target.data.len() / target.stride;
+            let mut target =
+                Image::from_slice_u8(target.stride as u32, rows as u32, &mut target.data, PixelType::U8)
+                    .map_err(conversion)?;
+            let (left, top) = part(index, rect.x, rect.y);
+            let (width, height) = part(index, rect.size.width, rect.size.height);
+            let mut target = CroppedImageMut::new(&mut target, left as u32, top as u32, width as u32, height as u32)
+                .map_err(conversion)?;
+            self.resizer.resize(&source, &mut target, &options).map_err(conversion)?;
+        }
+        Ok(())
+    }
+}
+
+/// A plane as an image as wide as its stride.
+fn image(plane: &Plane) -> Result<ImageRef<'_>, ComposeError> {
+    let rows = plane.data.len() / plane.stride;
+    ImageRef::new(plane.stride as u32, rows as u32, &plane.data, PixelType::U8).map_err(conversion)
+}
+
+fn conversion(error: impl std::fmt::Display) -> ComposeError {
+    ComposeError::Conversion { reason: error.to_string() }
+}
