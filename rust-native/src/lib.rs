@@ -1,12 +1,12 @@
 //! The N-API edge: converts, dispatches, maps errors. No logic; no media byte passes here.
 
-mod input;
-mod output;
+pub mod input;
+pub mod output;
 
 use std::sync::{Arc, Once};
 
 use control_api::{Engine as MediaEngine, EngineOptions as MediaOptions};
-use napi::bindgen_prelude::{Function, block_on, spawn};
+use napi::bindgen_prelude::{Function, block_on};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 use tracing_subscriber::EnvFilter;
@@ -51,7 +51,7 @@ impl Engine {
     pub async fn dispatch(&self, command: Command) -> napi::Result<Outcome> {
         let engine = Arc::clone(&self.0);
         // A task of its own: a panic ends the task, not the process.
-        let outcome = spawn(async move { engine.dispatch(command.into()).await }).await;
+        let outcome = tokio::spawn(async move { engine.dispatch(command.into()).await }).await;
         Ok(match outcome {
             Ok(outcome) => outcome.into(),
             Err(panic) => Outcome::panicked(&panic.to_string()),
@@ -62,7 +62,9 @@ impl Engine {
     #[napi]
     pub async fn shutdown(&self) -> napi::Result<()> {
         let engine = Arc::clone(&self.0);
-        spawn(async move { engine.shutdown().await }).await.map_err(|panic| napi::Error::from_reason(panic.to_string()))
+        tokio::spawn(async move { engine.shutdown().await })
+            .await
+            .map_err(|panic| napi::Error::from_reason(panic.to_string()))
     }
 }
 

@@ -112,6 +112,9 @@ impl Session {
             capture.video.set_frame_rate(config.frame_rate);
             self.pipeline.control().configure(config);
         }
+        if let Some(publishing) = &self.publishing {
+            publishing.destination.set_target_bitrate(Bitrate::from_kbps(settings.kbps));
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use capture::video::VideoError;
 use parking_lot::Mutex;
 use signaling::{EndpointOptions, LocalEndpoint, ThumbnailError};
 use tokio::sync::{mpsc, oneshot};
@@ -93,5 +94,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 const THUMBNAIL: media::Size = media::Size { width: 480, height: 270 };
 
 fn thumbnail(id: &str) -> Result<Vec<u8>, ThumbnailError> {
-    capture::video::thumbnail(id, THUMBNAIL).map_err(|error| ThumbnailError::new(error.to_string()))
+    capture::video::thumbnail(id, THUMBNAIL).map_err(|error| match error {
+        VideoError::SourceNotFound(_) => ThumbnailError::NotFound,
+        error => ThumbnailError::Unavailable(error.to_string()),
+    })
 }

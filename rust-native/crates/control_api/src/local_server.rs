@@ -27,8 +27,8 @@ impl RunningServer {
             Reach::Loopback => Ipv4Addr::LOCALHOST,
             Reach::Network => Ipv4Addr::UNSPECIFIED,
         };
-        let config =
-            live_server::Config::embedded(SocketAddr::from((address, port)), STREAM, &publish_key, &view_token);
+        let http = SocketAddr::from((address, port));
+        let config = live_server::Config::with_stream(http, STREAM, publish_key.clone(), Some(view_token.clone()));
         let server = LiveServer::start(config).await?;
         let port = server.http_addr().port();
         let page = |host: IpAddr| {

@@ -198,7 +198,6 @@ impl Session {
                 capture.state = CaptureState::Lost { code: error.code().to_owned() };
                 self.tell(Event::Error(error.into()));
             }
-            _ => {}
         }
     }
 
@@ -215,7 +214,11 @@ impl Session {
                 };
                 PublishState::Live { since_ms }
             }
-            PublishStatus::Reconnecting { attempt, retry_in, code } => {
+            PublishStatus::Reconnecting { attempt, retry_in, code, message, hint } => {
+                // Once per break: the state counts the further attempts.
+                if attempt == 1 {
+                    self.tell(Event::Warning(Problem::new(code, message, hint)));
+                }
                 let retry_in_ms = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
                 PublishState::Reconnecting { attempt, retry_in_ms, code: code.to_owned() }
             }
