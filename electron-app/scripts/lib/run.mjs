@@ -79,7 +79,10 @@ export function run(command, args, { log, onLine, timeout, cwd, env } = {}) {
       timedOut = true;
       end(child, "SIGKILL");
     }, timeout);
+    let finished = false;
     const finish = (result) => {
+      if (finished) return; // a program that can't be started is told by `error` and then by `close`
+      finished = true;
       clearTimeout(timer);
       fs.closeSync(fd);
       follower.finish();
