@@ -20,7 +20,7 @@ export async function captureLoop({ fps = 30, kbps = 4000, width = 1280, height 
     video.srcObject = streams[0];
   };
   const [track] = stream.getVideoTracks();
-  // The same job as ours: motion at full rate and size.
+  // The same job as ours: the full size, whatever the machine has to say; how often is up to Chromium.
   track.contentHint = "motion";
   const sender = from.addTrack(track, stream);
   const transceiver = from.getTransceivers()[0];
@@ -31,7 +31,7 @@ export async function captureLoop({ fps = 30, kbps = 4000, width = 1280, height 
   await to.setLocalDescription();
   await from.setRemoteDescription(to.localDescription);
   const parameters = sender.getParameters();
-  parameters.degradationPreference = "balanced";
+  parameters.degradationPreference = "maintain-resolution";
   parameters.encodings[0].maxBitrate = kbps * 1000;
   parameters.encodings[0].maxFramerate = fps;
   await sender.setParameters(parameters);

@@ -75,12 +75,12 @@ export async function installEar({ selector, beepHz }) {
           const value = left[index];
           sum += value * value;
           if (Math.abs(value) > 0.05) {
-            if (!this.loud && this.quiet > 4800) this.port.postMessage({ onset: currentTime + index / sampleRate });
+            if (!this.loud) this.port.postMessage({ onset: currentTime + index / sampleRate });
             this.loud = true;
             this.quiet = 0;
           } else {
             this.quiet += 1;
-            if (this.quiet > 2400) this.loud = false;
+            if (this.quiet > 1200) this.loud = false;
           }
         }
         this.port.postMessage({ at: currentTime, rms: Math.sqrt(sum / left.length) });
@@ -93,18 +93,18 @@ export async function installEar({ selector, beepHz }) {
   const silent = context.createGain();
   silent.gain.value = 0;
   ear.connect(silent).connect(context.destination);
-  // When a sample of the graph is processed, on the wall clock: currentTime moves in blocks, so the least lag of
-  // many readings is the true one. What the device adds after that is not the stream's.
+  // When a sample of the graph is processed, on the wall clock: currentTime moves in blocks, so the least lag of the
+  // last second's readings is the true one (an underrun moves it). What the device adds is not the stream's.
   const lags = [];
   const clock = setInterval(() => {
     lags.push(performance.now() + offset - context.currentTime * 1000);
-    if (lags.length > 200) lags.shift();
+    if (lags.length > 50) lags.shift();
   }, 20);
-  const wallOf = (time) => time * 1000 + Math.min(...lags);
+  const wallOf = (time) => time * 1000 + (lags.length > 0 ? Math.min(...lags) : performance.now() + offset - context.currentTime * 1000);
   ear.port.onmessage = ({ data }) => {
-    if (data.onset !== undefined) onsets.push(data.onset);
+    if (data.onset !== undefined) onsets.push(wallOf(data.onset));
     else {
-      log.push(data);
+      log.push({ at: wallOf(data.at), rms: data.rms });
       if (log.length > 60000) log.splice(0, 30000);
     }
   };
@@ -124,8 +124,8 @@ export async function installEar({ selector, beepHz }) {
     spectrum,
     state: () => context.state,
     /** RMS of each block of 128 samples with its wall clock, ms. */
-    take: () => log.splice(0).map(({ at, rms }) => ({ at: wallOf(at), rms })),
-    onsets: () => onsets.map(wallOf),
+    take: () => log.splice(0),
+    onsets: () => onsets.slice(),
     stop: () => {
       clearInterval(clock);
       return context.close();
