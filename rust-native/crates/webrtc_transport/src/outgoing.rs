@@ -31,6 +31,7 @@ pub(crate) struct Outgoing {
     clock: StreamClock,
     video_sequence: u16,
     audio_sequence: u16,
+    has_shown: bool,
 }
 
 impl Outgoing {
@@ -38,7 +39,7 @@ impl Outgoing {
         // Random starts (RFC 3550, section 5.1), below the half so that no receiver meets a wrap in its first
         // packets, where some take a number for an old one.
         let start = || rand::random::<u16>() >> 1;
-        Self { negotiated, sources, clock, video_sequence: start(), audio_sequence: start() }
+        Self { negotiated, sources, clock, video_sequence: start(), audio_sequence: start(), has_shown: false }
     }
 
     /// The packets of one unit, in order; none for sound that the other side refused.
@@ -49,12 +50,18 @@ impl Outgoing {
         }
     }
 
+    /// Whether there was a picture: what comes before the first is not missed.
+    pub(crate) fn has_shown(&self) -> bool {
+        self.has_shown
+    }
+
     /// The number that the newest video packet has.
     pub(crate) fn last_video_sequence(&self) -> u16 {
         self.video_sequence.wrapping_sub(1)
     }
 
     fn video(&mut self, unit: &AccessUnit) -> Vec<rtp::Packet> {
+        self.has_shown = true;
         let payloads = h264::packetize(&unit.payload, h264::MAX_PAYLOAD);
         let timestamp = self.clock.rtp(Track::Video, unit.pts);
         let last = payloads.len().saturating_sub(1);

@@ -143,15 +143,19 @@ impl Sender {
             Track::Video => *video = self.decide(*video, unit.keyframe),
         }
         if *video != Video::Flows {
-            self.counters.skipped_units.fetch_add(1, Ordering::Relaxed);
+            self.counters.skipped_units.fetch_add(u64::from(outgoing.has_shown()), Ordering::Relaxed);
             return Ok(());
         }
+        let dropped = self.units.stats().dropped;
+        if !outgoing.has_shown() {
+            self.counters.dropped_before.store(dropped, Ordering::Relaxed);
+        }
+        self.counters.reader_dropped.store(dropped, Ordering::Relaxed);
         let packets = outgoing.packets(unit);
         self.counters.written(outgoing.last_video_sequence());
         for packet in packets {
             self.session.video.write_rtp(packet).await.map_err(|_| Gone)?;
         }
-        self.counters.reader_dropped.store(self.units.stats().dropped, Ordering::Relaxed);
         Ok(())
     }
 

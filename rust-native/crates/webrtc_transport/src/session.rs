@@ -92,6 +92,9 @@ impl Session {
             .with_include_loopback_candidate(plan.addresses.iter().any(|address| address.ip().is_loopback()))
             .with_ice_timeouts(Some(DISCONNECTED), Some(FAILED), Some(KEEPALIVE))
             .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECKS))
+            // A browser that hides its addresses is only ever seen by its own checks: waiting a second for a better
+            // candidate (the crate's default) would add that second to every join and every restart.
+            .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
             .build();
         let configuration = RTCConfigurationBuilder::new().with_ice_servers(usable_servers(&plan.ice_servers)).build();
         let connection = PeerConnectionBuilder::new()

@@ -21,7 +21,7 @@ pub struct PeerStats {
     pub round_trip: Option<Duration>,
     /// Share of packets lost, 0 to 1, in the newest report of each track, the worse of the two.
     pub loss: Option<f64>,
-    /// Access units not sent because this peer lagged.
+    /// Access units not sent because this peer lagged; what came before the first picture does not count.
     pub dropped_units: u64,
     /// Packets that wait in the pacer or the driver now.
     pub queued_packets: u32,
@@ -39,8 +39,10 @@ pub(crate) struct Counters {
     pub(crate) sent_bytes: AtomicU64,
     pub(crate) sent_packets: AtomicU64,
     pub(crate) retransmitted: AtomicU64,
-    /// Units that the reader lost to a full queue, and pictures skipped here.
+    /// Units that the reader lost to a full queue: in all, and before the first picture was sent.
     pub(crate) reader_dropped: AtomicU64,
+    pub(crate) dropped_before: AtomicU64,
+    /// Pictures skipped by the sending task.
     pub(crate) skipped_units: AtomicU64,
     pub(crate) keyframe_requests: AtomicU64,
     /// Bits per second; 0 is "none".
@@ -99,7 +101,8 @@ impl Counters {
             retransmitted: self.retransmitted.load(Ordering::Relaxed),
             round_trip: reports.round_trip,
             loss,
-            dropped_units: self.reader_dropped.load(Ordering::Relaxed) + self.skipped_units.load(Ordering::Relaxed),
+            dropped_units: (self.reader_dropped.load(Ordering::Relaxed) + self.skipped_units.load(Ordering::Relaxed))
+                .saturating_sub(self.dropped_before.load(Ordering::Relaxed)),
             queued_packets: self.backlog(),
             keyframe_requests: self.keyframe_requests.load(Ordering::Relaxed),
             estimate: (estimate != 0).then(|| Bitrate::from_bps(estimate)),

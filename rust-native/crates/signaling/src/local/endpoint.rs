@@ -42,7 +42,8 @@ pub type Thumbnailer = Arc<dyn Fn(&str) -> Result<Vec<u8>, ThumbnailError> + Sen
 
 /// What the endpoint needs to know.
 pub struct EndpointOptions {
-    /// Origins of our own page, as its browser writes them (`app://tidecast`, `file://`).
+    /// Origins of our own page, as its browser writes them: `app://tidecast`; a page loaded from a file says
+    /// `file://` in Chromium 83 and `null` in 156. Any sandboxed frame says `null` too: the token still stands.
     pub allowed_origins: Vec<String>,
     /// Called on the blocking pool, by at most two threads at once.
     pub thumbnail: Thumbnailer,
