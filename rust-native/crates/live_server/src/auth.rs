@@ -46,11 +46,11 @@ pub(crate) struct Failures {
 }
 
 impl Failures {
-    /// How long an address has to wait, if it has failed too often.
+    /// How long an address has to wait, if it has failed too often. A limit of 0 means none.
     pub(crate) fn blocked(&self, address: IpAddr, limit: u32, now: Instant) -> Option<Duration> {
         let (count, since) = self.by_address.get(&key(address))?;
         let left = (*since + WINDOW).saturating_duration_since(now);
-        (*count >= limit && !left.is_zero()).then_some(left)
+        (limit > 0 && *count >= limit && !left.is_zero()).then_some(left)
     }
 
     /// Counts a wrong token.

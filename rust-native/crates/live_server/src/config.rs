@@ -49,7 +49,8 @@ pub struct RtcSettings {
 pub struct Limits {
     /// Viewers of all streams together; the next one is answered 503.
     pub viewers: u32,
-    /// Wrong keys and tokens from one address in a minute before it is answered 429.
+    /// Wrong keys and tokens from one address in a minute before it is answered 429; 0 for no limit (behind a proxy
+    /// every viewer has the proxy's address: let it limit them).
     pub failures_per_minute: u32,
 }
 

@@ -73,8 +73,15 @@ async fn serve(config: Config, made_up: bool) -> ExitCode {
             });
         }
     };
+    let stop = match stop_signal() {
+        Ok(stop) => stop,
+        Err(error) => {
+            say_error(&format!("the system gives no signals: {error}"));
+            return ExitCode::from(1);
+        }
+    };
     say(&greeting(server.http_addr(), shown.as_ref()));
-    stop_signal().await;
+    stop.await;
     tracing::info!("stopping");
     server.shutdown().await;
     ExitCode::SUCCESS
@@ -146,18 +153,29 @@ fn say_error(text: &str) {
     let _ = writeln!(std::io::stderr(), "tidecast-server: {text}");
 }
 
-/// SIGINT or SIGTERM, or what the system has in their place.
-async fn stop_signal() {
+/// Waits for SIGINT or SIGTERM, or what the system has in their place. They are caught from the call on, not only
+/// from the first poll: who starts this program may stop it right after its first word.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(async move {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
+                _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            return;
-        }
+        })
     }
-    let _ = tokio::signal::ctrl_c().await;
+    #[cfg(windows)]
+    {
+        let mut interrupt = tokio::signal::windows::ctrl_c()?;
+        let mut close = tokio::signal::windows::ctrl_close()?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = close.recv() => {}
+            }
+        })
+    }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -43,6 +44,10 @@ impl LiveServer {
         let (stop, mut stopped) = watch::channel(false);
         let service = http::router(site.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let pages = tokio::spawn(async move {
+            // Answers are small and waited for: none should wait for a full segment.
+            let listener = listener.tap_io(|connection| {
+                let _ = connection.set_nodelay(true);
+            });
             let graceful = axum::serve(listener, service).with_graceful_shutdown(async move {
                 let _ = stopped.wait_for(|stop| *stop).await;
             });

@@ -216,6 +216,24 @@ async fn a_stuck_viewer_slows_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_packets_are_sent_again_on_both_legs() {
+    let (server, mut publisher, mut source) = live().await;
+    let mut viewer = Peer::viewer(&server).await;
+    source.run(&mut [&mut publisher, &mut viewer], "a picture", |peers| peers[1].video().len() > 10);
+    (publisher.lose, viewer.lose) = (Some(19), Some(23));
+    source.run(&mut [&mut publisher, &mut viewer], "600 packets", |peers| peers[1].video().len() > 600);
+    (publisher.lose, viewer.lose) = (None, None);
+    let complete = |peer: &Peer| {
+        let mut numbers: Vec<u64> = peer.video().iter().map(|got| got.sequence).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.windows(2).take(500).all(|pair| pair[1] == pair[0] + 1)
+    };
+    source.run(&mut [&mut publisher, &mut viewer], "the holes are filled", |peers| complete(peers[1]));
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_viewers_see_the_same() {
     let (server, mut publisher, mut source) = live().await;
     let mut viewers = Vec::new();

@@ -73,6 +73,9 @@ pub struct Peer {
     pub etag: String,
     /// A viewer that reads nothing.
     pub stuck: bool,
+    /// Every so many media datagrams are lost on the way in and out.
+    pub lose: Option<u32>,
+    media_datagrams: u32,
     video_ssrc: u32,
 }
 
@@ -124,6 +127,8 @@ impl Peer {
             session: String::new(),
             etag: String::new(),
             stuck: false,
+            lose: None,
+            media_datagrams: 0,
             video_ssrc: 0,
         };
         (peer, Sdp { text, pending })
@@ -160,6 +165,9 @@ impl Peer {
         while !self.stuck
             && let Ok((length, source)) = self.socket.recv_from(&mut buffer)
         {
+            if self.is_lost(&buffer[..length]) {
+                continue;
+            }
             let Ok(receive) = Receive::new(Protocol::Udp, source, self.address, &buffer[..length]) else { continue };
             self.rtc.handle_input(Input::Receive(Instant::now(), receive)).expect("input is taken");
             self.drain();
@@ -168,10 +176,19 @@ impl Peer {
         self.drain();
     }
 
+    /// RTP has version 2 and a payload type that isn't RTCP's (RFC 5761 §4).
+    fn is_lost(&mut self, datagram: &[u8]) -> bool {
+        let Some(every) = self.lose else { return false };
+        let rtp = datagram[0] >> 6 == 2 && !(192..224).contains(&datagram[1]);
+        self.media_datagrams += u32::from(rtp);
+        rtp && self.media_datagrams.is_multiple_of(every)
+    }
+
     fn drain(&mut self) {
         loop {
             match self.rtc.poll_output().expect("output") {
                 Output::Timeout(_) => return,
+                Output::Transmit(transmit) if self.is_lost(&transmit.contents) => {}
                 Output::Transmit(transmit) => {
                     let _ = self.socket.send_to(&transmit.contents, transmit.destination);
                 }
