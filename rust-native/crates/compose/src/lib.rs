@@ -69,11 +69,9 @@ fn check(frame: &VideoFrame) -> Result<(), ComposeError> {
     if frame.size.area() == 0 {
         return Err(ComposeError::EmptyFrame);
     }
-    let (width, height) = (frame.size.width as usize, frame.size.height as usize);
-    // The last row needs no padding behind it.
-    let needed = frame.stride.checked_mul(height - 1).and_then(|rows| rows.checked_add(4 * width));
+    let needed = frame.stride.checked_mul(frame.size.height as usize);
     let got = frame.pixels.bytes().len();
-    if frame.stride < 4 * width || needed.is_none_or(|needed| got < needed) {
+    if frame.stride < 4 * frame.size.width as usize || needed.is_none_or(|needed| got < needed) {
         return Err(ComposeError::TruncatedFrame { size: frame.size, stride: frame.stride, bytes: got });
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! The work on planes: bars, conversion, scaling.
 
-use fast_image_resize::images::{CroppedImageMut, Image, ImageRef};
+use std::ops::Range;
+
+use fast_image_resize::images::{CroppedImage, CroppedImageMut, Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use media::{Picture, Plane, Size, VideoFrame};
 use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
@@ -46,36 +48,73 @@ pub(crate) fn blacken_around(out: &mut Picture, rect: Rect) {
 
 /// Converts the frame into that part of the picture, pixel by pixel; a last odd column or row is written twice.
 pub(crate) fn convert(frame: &VideoFrame, out: &mut Picture, rect: Rect) -> Result<(), ComposeError> {
-    let [y, u, v] = &mut out.planes;
-    let strides = [y.stride, u.stride, v.stride].map(|stride| stride as u32);
-    let [y, u, v] = [(0, y), (1, u), (2, v)].map(|(index, plane)| {
-        let (left, top) = part(index, rect.x, rect.y);
-        let start = top * plane.stride + left;
-        BufferStoreMut::Borrowed(&mut plane.data[start..])
-    });
     let Size { width, height } = frame.size;
+    // The converter wants whole strides for each row, which the last ones in a picture's lower right corner lack:
+    // those two are converted aside.
+    let whole = out.planes.iter().enumerate().all(|(index, plane)| {
+        let (left, top) = part(index, rect.x, rect.y);
+        let rows = part(index, 0, height.next_multiple_of(2)).1;
+        left + (top + rows) * plane.stride <= plane.data.len()
+    });
+    let direct = if whole { height } else { (height - 1) & !1 };
+    if direct > 0 {
+        let target = out.planes.each_mut().map(|plane| (plane.stride, plane.data.as_mut_slice()));
+        convert_rows(frame, 0..direct, target, rect)?;
+    }
+    if direct < height {
+        let mut aside = Picture::black(Size { width, height: height - direct });
+        let target = aside.planes.each_mut().map(|plane| (plane.stride, plane.data.as_mut_slice()));
+        convert_rows(frame, direct..height, target, Rect { x: 0, y: 0, size: rect.size })?;
+        for (index, (source, target)) in aside.planes.iter().zip(&mut out.planes).enumerate() {
+            let (left, top) = part(index, rect.x, rect.y + direct);
+            let (width, rows) = part(index, rect.size.width, (height - direct).next_multiple_of(2));
+            for row in 0..rows.min(2) {
+                let from = &source.data[row * source.stride..][..width];
+                target.data[(top + row) * target.stride + left..][..width].copy_from_slice(from);
+            }
+        }
+    }
+    repeat_odd_edge(&mut out.planes[0], rect, frame.size);
+    Ok(())
+}
+
+/// Converts those rows of the frame, the first of them even, to where `rect` begins in the planes (stride, bytes).
+fn convert_rows(
+    frame: &VideoFrame,
+    rows: Range<u32>,
+    planes: [(usize, &mut [u8]); 3],
+    rect: Rect,
+) -> Result<(), ComposeError> {
+    let count = rows.end - rows.start;
+    let strides = planes.each_ref().map(|(stride, _)| *stride as u32);
+    let mut index = 0;
+    // Exactly the rows: the converter takes what is left over for a last odd row.
+    let [y_plane, u_plane, v_plane] = planes.map(|(stride, data)| {
+        let (left, top) = part(index, rect.x, rect.y);
+        let rows = if index == 0 { count } else { count.div_ceil(2) } as usize;
+        index += 1;
+        BufferStoreMut::Borrowed(&mut data[top * stride + left..][..rows * stride])
+    });
     let mut image = YuvPlanarImageMut {
-        y_plane: y,
+        y_plane,
         y_stride: strides[0],
-        u_plane: u,
+        u_plane,
         u_stride: strides[1],
-        v_plane: v,
+        v_plane,
         v_stride: strides[2],
-        width,
-        height,
+        width: frame.size.width,
+        height: count,
     };
-    let stride = u32::try_from(frame.stride).map_err(conversion)?;
+    let source = &frame.pixels.bytes()[rows.start as usize * frame.stride..rows.end as usize * frame.stride];
     yuv::bgra_to_yuv420(
         &mut image,
-        frame.pixels.bytes(),
-        stride,
+        source,
+        u32::try_from(frame.stride).map_err(conversion)?,
         YuvRange::Limited,
         YuvStandardMatrix::Bt709,
         YuvConversionMode::Balanced,
     )
-    .map_err(conversion)?;
-    repeat_odd_edge(&mut out.planes[0], rect, frame.size);
-    Ok(())
+    .map_err(conversion)
 }
 
 /// Fills the luma column and row by which an odd size was rounded up; the chroma planes are complete.
@@ -117,14 +156,14 @@ impl Scaler {
             let scale = if index == 0 { 1.0 } else { 0.5 };
             // The frame without the pixel that made it even.
             let (width, height) = (f64::from(frame.size.width) * scale, f64::from(frame.size.height) * scale);
-            let options = ResizeOptions::new()
-                .resize_alg(ResizeAlg::Convolution(filter))
-                .crop(0.0, 0.0, width, height);
+            let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(0.0, 0.0, width, height);
+            // Cropped twice: the filter reads beyond its own crop, up to the image's edge.
             let source = image(source)?;
+            let source =
+                CroppedImage::new(&source, 0, 0, width.ceil() as u32, height.ceil() as u32).map_err(conversion)?;
             let rows = target.data.len() / target.stride;
-            let mut target =
-                Image::from_slice_u8(target.stride as u32, rows as u32, &mut target.data, PixelType::U8)
-                    .map_err(conversion)?;
+            let mut target = Image::from_slice_u8(target.stride as u32, rows as u32, &mut target.data, PixelType::U8)
+                .map_err(conversion)?;
             let (left, top) = part(index, rect.x, rect.y);
             let (width, height) = part(index, rect.size.width, rect.size.height);
             let mut target = CroppedImageMut::new(&mut target, left as u32, top as u32, width as u32, height as u32)
