@@ -139,10 +139,8 @@ pub(super) fn restart_fragment(answer: &str) -> String {
             out.push_str(line);
             out.push_str("\r\n");
         }
-        if first_media {
-            if let Some(mid) = values(answer, "mid").next() {
-                out.push_str(&format!("a=mid:{mid}\r\n"));
-            }
+        if first_media && let Some(mid) = values(answer, "mid").next() {
+            out.push_str(&format!("a=mid:{mid}\r\n"));
         }
     }
     out
