@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use fast_image_resize::images::{CroppedImage, CroppedImageMut, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedCroppedImage, TypedCroppedImageMut, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use media::{Picture, Plane, Size, VideoFrame};
 use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
@@ -157,27 +158,27 @@ impl Scaler {
             // The frame without the pixel that made it even.
             let (width, height) = (f64::from(frame.size.width) * scale, f64::from(frame.size.height) * scale);
             let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(0.0, 0.0, width, height);
-            // Cropped twice: the filter reads beyond its own crop, up to the image's edge.
-            let source = image(source)?;
-            let source =
-                CroppedImage::new(&source, 0, 0, width.ceil() as u32, height.ceil() as u32).map_err(conversion)?;
-            let rows = target.data.len() / target.stride;
-            let mut target = Image::from_slice_u8(target.stride as u32, rows as u32, &mut target.data, PixelType::U8)
+            let source = TypedImageRef::<U8>::from_buffer(source.stride as u32, rows(source), &source.data)
+                .map_err(conversion)?;
+            // Cropped twice: the filter reads beyond the crop of its options, up to the image's edge.
+            let source = TypedCroppedImage::from_ref(&source, 0, 0, width.ceil() as u32, height.ceil() as u32)
                 .map_err(conversion)?;
             let (left, top) = part(index, rect.x, rect.y);
             let (width, height) = part(index, rect.size.width, rect.size.height);
-            let mut target = CroppedImageMut::new(&mut target, left as u32, top as u32, width as u32, height as u32)
+            let target_rows = rows(target);
+            let target = TypedImage::<U8>::from_buffer(target.stride as u32, target_rows, &mut target.data)
                 .map_err(conversion)?;
-            self.resizer.resize(&source, &mut target, &options).map_err(conversion)?;
+            let mut target = TypedCroppedImageMut::new(target, left as u32, top as u32, width as u32, height as u32)
+                .map_err(conversion)?;
+            self.resizer.resize_typed(&source, &mut target, &options).map_err(conversion)?;
         }
         Ok(())
     }
 }
 
-/// A plane as an image as wide as its stride.
-fn image(plane: &Plane) -> Result<ImageRef<'_>, ComposeError> {
-    let rows = plane.data.len() / plane.stride;
-    ImageRef::new(plane.stride as u32, rows as u32, &plane.data, PixelType::U8).map_err(conversion)
+/// Rows of a plane, which is an image as wide as its stride.
+fn rows(plane: &Plane) -> u32 {
+    (plane.data.len() / plane.stride) as u32
 }
 
 fn conversion(error: impl std::fmt::Display) -> ComposeError {
