@@ -2,11 +2,12 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use capture::audio::{AudioEvent, Mixer};
 use media::AudioBlock;
+use parking_lot::{Mutex, MutexGuard};
 use testkit::sound::{SoundRig, tone_amplitude};
 
 /// Generous: the machine may be compiling.
@@ -20,7 +21,7 @@ pub(crate) fn rig() -> MutexGuard<'static, SoundRig> {
         rig.enter();
         Mutex::new(rig)
     });
-    rig.lock().unwrap_or_else(PoisonError::into_inner)
+    rig.lock()
 }
 
 /// Everything that a mixer gave out.
@@ -35,31 +36,31 @@ impl Ears {
         let ears = Self::default();
         let (sink, events) = (ears.clone(), ears.clone());
         let mixer = Mixer::start(
-            move |block| sink.blocks.lock().unwrap().push((Instant::now(), block)),
-            move |event| events.events.lock().unwrap().push((Instant::now(), event)),
+            move |block| sink.blocks.lock().push((Instant::now(), block)),
+            move |event| events.events.lock().push((Instant::now(), event)),
         );
         (mixer, ears)
     }
 
     pub(crate) fn blocks(&self) -> Vec<(Instant, AudioBlock)> {
-        self.blocks.lock().unwrap().clone()
+        self.blocks.lock().clone()
     }
 
     pub(crate) fn events(&self) -> Vec<AudioEvent> {
-        self.events.lock().unwrap().iter().map(|(_, event)| event.clone()).collect()
+        self.events.lock().iter().map(|(_, event)| event.clone()).collect()
     }
 
     pub(crate) fn event_times(&self) -> Vec<Instant> {
-        self.events.lock().unwrap().iter().map(|(at, _)| *at).collect()
+        self.events.lock().iter().map(|(at, _)| *at).collect()
     }
 
     pub(crate) fn forget(&self) {
-        self.blocks.lock().unwrap().clear();
+        self.blocks.lock().clear();
     }
 
     /// Left and right of the last so many blocks; less when there are not so many yet.
     pub(crate) fn last(&self, count: usize) -> [Vec<f32>; 2] {
-        let blocks = self.blocks.lock().unwrap();
+        let blocks = self.blocks.lock();
         let tail = &blocks[blocks.len().saturating_sub(count)..];
         [0, 1].map(|side| tail.iter().flat_map(|(_, b)| b.samples.iter().skip(side).step_by(2).copied()).collect())
     }
