@@ -180,6 +180,49 @@ async fn viewers_go_on_when_the_publisher_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publisher_that_falls_silent_is_interrupted_then_gone_and_its_viewers_wait() {
+    let (server, mut publisher, mut source) = live().await;
+    let mut viewer = Peer::viewer(&server).await;
+    source.run(&mut [&mut publisher, &mut viewer], "a picture", |peers| peers[1].video().len() > 10);
+    // The program is killed: from now on nobody steps its peer.
+    let silent = Instant::now();
+    until(&mut [&mut viewer], "it is shown as interrupted", |_| !server.streams()[0].live);
+    assert!(silent.elapsed() < Duration::from_secs(9), "before its session is given up");
+    let mut again = Peer::publisher(&server).await;
+    until(&mut [&mut again, &mut viewer], "another takes over at once", |peers| peers[0].connected);
+    let mut other = Source::new(1);
+    other.frames = 900_000;
+    other.run(&mut [&mut again, &mut viewer], "its picture", |peers| {
+        peers[1].video().last().is_some_and(|got| number(&got.payload) >= 900_000)
+    });
+    assert!(!viewer.closed && server.streams()[0].live);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn viewers_are_let_go_when_the_publisher_stays_away() {
+    let (server, mut publisher, mut source) = live().await;
+    let mut viewer = Peer::viewer(&server).await;
+    source.run(&mut [&mut publisher, &mut viewer], "a picture", |peers| peers[1].video().len() > 10);
+    publisher.close();
+    let left = Instant::now();
+    until(&mut [&mut publisher, &mut viewer], "the viewer is let go", |peers| peers[1].closed);
+    assert!((14..25).contains(&left.elapsed().as_secs()), "after the grace time: {:?}", left.elapsed());
+    assert_eq!(server.viewers("live"), 0);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_viewer_that_vanishes_is_forgotten() {
+    let (server, mut publisher, mut source) = live().await;
+    let mut viewer = Peer::viewer(&server).await;
+    source.run(&mut [&mut publisher, &mut viewer], "a picture", |peers| peers[1].video().len() > 10);
+    drop(viewer);
+    source.run(&mut [&mut publisher], "it is forgotten", |_| server.viewers("live") == 0);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_publisher_with_the_key_takes_over() {
     let (server, mut publisher, mut source) = live().await;
     let mut viewer = Peer::viewer(&server).await;

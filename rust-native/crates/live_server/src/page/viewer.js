@@ -476,14 +476,16 @@
   /** Nothing arrives: the streamer's connection, or ours? The server says. */
   function watch(bytes, frames) {
     stalled = bytes > 0 ? 0 : stalled + 1;
-    stalledLive = bytes > 0 || !info || !info.live ? 0 : stalledLive + 1;
+    // A still picture without sound sends next to nothing: only what the server receives can be missing here.
+    if (bytes > 0) stalledLive = 0;
+    else if (info && info.live && info.bitrate_kbps > 0) stalledLive += 1;
     if (bytes > 0) {
       if (state !== 'live' && (frames > 0 || (info && info.live && !info.video_codec))) pictured();
       return;
     }
     if (state === 'live' && stalled >= 2 && info && !info.live) setState('offline', 'paused');
     if (stalledLive >= PATIENCE_LIVE) failed(new Error('nothing arrives'));
-    else if (stalled >= PATIENCE_GONE) {
+    else if (stalled >= PATIENCE_GONE && info && !info.live) {
       drop();
       setState('offline', 'offline');
     }

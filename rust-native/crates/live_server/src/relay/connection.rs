@@ -16,6 +16,9 @@ use super::socket::Outbox;
 /// A peer that isn't heard for this long is gone. Browsers check every 2.5 s and report every second; four checks lost
 /// in a row are no coincidence.
 pub(super) const SILENCE: Duration = Duration::from_secs(10);
+/// A publisher that isn't heard for this long is shown as interrupted: its reports come every second, its checks every
+/// two or three.
+const HUSH: Duration = Duration::from_secs(4);
 /// A session that hasn't connected by then won't: ICE and DTLS take a second on a bad day.
 const SET_UP: Duration = Duration::from_secs(15);
 
@@ -65,6 +68,11 @@ impl Connection {
 
     pub(super) fn is_connected(&self) -> bool {
         self.connected
+    }
+
+    /// Whether it was heard a moment ago: media, reports or checks.
+    pub(super) fn is_heard(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.heard) < HUSH
     }
 
     /// Whether and why it is over.

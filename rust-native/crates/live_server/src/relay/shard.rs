@@ -133,7 +133,7 @@ impl Shard {
             gone.append(&mut stream.reap(now, outbox));
             if stream.changed || figures_due {
                 stream.changed = false;
-                self.figures.set(stream.info());
+                self.figures.set(stream.info(now));
             }
         }
         if figures_due {

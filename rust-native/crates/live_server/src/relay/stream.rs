@@ -381,10 +381,11 @@ impl Stream {
         self.publishers.values_mut().for_each(|publisher| publisher.connection.close(now, outbox));
     }
 
-    /// The figures as they are now.
-    pub(super) fn info(&self) -> StreamInfo {
-        let live = self.is_live();
-        let publisher = self.live.and_then(|peer| self.publishers.get(&peer)).filter(|_| live);
+    /// The figures as they are now. A publisher that fell silent counts as interrupted before it counts as gone.
+    pub(super) fn info(&self, now: Instant) -> StreamInfo {
+        let publisher = self.live.and_then(|peer| self.publishers.get(&peer)).filter(|_| self.is_live());
+        let publisher = publisher.filter(|publisher| publisher.connection.is_heard(now));
+        let live = publisher.is_some();
         let milliseconds =
             |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map(|d| d.as_millis() as u64).ok();
         StreamInfo {
