@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fillOf, MeterBus } from '../../src/renderer/meters';
-import { RtcManager, type PeerLike, type PeerListeners } from '../../src/renderer/rtc_manager/rtc_manager';
+import { RtcManager, withStereoOpus, type PeerLike, type PeerListeners } from '../../src/renderer/rtc_manager/rtc_manager';
 import { readServerMessage } from '../../src/renderer/signaling_client/messages';
 import { pauseBefore, SignalingClient, type SocketListeners } from '../../src/renderer/signaling_client/signaling_client';
 
@@ -227,4 +227,12 @@ test('levels reach the meter of their input, and silence reaches all', () => {
   stop();
   bus.publish([{ input: 'microphone', peakDb: -1, rmsDb: -1 }]);
   assert.deepEqual(heard, [['microphone', -6], ['microphone', -120], ['master', -120]]);
+});
+
+test('the answer asks for both channels of Opus, once', () => {
+  const sdp = 'm=audio 9 RTP 111\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\na=mid:1\r\n';
+  const asked = withStereoOpus(sdp);
+  assert.match(asked, /a=fmtp:111 minptime=10;useinbandfec=1;stereo=1\r\n/);
+  assert.equal(withStereoOpus(asked), asked);
+  assert.equal(withStereoOpus('m=video 9 RTP 96\r\n'), 'm=video 9 RTP 96\r\n');
 });

@@ -39,6 +39,14 @@ function bufferAsLittleAsPossible(receiver: object): void {
   else if ('playoutDelayHint' in receiver) receiver.playoutDelayHint = 0;
 }
 
+/** An answer that asks for both channels (RFC 7587, section 6.1): without it Chromium decodes Opus to one. */
+export function withStereoOpus(sdp: string): string {
+  const payload = /^a=rtpmap:(\d+) opus\/48000\/2/im.exec(sdp)?.[1];
+  if (payload === undefined) return sdp;
+  const format = new RegExp(`^a=fmtp:${payload} (?!.*\\bstereo=)(.*?)(\\r?)$`, 'm');
+  return sdp.replace(format, `a=fmtp:${payload} $1;stereo=1$2`);
+}
+
 export class RtcManager {
   private peer: PeerLike | undefined;
   private tracks: MediaStreamTrack[] = [];
@@ -75,7 +83,7 @@ export class RtcManager {
       for (const candidate of this.early.splice(0)) await this.add(peer, candidate);
       const answer = await peer.createAnswer();
       if (!current()) return;
-      const local = answer.sdp ?? '';
+      const local = withStereoOpus(answer.sdp ?? '');
       await peer.setLocalDescription({ type: 'answer', sdp: local });
       if (current()) this.options.onAnswer(local);
     } catch {

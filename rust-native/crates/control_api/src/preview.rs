@@ -36,7 +36,6 @@ pub(crate) async fn serve(mut connections: mpsc::Receiver<PreviewConnection>, co
 async fn serve_one(mut connection: PreviewConnection, context: PreviewContext) -> Result<(), TransportError> {
     let sender = connection.sender();
     let mut levels = context.levels.subscribe();
-    let _ = sender.send(ServerMessage::Hello { version: 1 }).await;
     loop {
         let reader = context.hub.subscribe(QUEUE, LagPolicy::SkipToKeyframe);
         let (peer, sdp, mut events) = Peer::offer(PeerKind::Preview, reader).await?;
