@@ -6,17 +6,10 @@
  */
 import * as fs from 'fs';
 import * as path from 'path';
-import type { Command, EngineEvent, Outcome } from '../shared/model';
+import type { Engine } from '../../native/index';
 import { isFields } from '../shared/parse';
 
-export interface Engine {
-  /** Never rejects: a failure is an outcome. */
-  dispatch(command: Command): Promise<Outcome>;
-  /** Ends all that runs, in order. */
-  shutdown(): Promise<void>;
-}
-
-export type EngineClass = new (options: { allowedOrigins: string[] }, onEvent: (event: EngineEvent) => void) => Engine;
+export type EngineClass = typeof Engine;
 
 /** The addon's name on this system, as `napi build --platform` names it: `tidecast.linux-x64-gnu.node`. */
 export function isForThisSystem(file: string, platform: string, arch: string): boolean {

@@ -1,7 +1,8 @@
 /** Connects one engine to the parent process: commands in, outcomes and events out. */
+import type { Engine } from '../../native/index';
 import type { FromHost, ToHost } from '../shared/host_messages';
 import { isFields } from '../shared/parse';
-import type { Engine, EngineClass } from './addon';
+import type { EngineClass } from './addon';
 
 /** The page's origin, the only one that may open the engine's local endpoint. */
 const ALLOWED_ORIGINS = ['tidecast://app'];
