@@ -1,0 +1,92 @@
+//! Reads a recorded stream (anything ffmpeg opens) back: how many pictures, how many of them unique by their stamps,
+//! and how close they are to what was drawn.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use clap::Parser;
+use media::Size;
+use testkit::time_pattern::{Content, Luma, Region, decode, psnr_luma};
+use tidecast_bench::{PatternPictures, parse_content, parse_size};
+
+#[derive(Parser)]
+struct Arguments {
+    /// The recorded stream.
+    file: PathBuf,
+    #[arg(long, default_value = "1920x1080", value_parser = parse_size)]
+    size: Size,
+    #[arg(long, default_value = "motion", value_parser = parse_content)]
+    content: Content,
+    /// Leave out pictures drawn before this stamp (0.1 ms of the wall clock).
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Leave out pictures drawn at this stamp or later.
+    #[arg(long, default_value_t = u64::MAX)]
+    until: u64,
+    /// Compare every so manieth unique picture with what was drawn.
+    #[arg(long, default_value_t = 7)]
+    every: usize,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(line) => {
+            let _ = writeln!(std::io::stdout(), "{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "read-pattern: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn run(arguments: &Arguments) -> Result<String, Box<dyn std::error::Error>> {
+    let Size { width, height } = arguments.size;
+    let mut ffmpeg = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(&arguments.file)
+        // The luma plane as it was coded: `gray` would be stretched from limited to full range.
+        .args(["-fps_mode", "passthrough", "-vf", "extractplanes=y", "-f", "rawvideo", "-"])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut output = ffmpeg.stdout.take().ok_or("ffmpeg has no output")?;
+    let mut pictures = PatternPictures::new(arguments.content, arguments.size);
+    let mut luma = vec![0; width as usize * height as usize];
+    let (mut frames, mut unreadable, mut in_window) = (0_u64, 0_u64, 0_u64);
+    let mut seen = BTreeSet::new();
+    let mut qualities = Vec::new();
+    while output.read_exact(&mut luma).is_ok() {
+        frames += 1;
+        let picture = Luma { data: &luma, stride: width as usize, step: 1, width, height };
+        let Some(stamp) = decode(picture, arguments.content, Region::whole(width, height)) else {
+            unreadable += 1;
+            continue;
+        };
+        if stamp < arguments.from || stamp >= arguments.until {
+            continue;
+        }
+        in_window += 1;
+        if seen.insert(stamp) && seen.len() % arguments.every.max(1) == 0 {
+            qualities.push(psnr_luma(&luma, &pictures.luma(stamp)?));
+        }
+    }
+    if !ffmpeg.wait()?.success() {
+        return Err("ffmpeg failed".into());
+    }
+    let psnr = qualities.iter().sum::<f64>() / qualities.len().max(1) as f64;
+    Ok(serde_json::json!({
+        "frames": frames,
+        "in_window": in_window,
+        "unreadable": unreadable,
+        "unique": seen.len(),
+        "first": seen.first(),
+        "last": seen.last(),
+        "psnr": psnr,
+        "psnr_samples": qualities.len(),
+    })
+    .to_string())
+}
