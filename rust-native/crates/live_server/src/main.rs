@@ -18,7 +18,7 @@ use tracing_subscriber::EnvFilter;
 ///
 /// Exit codes: 0 stopped as asked, 1 could not run, 2 wrong flags or configuration, 3 the port is in use.
 #[derive(Debug, Parser)]
-#[command(name = "tidecast-server", version)]
+#[command(name = "tidecast-server", version, after_help = EXAMPLE)]
 struct Flags {
     /// Where to listen for HTTP, as ADDRESS:PORT [default: 127.0.0.1:8080, or what the configuration says]
     #[arg(long, value_name = "ADDR")]
@@ -30,6 +30,19 @@ struct Flags {
     #[arg(long, value_enum, default_value_t = Log::Text)]
     log: Log,
 }
+
+const EXAMPLE: &str = "A configuration file, every line but the streams optional:
+
+  http = \"0.0.0.0:8080\"            # this machine only: 127.0.0.1
+  metrics_token = \"…\"             # opens /metrics to other machines
+  [rtc]
+  port = 8081                     # UDP, for a firewall; 0 takes a free one
+  public_address = \"203.0.113.7\" # behind a NAT
+  [limits]
+  viewers = 500
+  [streams.live]                  # publish to /whip/live, watch at /?stream=live#token=…
+  publish_key = \"…\"
+  view_token = \"…\"                # without it everyone may watch";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Log {

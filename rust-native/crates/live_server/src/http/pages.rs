@@ -1,4 +1,4 @@
-//! The viewer page: three files inside the binary. It asks nothing of any other machine.
+//! The viewer page: a handful of files inside the binary. It asks nothing of any other machine.
 
 use axum::extract::Path;
 use axum::http::{HeaderValue, header};
@@ -8,6 +8,7 @@ use super::reply::Problem;
 
 const PAGE: &str = include_str!("../page/index.html");
 const SCRIPT: &str = include_str!("../page/viewer.js");
+const FIGURES: &str = include_str!("../page/figures.js");
 const WORDS: &str = include_str!("../page/words.js");
 const STYLE: &str = include_str!("../page/viewer.css");
 
@@ -30,6 +31,7 @@ pub(super) async fn viewer() -> Response {
 pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, Problem> {
     match name.as_str() {
         "viewer.js" => Ok(file(SCRIPT, "text/javascript; charset=utf-8")),
+        "figures.js" => Ok(file(FIGURES, "text/javascript; charset=utf-8")),
         "words.js" => Ok(file(WORDS, "text/javascript; charset=utf-8")),
         "viewer.css" => Ok(file(STYLE, "text/css; charset=utf-8")),
         _ => Err(Problem::NoSuchPage),

@@ -361,43 +361,6 @@
   let stalledLive = 0;
   let pollTimer = 0;
 
-  /** Sums up `getStats`, in the words of today and of Chromium 83 (which keeps the picture's figures on `track`). */
-  async function measure(pc) {
-    const now = { at: performance.now(), bytes: 0, videoBytes: 0, lost: 0, received: 0, frames: 0, held: 0, released: 0, decoding: 0 };
-    let pair = null;
-    let older = null;
-    const report = await pc.getStats();
-    report.forEach((stat) => {
-      const kind = stat.kind || stat.mediaType;
-      if (stat.type === 'inbound-rtp' && !stat.isRemote) {
-        now.bytes += stat.bytesReceived || 0;
-        now.lost += stat.packetsLost || 0;
-        now.received += stat.packetsReceived || 0;
-        if (kind === 'video') {
-          now.videoBytes = stat.bytesReceived || 0;
-          now.frames = stat.framesDecoded || 0;
-          now.width = stat.frameWidth;
-          now.height = stat.frameHeight;
-          now.held = stat.jitterBufferDelay || 0;
-          now.released = stat.jitterBufferEmittedCount || 0;
-          now.decoding = stat.totalDecodeTime || 0;
-        }
-      }
-      if (stat.type === 'track' && kind === 'video') older = stat;
-      if (stat.type === 'transport' && stat.selectedCandidatePairId) pair = report.get(stat.selectedCandidatePairId) || pair;
-      if (stat.type === 'candidate-pair' && !pair && stat.nominated && stat.state === 'succeeded') pair = stat;
-    });
-    if (older) {
-      now.frames = now.frames || older.framesDecoded || 0;
-      now.width = now.width || older.frameWidth;
-      now.height = now.height || older.frameHeight;
-      now.held = now.held || older.jitterBufferDelay || 0;
-      now.released = now.released || older.jitterBufferEmittedCount || 0;
-    }
-    now.trip = pair && typeof pair.currentRoundTripTime === 'number' ? pair.currentRoundTripTime : null;
-    return now;
-  }
-
   function figure(id, value, unit) {
     const element = $(id);
     element.textContent = value;
@@ -424,23 +387,10 @@
     figure('f-loss', loss === null ? '–' : (loss * 100).toFixed(loss > 0 && loss < 0.1 ? 1 : 0), loss === null ? '' : '%');
   }
 
-  /** Half of each round trip, the jitter buffer and the decoder, from what really passed in the last second. */
-  function delayOf(before, now) {
-    const released = now.released - before.released;
-    const frames = now.frames - before.frames;
-    if (now.trip === null || released <= 0 || frames <= 0) return null;
-    const publisher = info && typeof info.publisher_rtt_ms === 'number' ? info.publisher_rtt_ms : null;
-    if (publisher === null) return null;
-    const buffered = ((now.held - before.held) / released) * 1000;
-    const decoding = ((now.decoding - before.decoding) / frames) * 1000;
-    const delay = (now.trip * 1000 + publisher) / 2 + buffered + decoding;
-    return delay >= 0 && delay < 60000 ? delay : null;
-  }
-
   async function everySecond() {
     const pc = peer;
     if (pc && pc.connectionState === 'connected') {
-      const now = await measure(pc);
+      const now = await window.FIGURES.measure(pc);
       if (pc !== peer) return;
       const before = last;
       last = now;
@@ -453,7 +403,7 @@
           size: now.width && now.height ? now.width + ' × ' + now.height : null,
           fps: now.frames ? (now.frames - before.frames) / seconds : null,
           kbps: ((now.bytes - before.bytes) * 8) / 1000 / seconds,
-          delay: delayOf(before, now),
+          delay: window.FIGURES.delay(before, now, info ? info.publisher_rtt_ms : null),
           loss: packets + lost > 0 ? lost / (packets + lost) : null,
         });
       }

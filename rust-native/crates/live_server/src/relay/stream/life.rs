@@ -1,0 +1,109 @@
+//! Coming and going on a stream, and what is told about it.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::super::connection::End;
+use super::super::meter::Meter;
+use super::super::socket::Outbox;
+use super::{PeerId, Stream, short};
+use crate::figures::StreamInfo;
+
+/// How long viewers are kept when the publisher is gone: long enough for a program to restart or a network to come
+/// back, short enough that a page doesn't stand still for ever.
+pub(super) const GRACE: Duration = Duration::from_secs(15);
+
+impl Stream {
+    /// The publishers that are to be told that another took over: whoever connected last has the stream.
+    fn replaced(&self) -> Vec<PeerId> {
+        let Some(live) = self.live else { return Vec::new() };
+        self.publishers
+            .iter()
+            .filter(|(peer, publisher)| **peer != live && publisher.connection.is_connected())
+            .map(|(peer, _)| *peer)
+            .collect()
+    }
+
+    /// Takes out those whose session is over, and all viewers when the publisher stays away.
+    pub(in crate::relay) fn reap(&mut self, now: Instant, outbox: &mut Outbox<'_>) -> Vec<PeerId> {
+        let mut gone: Vec<PeerId> = Vec::new();
+        if self.lost.is_some_and(|lost| now.saturating_duration_since(lost) >= GRACE) {
+            self.lost = None;
+            tracing::info!(stream = self.name, viewers = self.viewers.len(), "the publisher stayed away");
+            for (peer, mut viewer) in self.viewers.drain() {
+                viewer.connection.close(now, outbox);
+                gone.push(peer);
+            }
+            self.changed = true;
+        }
+        for peer in self.replaced() {
+            if let Some(publisher) = self.publishers.get_mut(&peer) {
+                publisher.connection.close(now, outbox);
+            }
+        }
+        let (name, changed) = (&self.name, &mut self.changed);
+        self.viewers.retain(|peer, viewer| {
+            let end = viewer.connection.end();
+            if let Some(end) = end {
+                tracing::info!(stream = name, session = %short(&viewer.connection.session), ?end, "a viewer is gone");
+                if end == End::Silent {
+                    viewer.connection.close(now, outbox);
+                }
+                gone.push(*peer);
+                *changed = true;
+            }
+            end.is_none()
+        });
+        let mut ended = Vec::new();
+        self.publishers.retain(|peer, publisher| {
+            let end = publisher.connection.end();
+            if let Some(end) = end {
+                tracing::info!(stream = name, session = %short(&publisher.connection.session), ?end, "a publisher is gone");
+                if end == End::Silent {
+                    publisher.connection.close(now, outbox);
+                }
+                ended.push(*peer);
+            }
+            end.is_none()
+        });
+        if self.live.is_some_and(|live| ended.contains(&live)) {
+            self.live = None;
+            self.lost = Some(now);
+            self.forget_media();
+            self.meter = Meter::new(now);
+            self.changed = true;
+        }
+        gone.extend(ended);
+        gone
+    }
+
+    /// Ends everything.
+    pub(in crate::relay) fn close_all(&mut self, now: Instant, outbox: &mut Outbox<'_>) {
+        self.viewers.values_mut().for_each(|viewer| viewer.connection.close(now, outbox));
+        self.publishers.values_mut().for_each(|publisher| publisher.connection.close(now, outbox));
+    }
+
+    /// The figures as they are now. A publisher that fell silent counts as interrupted before it counts as gone.
+    pub(in crate::relay) fn info(&self, now: Instant) -> StreamInfo {
+        let publisher = self.live.and_then(|peer| self.publishers.get(&peer)).filter(|_| self.is_live());
+        let publisher = publisher.filter(|publisher| publisher.connection.is_heard(now));
+        let live = publisher.is_some();
+        let milliseconds =
+            |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map(|d| d.as_millis() as u64).ok();
+        StreamInfo {
+            name: self.name.clone(),
+            live,
+            since_ms: self.since.filter(|_| live).and_then(milliseconds),
+            viewers: self.viewers.values().filter(|viewer| viewer.connection.is_connected()).count() as u32,
+            video_codec: (live && self.has.0).then(|| "H264".to_owned()),
+            audio_codec: (live && self.has.1).then(|| "opus".to_owned()),
+            width: self.size.map(|(width, _)| width),
+            height: self.size.map(|(_, height)| height),
+            bitrate_kbps: if live { self.meter.kbps } else { 0.0 },
+            fps: if live { self.meter.fps } else { 0.0 },
+            publisher_rtt_ms: publisher
+                .and_then(|publisher| publisher.round_trip)
+                .map(|rtt| rtt.as_secs_f64() * 1000.0),
+            publisher_loss: publisher.and_then(|publisher| publisher.loss).map(f64::from),
+        }
+    }
+}
