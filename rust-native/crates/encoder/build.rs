@@ -81,7 +81,6 @@ fn needed_libraries(prefix: &Path) -> Vec<String> {
 }
 
 fn fail(message: &str) -> ! {
-    println!("cargo:warning={message}");
-    eprintln!("{message}");
+    println!("cargo::error={message}");
     std::process::exit(1);
 }

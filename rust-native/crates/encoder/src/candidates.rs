@@ -238,7 +238,7 @@ fn draw_motion(picture: &mut Picture, step: u32) {
         let moved = y + 3 * step as usize;
         for (x, sample) in row[..width].iter_mut().enumerate() {
             grain = grain.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let texture = ((x + 5 * step as usize) / 8 ^ moved / 8) as u8 & 0x7f;
+            let texture = (((x + 5 * step as usize) / 8) ^ (moved / 8)) as u8 & 0x7f;
             *sample = 32 + texture + (grain >> 28) as u8;
         }
     }

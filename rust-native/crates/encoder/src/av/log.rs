@@ -71,11 +71,12 @@ unsafe extern "C" fn receive(context: *mut c_void, level: c_int, format: *const 
             _ => false,
         })
         .unwrap_or(false);
-    match level {
-        // What fails in a probe is told as a refusal.
-        _ if probing => tracing::debug!(target: "ffmpeg", "{text}"),
-        ..=ffi::AV_LOG_ERROR => tracing::warn!(target: "ffmpeg", "{text}"),
-        ..=ffi::AV_LOG_INFO => tracing::debug!(target: "ffmpeg", "{text}"),
-        _ => tracing::trace!(target: "ffmpeg", "{text}"),
+    // What fails in a probe is told as a refusal.
+    if !probing && level <= ffi::AV_LOG_ERROR {
+        tracing::warn!(target: "ffmpeg", "{text}");
+    } else if level <= ffi::AV_LOG_INFO {
+        tracing::debug!(target: "ffmpeg", "{text}");
+    } else {
+        tracing::trace!(target: "ffmpeg", "{text}");
     }
 }
