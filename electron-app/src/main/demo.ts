@@ -23,6 +23,8 @@ export async function runDemo(studio: Studio): Promise<string> {
       },
     );
   }
+  // Nobody is there to choose: what the engine proposes for this machine is taken before the start, not after.
+  await studio.proposeOnFirstRun();
   await studio.startCapture(monitor.id);
   await studio.goLive({ kind: 'local' }, undefined);
   const link = studio.viewUrl;

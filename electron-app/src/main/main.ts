@@ -259,9 +259,7 @@ function run(): void {
   host.start();
   const ownWindow = nativeWindowId(window);
   if (ownWindow !== undefined) void studio.excludeWindow(ownWindow).catch((error) => notice({ kind: 'warning', problem: problemOf(error) }));
-  if (settings.get().video === undefined) {
-    void studio.probeEncoders().catch((error) => notice({ kind: 'warning', problem: problemOf(error) }));
-  }
+  void studio.proposeOnFirstRun();
   if (wantsDemo(process.argv, process.env.TIDECAST_AUTOSTART)) {
     runDemo(studio).then(
       (link) => process.stdout.write(`TIDECAST_VIEW_URL ${link}\n`),

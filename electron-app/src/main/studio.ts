@@ -9,7 +9,7 @@ import type { Area, Command, Encoders, EngineEvent, Outcome, PreviewEndpoint, Pr
 import { emptySession, remember, replay, type Session } from '../shared/session';
 import type { AudioPreferences } from '../shared/settings';
 import { DEFAULT_VIDEO } from '../shared/video_settings';
-import { ProblemError } from './problem';
+import { ProblemError, problemOf } from './problem';
 import type { SettingsStore } from './settings_store';
 
 /** The part of the supervisor that is needed here. */
@@ -46,6 +46,7 @@ export class Studio {
   private lastServer: { port: number; viewToken: string } | undefined;
   private lastStats: Stats | undefined;
   private lastEncoders: Encoders | undefined;
+  private proposing: Promise<void> | undefined;
   /** Commands that change something run one after the other. */
   private queue: Promise<unknown> = Promise.resolve();
   private restored: Promise<void> = Promise.resolve();
@@ -143,6 +144,16 @@ export class Studio {
       this.listeners.settings();
     }
     return reply.encoders;
+  }
+
+  /** Without settings of the user's own: lets the engine propose. A machine that can't be measured has the defaults. */
+  async proposeOnFirstRun(): Promise<void> {
+    if (this.settings.get().video !== undefined) return;
+    this.proposing ??= this.probeEncoders().then(
+      () => undefined,
+      (error: unknown) => this.listeners.notice({ kind: 'warning', problem: problemOf(error) }),
+    );
+    await this.proposing;
   }
 
   excludeWindow(window: number | undefined): Promise<void> {

@@ -41,6 +41,8 @@ test('a problem is said by its code, else in the words of the engine', () => {
   const strange = { code: 'brand_new', message: 'Something new.', hint: 'Wait.' };
   assert.deepEqual(sayProblem(zh, strange), { message: 'Something new.', hint: 'Wait.' });
   assert.deepEqual(sayProblem(zh, { ...strange, code: 'constructor' }), { message: 'Something new.', hint: 'Wait.' });
+  assert.equal(sayProblem(en, { ...strange, message: 'no way' }).message, 'No way');
+  assert.equal(sayProblem(en, { ...strange, message: 'live.example.com refused' }).message, 'live.example.com refused');
   assert.equal(sayCode(en, 'source_minimised').message, en.problem_source_minimised);
   assert.equal(sayCode(en, 'brand_new').message, 'brand new');
 });

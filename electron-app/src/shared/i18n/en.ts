@@ -1,4 +1,6 @@
 /** English: the dictionary that the others are checked against. `{name}` is filled in by the caller. */
+import { enProblems } from './en_problems';
+
 export const en = {
   // Top bar
   live: 'LIVE',
@@ -178,44 +180,8 @@ export const en = {
   shortcutSystem: 'Mute the system sound',
   shortcutFigures: 'All figures',
 
-  // Problems by code; a code without an entry shows the engine's own English sentence.
-  problem_no_display: 'There is no display to capture',
-  hint_no_display: 'Start the app inside a desktop session.',
-  problem_no_sound_server: 'No sound server is running',
-  hint_no_sound_server: 'Start PipeWire or PulseAudio; the picture works without it.',
-  problem_not_supported_here: 'Not supported on this system yet',
-  hint_not_supported_here: 'It comes in a later version.',
-  problem_source_closed: 'The captured window was closed',
-  hint_source_closed: 'Choose another source on the left.',
-  problem_source_minimised: 'The captured window is minimised',
-  hint_source_minimised: 'The picture comes back when the window does.',
-  problem_source_not_found: 'That source no longer exists',
-  hint_source_not_found: 'Refresh the list and choose another one.',
-  problem_port_in_use: 'The port is used by another program',
-  hint_port_in_use: 'Close the other program, or choose another port.',
-  problem_device_lost: 'A sound device was unplugged',
-  hint_device_lost: 'Plug it in again or choose another one.',
-  problem_device_busy: 'The sound device is used by another program',
-  hint_device_busy: 'Close the other program, then choose the device again.',
-  problem_device_not_found: 'That sound device no longer exists',
-  hint_device_not_found: 'Choose another one.',
-  problem_unauthorized: 'The server refused the stream key',
-  hint_unauthorized: 'Check the key and try again.',
-  problem_unreachable: 'The server can’t be reached',
-  hint_unreachable: 'Check the address and your network.',
-  problem_not_whip: 'There is no WHIP server at that address',
-  hint_not_whip: 'Check the address; it usually ends with the stream’s name.',
-  problem_not_capturing: 'Nothing is captured yet',
-  hint_not_capturing: 'Choose a screen or a window and press Start first.',
-  problem_engine_interrupted: 'The media engine stopped before it could answer',
-  hint_engine_interrupted: 'It is being restarted; try again in a moment.',
-  problem_engine_keeps_crashing: 'The media engine keeps stopping',
-  hint_engine_keeps_crashing: 'Copy the diagnostics and report them; a smaller size or another source may help until then.',
-  problem_engine_not_answering: 'The media engine does not answer',
-  hint_engine_not_answering: 'Restart the app.',
-  problem_saved_key_unreadable: 'The saved key can no longer be read',
-  hint_saved_key_unreadable: 'Enter the key again.',
   preview_reconnecting: 'Connecting the preview…',
+  ...enProblems,
 } as const;
 
 export type TextKey = keyof typeof en;

@@ -31,11 +31,16 @@ function lookUp(dictionary: Dictionary, key: string): string | undefined {
   return isTextKey(key) ? dictionary[key] : undefined;
 }
 
+/** Begins with a capital, as a title does; an address or a name in its first word stays as it is. */
+function sentence(message: string): string {
+  return /^[a-z]+\s/.test(message) ? message.charAt(0).toUpperCase() + message.slice(1) : message;
+}
+
 /** The problem in the dictionary's language, by its code; the engine's own words where the code is not known here. */
 export function sayProblem(dictionary: Dictionary, problem: Problem): { message: string; hint: string } {
   const known = lookUp(dictionary, `problem_${problem.code}`);
   // In English the engine's own sentence names the case more exactly than a text by code can.
-  const message = dictionary === en && problem.message !== '' ? problem.message : (known ?? problem.message);
+  const message = dictionary === en && problem.message !== '' ? sentence(problem.message) : (known ?? problem.message);
   const hint = dictionary === en && problem.hint !== '' ? problem.hint : (lookUp(dictionary, `hint_${problem.code}`) ?? problem.hint);
   return { message, hint };
 }
