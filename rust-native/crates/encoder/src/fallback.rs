@@ -54,6 +54,8 @@ impl Fallback {
             .scene_change_detect(false)
             .profile(wels::Profile::Baseline)
             .complexity(wels::Complexity::Low)
+            // Named, or it stops at 42, which on the hardest pictures is twice the bitrate.
+            .qp(wels::QpRange::new(12, 51))
             .num_threads(1)
             .vui(wels::VuiConfig::bt709());
         let encoder = wels::Encoder::with_api_config(OpenH264API::from_source(), settings)

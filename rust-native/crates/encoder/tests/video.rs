@@ -220,6 +220,18 @@ fn within_15_percent(name: &str, wanted: u32, got: f64) {
 }
 
 #[test]
+fn the_hardest_pictures_get_coarser_and_not_larger() {
+    for name in names() {
+        let config = config(1280, 720, 30, 1000);
+        let mut encoder = open_named(name, &config).unwrap();
+        let mut picture = Picture::black(config.size);
+        let units = run_hard(&mut *encoder, &mut picture, 30, 0, 120);
+        let got = kbps(&units, 2000, 4000);
+        assert!(got <= 1150.0, "{name}: {got:.0} kbit/s where 1000 were asked for");
+    }
+}
+
+#[test]
 fn odd_sizes_are_rounded_up() {
     let config = config(641, 361, 30, 2000);
     for mut encoder in software(&config) {
