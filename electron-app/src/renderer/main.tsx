@@ -2,6 +2,7 @@
 import { render } from 'preact';
 import { makeActions } from './actions';
 import { MeterBus } from './meters';
+import { mayShow } from './pace';
 import { linkPreview } from './preview_link';
 import { initialState, Store } from './store';
 import './styles/app.css';
@@ -17,7 +18,11 @@ async function begin(): Promise<void> {
   const meters = new MeterBus();
 
   bridge.onState((state) => store.set({ state }));
-  bridge.onStats((stats) => store.set({ stats }));
+  bridge.onStats((stats) => {
+    // The timer goes with the figures: what changes at once costs one picture, not two.
+    const { stats: shown, now: at, mirrored } = store.get();
+    if (mayShow({ stats: shown, at }, stats, Date.now(), mirrored)) store.set({ stats, now: Date.now() });
+  });
   bridge.onEncoders((encoders) => store.set({ encoders }));
   bridge.onHost((host) => store.set({ host }));
   bridge.onSettings((settings) => store.set({ settings }));

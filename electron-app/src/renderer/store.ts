@@ -19,6 +19,8 @@ export interface PageState {
   host: HostStatus;
   state?: StateView;
   stats?: Stats;
+  /** The time that the window shows, ms: it moves with the figures. */
+  now: number;
   encoders?: Encoders;
   sources?: Sources;
   sourcesProblem?: Problem;
@@ -92,6 +94,7 @@ export function initialState(boot: Bootstrap): PageState {
     host: boot.host,
     state: boot.state,
     stats: boot.stats,
+    now: Date.now(),
     encoders: boot.encoders,
     mirrored: boot.mirrored,
     chosen: boot.state?.sourceId,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fillOf, MeterBus } from '../../src/renderer/meters';
 import { RtcManager, withStereoOpus, type PeerLike, type PeerListeners } from '../../src/renderer/rtc_manager/rtc_manager';
+import { mayShow } from '../../src/renderer/pace';
 import { readServerMessage } from '../../src/renderer/signaling_client/messages';
 import { pauseBefore, SignalingClient, type SocketListeners } from '../../src/renderer/signaling_client/signaling_client';
 
@@ -235,4 +236,12 @@ test('the answer asks for both channels of Opus, once', () => {
   assert.match(asked, /a=fmtp:111 minptime=10;useinbandfec=1;stereo=1\r\n/);
   assert.equal(withStereoOpus(asked), asked);
   assert.equal(withStereoOpus('m=video 9 RTP 96\r\n'), 'm=video 9 RTP 96\r\n');
+});
+
+test('in the captured picture the figures change every ten seconds, or when a viewer comes or goes', () => {
+  const stats = { fpsCaptured: 0, fpsEncoded: 1, fpsDropped: 0, encoder: '', encodeMs: 0, videoKbps: 0, sentKbps: 0, viewers: 1, audioPeakDb: -120 };
+  assert.ok(mayShow({ stats, at: 0 }, stats, 1_000, false));
+  assert.ok(!mayShow({ stats, at: 0 }, stats, 9_999, true));
+  assert.ok(mayShow({ stats, at: 0 }, stats, 10_000, true));
+  assert.ok(mayShow({ stats, at: 0 }, { ...stats, viewers: 2 }, 1_000, true));
 });

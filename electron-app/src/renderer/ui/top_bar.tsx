@@ -1,5 +1,4 @@
 /** The top bar: who we are, whether we are live, and what concerns the app rather than the stream. */
-import { useEffect, useState } from 'preact/hooks';
 import type { Theme } from '../../shared/settings';
 import { useUi } from './context';
 import { IconButton } from './controls';
@@ -15,15 +14,10 @@ export function clockText(milliseconds: number): string {
 }
 
 function Timer({ sinceMs }: { sinceMs: number }) {
-  const [now, setNow] = useState(Date.now());
-  useEffect(() => {
-    setNow(Date.now());
-    const timer = setInterval(() => setNow(Date.now()), 1000);
-    return () => clearInterval(timer);
-  }, [sinceMs]);
+  const { state } = useUi();
   return (
     <span class="timer" data-testid="live-timer">
-      {clockText(now - sinceMs)}
+      {clockText(state.now - sinceMs)}
     </span>
   );
 }
