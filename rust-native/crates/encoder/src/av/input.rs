@@ -17,6 +17,7 @@ pub(crate) enum Input {
     #[cfg_attr(not(any(target_os = "linux", target_os = "windows", target_os = "macos")), expect(dead_code))]
     Planar,
     /// It wants NV12, and may go on reading.
+    #[cfg_attr(not(any(target_os = "linux", target_os = "windows")), expect(dead_code))]
     Nv12,
     /// It wants NV12 in surfaces of a VA-API device.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code))]
