@@ -78,7 +78,7 @@ impl Session {
             own_window: self.own_window,
         };
         // Before the device: its first frame is put while it opens, and must not find the encode at rest.
-        self.pipeline.control().start(config.clone());
+        self.pipeline.control().start(config);
         let slot = self.slot.clone();
         // The old source goes on until the new one gives pictures; if that fails, nothing has changed.
         let opened = tokio::task::spawn_blocking(move || VideoCapture::start(options, slot, on_event)).await;

@@ -175,7 +175,7 @@ const LEAST_PTS_STEP: Duration = Duration::from_millis(1);
 
 impl<F: Fn(PipelineEvent)> Encode<F> {
     fn new(control: EncodeControl, counters: Arc<Counters>, hub: Broadcast<AccessUnit>, on_event: F) -> Self {
-        let config = control.orders.lock().config.clone();
+        let config = control.orders.lock().config;
         Self {
             composer: Composer::new(config.size),
             picture: Picture::black(config.size),
@@ -244,7 +244,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         if !std::mem::take(&mut orders.config_changed) {
             return true;
         }
-        let mut config = orders.config.clone();
+        let mut config = orders.config;
         if let Some(ceiling) = orders.ceiling {
             config.bitrate = config.bitrate.min(ceiling);
         }
