@@ -149,7 +149,6 @@ impl Session {
             publishing.destination.stop().await;
         }
         self.publish_state = PublishState::Idle;
-        self.pipeline.control().set_ceiling(None);
     }
 
     async fn start_local_server(

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use compose::Composer;
 use encoder::{EncoderError, Refusal, VideoConfig, VideoEncoder};
-use media::{AccessUnit, Bitrate, Clock, MediaTime, MonotonicClock, Picture, VideoFrame};
+use media::{AccessUnit, Clock, MediaTime, MonotonicClock, Picture, VideoFrame};
 use parking_lot::Mutex;
 use stream::{Broadcast, FrameSlot, SlotWait};
 
@@ -42,7 +42,6 @@ pub(crate) struct Counters {
 #[derive(Debug)]
 struct Orders {
     config: VideoConfig,
-    ceiling: Option<Bitrate>,
     config_changed: bool,
     keyframe: bool,
     /// Frames are encoded; otherwise they are dropped and no encoder is held.
@@ -72,10 +71,7 @@ impl EncodeControl {
 
     /// Encodes nothing until the next start, and forgets the last frame.
     pub(crate) fn rest(&self) {
-        let mut orders = self.orders.lock();
-        orders.running = false;
-        orders.ceiling = None;
-        drop(orders);
+        self.orders.lock().running = false;
         self.slot.wake();
     }
 
@@ -83,18 +79,6 @@ impl EncodeControl {
     pub(crate) fn configure(&self, config: VideoConfig) {
         let mut orders = self.orders.lock();
         orders.config = config;
-        orders.config_changed = true;
-        drop(orders);
-        self.slot.wake();
-    }
-
-    /// The network takes no more than this; `None` lifts it.
-    pub(crate) fn set_ceiling(&self, ceiling: Option<Bitrate>) {
-        let mut orders = self.orders.lock();
-        if orders.ceiling == ceiling {
-            return;
-        }
-        orders.ceiling = ceiling;
         orders.config_changed = true;
         drop(orders);
         self.slot.wake();
@@ -117,8 +101,7 @@ impl Pipeline {
         hub: Broadcast<AccessUnit>,
         on_event: impl Fn(PipelineEvent) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let orders =
-            Orders { config, ceiling: None, config_changed: false, keyframe: false, running: false, stop: false };
+        let orders = Orders { config, config_changed: false, keyframe: false, running: false, stop: false };
         let control = EncodeControl { orders: Arc::new(Mutex::new(orders)), slot };
         let counters = Arc::new(Counters::default());
         let worker_control = control.clone();
@@ -244,10 +227,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         if !std::mem::take(&mut orders.config_changed) {
             return true;
         }
-        let mut config = orders.config;
-        if let Some(ceiling) = orders.ceiling {
-            config.bitrate = config.bitrate.min(ceiling);
-        }
+        let config = orders.config;
         drop(orders);
         self.reconfigure(config);
         true
