@@ -57,23 +57,23 @@ export function makeActions(bridge: Bridge, store: Store) {
     if (isCapturing(state) && state.state?.sourceId !== id) await start(id);
   }
 
-  function target(key: string | undefined, keepKey: boolean): GoLiveTarget {
+  function target(whip: { url: string; key: string; keep: boolean }): GoLiveTarget {
     const { settings } = store.get();
     if (settings.destination === 'local') return { kind: 'local' };
-    const typed = key !== undefined && key !== '' ? key : undefined;
+    const key = whip.key === '' ? undefined : whip.key;
     return {
       kind: 'whip',
-      url: settings.whipUrl.trim(),
-      key: typed,
-      useSavedKey: typed === undefined && settings.hasSavedWhipKey,
-      keepKey,
+      url: whip.url.trim(),
+      key,
+      useSavedKey: key === undefined && settings.hasSavedWhipKey,
+      keepKey: whip.keep,
     };
   }
 
-  async function goLive(key?: string, keepKey = false): Promise<void> {
+  async function goLive(whip: { url: string; key: string; keep: boolean }): Promise<void> {
     if (!isCapturing(store.get())) await start();
     // `state` may follow the answer by a moment; main itself refuses where nothing is captured.
-    await whileBusy('live', () => ask(bridge.goLive(target(key, keepKey))));
+    await whileBusy('live', () => ask(bridge.goLive(target(whip))));
   }
 
   const endLive = (): Promise<void> => whileBusy('end', () => ask(bridge.endLive()));
@@ -87,7 +87,11 @@ export function makeActions(bridge: Bridge, store: Store) {
     const sources = answer.value;
     const { chosen } = store.get();
     const stillThere = sources.video.some((source) => source.id === chosen);
-    store.set({ sources, sourcesProblem: undefined, chosen: stillThere ? chosen : sources.video[0]?.id });
+    const next = { sources, sourcesProblem: undefined, chosen: stillThere ? chosen : sources.video[0]?.id };
+    const { sources: old, sourcesProblem, chosen: oldChosen } = store.get();
+    // A list that says the same changes nothing: a window that rests stays at rest.
+    if (sourcesProblem === undefined && oldChosen === next.chosen && JSON.stringify(old) === JSON.stringify(sources)) return;
+    store.set(next);
   }
 
   function takeNotice(notice: Notice): void {

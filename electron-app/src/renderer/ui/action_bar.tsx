@@ -1,14 +1,15 @@
 /** The two acts that matter: capture, and go live. */
 import { isCapturing, isPublishing } from '../actions';
+import type { PageState } from '../store';
 import { useUi } from './context';
-import { isWhipAddress, type KeyDraft } from './destination_panel';
+import { isWhipAddress, type WhipDraft } from './destination_panel';
 import { Icon } from './icons';
 
-export function canGoLive(settings: { destination: string; whipUrl: string }, chosen: string | undefined): boolean {
-  return chosen !== undefined && (settings.destination === 'local' || isWhipAddress(settings.whipUrl));
+export function canGoLive(state: PageState, draft: WhipDraft): boolean {
+  return state.chosen !== undefined && (state.settings.destination === 'local' || isWhipAddress(draft.url));
 }
 
-export function ActionBar({ draft }: { draft: KeyDraft }) {
+export function ActionBar({ draft }: { draft: WhipDraft }) {
   const { state, actions, words } = useUi();
   const capturing = isCapturing(state);
   const publishing = isPublishing(state);
@@ -57,9 +58,9 @@ export function ActionBar({ draft }: { draft: KeyDraft }) {
           type="button"
           class={`button big ${capturing ? 'danger' : 'danger-quiet'}`}
           title={words.goLiveTitle}
-          disabled={!ready || !canGoLive(state.settings, state.chosen)}
+          disabled={!ready || !canGoLive(state, draft)}
           data-testid="go-live"
-          onClick={() => void actions.goLive(draft.key, draft.keep)}
+          onClick={() => void actions.goLive(draft)}
         >
           <Icon name="broadcast" />
           <span>{words.goLive}</span>

@@ -5,7 +5,7 @@ import type { MeterBus } from '../meters';
 import { useStore, type PageState, type Store } from '../store';
 import { ActionBar, canGoLive } from './action_bar';
 import { makeUi, UiContext } from './context';
-import { DestinationPanel, type KeyDraft } from './destination_panel';
+import { DestinationPanel, type WhipDraft } from './destination_panel';
 import { Dialogs } from './dialogs';
 import { FiguresPanel, StatusBar } from './figures';
 import { Mixer } from './mixer';
@@ -20,7 +20,7 @@ function isTyping(target: EventTarget | null): boolean {
 }
 
 /** The keys that act anywhere in the window. */
-function onKey(event: KeyboardEvent, state: PageState, store: Store, actions: Actions, draft: KeyDraft): void {
+function onKey(event: KeyboardEvent, state: PageState, store: Store, actions: Actions, draft: WhipDraft): void {
   if (state.askQuit || state.dialog !== undefined || event.repeat) return;
   const command = event.ctrlKey || event.metaKey;
   const ready = state.host.kind === 'running' && state.busy === undefined;
@@ -30,7 +30,7 @@ function onKey(event: KeyboardEvent, state: PageState, store: Store, actions: Ac
   } else if (command && event.key.toLowerCase() === 'l' && ready) {
     event.preventDefault();
     if (isPublishing(state)) void actions.endLive();
-    else if (canGoLive(state.settings, state.chosen)) void actions.goLive(draft.key, draft.keep);
+    else if (canGoLive(state, draft)) void actions.goLive(draft);
   } else if (!command && !event.altKey && !isTyping(event.target)) {
     const { audio } = state.settings;
     if (event.key === 'm') void actions.changeAudio({ microphoneMuted: !audio.microphoneMuted });
@@ -58,7 +58,7 @@ function useKeyboardFocus(): void {
 
 export function App({ store, actions, meters }: { store: Store; actions: Actions; meters: MeterBus }) {
   const state = useStore(store);
-  const [draft, setDraft] = useState<KeyDraft>({ key: '', keep: false });
+  const [draft, setDraft] = useState<WhipDraft>({ url: state.settings.whipUrl, key: '', keep: false });
   useKeyboardFocus();
 
   useEffect(() => {

@@ -8,8 +8,12 @@ import { useUi } from './context';
 import { Field, Panel, Segmented, Switch } from './controls';
 import { Icon } from './icons';
 
-/** The key that is being typed. It lives in the panel only: not in the store, from where it could get into a report. */
-export interface KeyDraft {
+/**
+ * The address and key that are being typed. They live in the window only: what main echoes must not overtake the
+ * typing, and the key must not get into the store, from where it could get into a report.
+ */
+export interface WhipDraft {
+  url: string;
   key: string;
   keep: boolean;
 }
@@ -94,22 +98,23 @@ function PublishNote() {
   return null;
 }
 
-function WhipFields({ draft, onDraft }: { draft: KeyDraft; onDraft(draft: KeyDraft): void }) {
+function WhipFields({ draft, onDraft }: { draft: WhipDraft; onDraft(draft: WhipDraft): void }) {
   const { state, actions, words } = useUi();
   const { settings, boot } = state;
-  const invalid = settings.whipUrl !== '' && !isWhipAddress(settings.whipUrl);
+  const invalid = draft.url !== '' && !isWhipAddress(draft.url);
   return (
     <div class="fields">
       <Field label={words.whipUrl} wide>
         <input
           type="url"
           class={`text${invalid ? ' invalid' : ''}`}
-          value={settings.whipUrl}
+          value={draft.url}
           placeholder="https://live.example.com/whip/…"
           spellcheck={false}
           aria-invalid={invalid}
           data-testid="whip-url"
-          onInput={(event) => void actions.changeSettings({ whipUrl: event.currentTarget.value })}
+          onInput={(event) => onDraft({ ...draft, url: event.currentTarget.value })}
+          onBlur={() => draft.url !== settings.whipUrl && void actions.changeSettings({ whipUrl: draft.url })}
         />
       </Field>
       {invalid && <p class="field-error">{words.whipUrlInvalid}</p>}
@@ -141,7 +146,7 @@ function WhipFields({ draft, onDraft }: { draft: KeyDraft; onDraft(draft: KeyDra
   );
 }
 
-export function DestinationPanel({ draft, onDraft }: { draft: KeyDraft; onDraft(draft: KeyDraft): void }) {
+export function DestinationPanel({ draft, onDraft }: { draft: WhipDraft; onDraft(draft: WhipDraft): void }) {
   const { state, actions, words, say } = useUi();
   const publishing = isPublishing(state);
   const view = state.state;
@@ -150,7 +155,7 @@ export function DestinationPanel({ draft, onDraft }: { draft: KeyDraft; onDraft(
       <Panel title={words.destination}>
         <PublishNote />
         {view?.publishingTo === 'local' && view.viewLink !== undefined && <Share link={view.viewLink} />}
-        {view?.publishingTo === 'whip' && <p class="line-item">{say('streamingTo', { host: hostOf(state.settings.whipUrl) })}</p>}
+        {view?.publishingTo === 'whip' && <p class="line-item">{say('streamingTo', { host: hostOf(draft.url) })}</p>}
       </Panel>
     );
   }

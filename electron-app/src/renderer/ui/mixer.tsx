@@ -1,6 +1,6 @@
 /** The two inputs of the mix: which device, how loud, heard or not. */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { fillOf } from '../meters';
 import type { Metered } from '../signaling_client/messages';
 import { useUi } from './context';
@@ -50,6 +50,34 @@ function Meter({ input, label, dimmed }: { input: Metered; label: string; dimmed
   );
 }
 
+/** While it is dragged the slider shows the hand, not what main echoes of a moment ago. */
+function VolumeSlider(props: { title: string; volume: number; testid: string; onVolume(volume: number): void }) {
+  const { words } = useUi();
+  const [held, setHeld] = useState<number | undefined>(undefined);
+  const volume = held ?? props.volume;
+  return (
+    <input
+      type="range"
+      min={0}
+      max={2}
+      step={0.05}
+      value={volume}
+      aria-label={`${words.volume}: ${props.title}`}
+      title={`${words.volume}: ${Math.round(volume * 100)} %`}
+      data-testid={props.testid}
+      style={{ '--fill': `${(volume / 2) * 100}%` }}
+      onInput={(event) => {
+        setHeld(Number(event.currentTarget.value));
+        props.onVolume(Number(event.currentTarget.value));
+      }}
+      onChange={(event) => {
+        props.onVolume(Number(event.currentTarget.value));
+        setHeld(undefined);
+      }}
+    />
+  );
+}
+
 function Channel(props: {
   input: Metered;
   title: string;
@@ -82,18 +110,7 @@ function Channel(props: {
           {props.children}
         </div>
         <Meter input={props.input} label={`${words.level}: ${props.title}`} dimmed={props.muted || !props.active} />
-        <input
-          type="range"
-          min={0}
-          max={2}
-          step={0.05}
-          value={props.volume}
-          aria-label={`${words.volume}: ${props.title}`}
-          title={`${words.volume}: ${Math.round(props.volume * 100)} %`}
-          data-testid={props.volumeTestid}
-          style={{ '--fill': `${(props.volume / 2) * 100}%` }}
-          onInput={(event) => props.onVolume(Number(event.currentTarget.value))}
-        />
+        <VolumeSlider title={props.title} volume={props.volume} testid={props.volumeTestid} onVolume={props.onVolume} />
       </div>
     </div>
   );

@@ -11,6 +11,8 @@ import { Icon } from './icons';
 const THUMBNAIL_MS = 2_000;
 /** Every other round the list itself is read again, so that new windows and titles show up. */
 const LIST_EVERY = 2;
+/** While something is captured the list still learns of new windows, to change to. */
+const CAPTURING_MS = 8_000;
 
 function bust(url: string, round: number): string {
   return `${url}${url.includes('?') ? '&' : '?'}round=${round}`;
@@ -63,26 +65,30 @@ function SourceItem({ source, round }: { source: VideoSource; round: number }) {
 export function SourceList() {
   const { state, actions, words } = useUi();
   const [round, setRound] = useState(0);
-  const resting = isCapturing(state);
   const running = state.host.kind === 'running';
+  const lost = state.state?.capture.kind === 'lost';
+  // While something is captured the thumbnails rest: each would be one more grab, and may be a change of the picture.
+  const picking = !isCapturing(state) || lost;
 
   // Also when a capture ends by itself: what was captured is most likely no longer there.
-  const lost = state.state?.capture.kind === 'lost';
   useEffect(() => {
     if (running) void actions.refreshSources();
   }, [running, lost]);
 
   useEffect(() => {
-    if (resting || !running) return undefined;
+    if (!running) return undefined;
     let count = 0;
-    const timer = setInterval(() => {
-      if (document.hidden) return;
-      count += 1;
-      if (count % LIST_EVERY === 0) void actions.refreshSources();
-      setRound((value) => value + 1);
-    }, THUMBNAIL_MS);
+    const timer = setInterval(
+      () => {
+        if (document.hidden) return;
+        count += 1;
+        if (!picking || count % LIST_EVERY === 0) void actions.refreshSources();
+        if (picking) setRound((value) => value + 1);
+      },
+      picking ? THUMBNAIL_MS : CAPTURING_MS,
+    );
     return () => clearInterval(timer);
-  }, [resting, running]);
+  }, [picking, running]);
 
   const sources = state.sources;
   const monitors = sources?.video.filter((source) => source.kind === 'monitor') ?? [];
