@@ -54,7 +54,9 @@ export function makeActions(bridge: Bridge, store: Store) {
     store.set({ chosen: id });
     // While capturing, a click changes to the other source without a break.
     const state = store.get();
-    if (isCapturing(state) && state.state?.sourceId !== id) await start(id);
+    // One that was lost is started anew even by its own name: the system gives a closed window's number to the next.
+    const another = state.state?.sourceId !== id || state.state.capture.kind === 'lost';
+    if (isCapturing(state) && another) await start(id);
   }
 
   function target(whip: { url: string; key: string; keep: boolean }): GoLiveTarget {
