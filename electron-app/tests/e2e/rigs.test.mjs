@@ -47,7 +47,7 @@ test("the pattern is read out of Chromium's own screen capture, in its colours",
   assert.ok(unreadable <= 2, `${unreadable} of ${frames} unreadable`);
   const p50 = percentile(latencies, 0.5);
   assert.ok(p50 > 0 && p50 < 500, `latency ${p50} ms`);
-  const colours = await page.evaluate(() => window.tidecastPattern.colours());
+  const { bars: colours } = await page.evaluate(() => window.tidecastPattern.colours());
   for (const [index, want] of bars.entries()) {
     for (const channel of [0, 1, 2]) {
       assert.ok(Math.abs(colours[index][channel] - want[channel]) <= 4, `bar ${index}: ${colours[index]} for ${want}`);

@@ -46,7 +46,7 @@ export async function startPattern(display, options = {}) {
 export function installReader({ selector, content = "cells", region = [0, 0, 1, 1] }) {
   if (window.tidecastPattern) window.tidecastPattern.stop();
   const share = content === "motion" ? 8 / 64 : 16 / 64;
-  const flashZone = { cells: [28, 36], still: [28, 36], flash: [16, 64] }[content];
+  const flashZone = { bars: undefined, cells: [28, 36], still: [28, 36], flash: [16, 64] }[content];
   const [left, top, wide, high] = region;
   // Eight pixels a cell: the browser averages while it scales, and little is read back.
   const cell = 8;
@@ -103,6 +103,42 @@ export function installReader({ selector, content = "cells", region = [0, 0, 1, 
     return mean.map((value) => Math.round(value * 10) / 10);
   };
 
+  const centres = [0, 1, 2, 3, 4, 5, 6, 7].map((bar) => [(bar * 2 + 1) / 16, 22 / 64]);
+  const canvasColours = () => centres.map(([x, y]) => spotAt(video(), x, y, 0.03));
+  // Today's Chromium draws BT.709 into a canvas with a table that is 5 % short on blue (libyuv's 8-bit kYuvH709): the
+  // decoder's own planes are read instead, and converted by the tags that came with them.
+  const exactColours = async () => {
+    const frame = new VideoFrame(video());
+    const data = new Uint8Array(frame.allocationSize());
+    const planes = await frame.copyTo(data);
+    const { format, codedWidth, codedHeight } = frame;
+    const { matrix, fullRange, primaries, transfer } = frame.colorSpace;
+    frame.close();
+    const interleaved = format === "NV12";
+    if (!interleaved && format !== "I420") throw new Error(`planes in ${format}`);
+    const bars = centres.map(([cx, cy]) => {
+      const px = Math.floor((left + cx * wide) * codedWidth);
+      const py = Math.floor((top + cy * high) * codedHeight);
+      const sums = [0, 0, 0];
+      for (let dy = -4; dy < 4; dy += 1) {
+        for (let dx = -4; dx < 4; dx += 1) {
+          const [hx, hy] = [(px + dx) >> 1, (py + dy) >> 1];
+          sums[0] += data[planes[0].offset + (py + dy) * planes[0].stride + px + dx];
+          for (const chroma of [0, 1]) {
+            const { offset, stride } = planes[interleaved ? 1 : 1 + chroma];
+            sums[1 + chroma] += data[offset + hy * stride + (interleaved ? hx * 2 + chroma : hx)];
+          }
+        }
+      }
+      // BT.709, limited range (ITU-R BT.709-6, 3.3 and 3.5).
+      const luma = (sums[0] / 64 - 16) / 219;
+      const [cb, cr] = [(sums[1] / 64 - 128) / 224, (sums[2] / 64 - 128) / 224];
+      const rgb = [luma + 1.5748 * cr, luma - 0.187324 * cb - 0.468124 * cr, luma + 1.8556 * cb];
+      return rgb.map((value) => Math.round(Math.min(1, Math.max(0, value)) * 2550) / 10);
+    });
+    return { bars, tags: { matrix, fullRange, primaries, transfer } };
+  };
+
   let log = [];
   const flashes = [];
   let white = false;
@@ -151,7 +187,8 @@ export function installReader({ selector, content = "cells", region = [0, 0, 1, 
     latest: () => log[log.length - 1],
     flashes: () => flashes.slice(),
     unread: () => unread,
-    colours: () => [0, 1, 2, 3, 4, 5, 6, 7].map((bar) => spotAt(video(), (bar * 2 + 1) / 16, 22 / 64, 0.03)),
+    /** The bars as RGB, and how the picture is tagged where the browser tells. */
+    colours: async () => (window.VideoFrame ? exactColours() : { bars: canvasColours() }),
     level: (x, y, size) => spotAt(video(), x, y, size),
     /** The exact RGB of one pixel of the video. */
     pixel: (x, y) => {

@@ -177,10 +177,16 @@
     return opus ? sdp.replace('a=fmtp:' + opus[1] + ' ', 'a=fmtp:' + opus[1] + ' stereo=1;') : sdp;
   }
 
+  const LATELY_MS = 15000;
+  let liveAt = -Infinity;
+
   function failed(error) {
     drop();
     let wait = Math.min(8000, 500 * 2 ** Math.min(attempt, 4));
     attempt += 1;
+    // Who was watching a moment ago should miss no more than the streamer's own restart takes.
+    const lately = performance.now() - liveAt < LATELY_MS;
+    if (lately) wait = 300;
     const status = error instanceof Refused ? error.status : 0;
     if (status) log('server: ' + status);
     else log(String((error && error.message) || error));
@@ -191,7 +197,7 @@
     if (status === 404 || status === 409) {
       setState('offline', status === 404 ? 'missing' : 'offline');
       // The figures say sooner, and for less, that the stream has started.
-      wait = Math.max(5000, error.retryAfter * 1000);
+      if (!lately) wait = Math.max(5000, error.retryAfter * 1000);
     } else if (status === 429 || status === 503) {
       setState('offline', 'full');
       wait = Math.max(wait, (error.retryAfter || 5) * 1000);
@@ -290,16 +296,16 @@
     label('full', full ? 'leaveFullscreen' : 'fullscreen');
     $('volume').value = String(video.muted ? 0 : Math.round(video.volume * 100));
     const blocked = !wantsPlay && video.paused;
-    $('unmute').hidden = state !== 'live' || !video.muted || silent || blocked || heard;
+    $('unmute').hidden = state !== 'live' || !video.muted || silent || blocked || touched;
     $('unmute').querySelector('span').textContent = word('tapForSound');
   }
-  let heard = false;
+  let touched = false;
 
   $('unmute').addEventListener('click', () => { setMuted(false); stage.focus(); });
   $('play').addEventListener('click', togglePlay);
-  $('mute').addEventListener('click', () => { heard = true; setMuted(!video.muted); });
+  $('mute').addEventListener('click', () => { touched = true; setMuted(!video.muted); });
   $('full').addEventListener('click', toggleFull);
-  $('volume').addEventListener('input', (event) => { heard = true; setVolume(event.target.value / 100); });
+  $('volume').addEventListener('input', (event) => { touched = true; setVolume(event.target.value / 100); });
   $('again').addEventListener('click', () => { attempt = 0; connect(); });
   $('language').addEventListener('click', () => {
     language = language === 'zh' ? 'en' : 'zh';
@@ -334,7 +340,7 @@
     const onButton = target.tagName === 'BUTTON' || target.tagName === 'SUMMARY' || target.tagName === 'INPUT';
     const key = event.key.toLowerCase();
     if ((key === ' ' && !onButton) || key === 'k') togglePlay();
-    else if (key === 'm') { heard = true; setMuted(!video.muted); }
+    else if (key === 'm') { touched = true; setMuted(!video.muted); }
     else if (key === 'f') toggleFull();
     else if (key === 'arrowup' && target.tagName !== 'INPUT' && stageHasFocus(target)) setVolume((video.muted ? 0 : video.volume) + 0.1);
     else if (key === 'arrowdown' && target.tagName !== 'INPUT' && stageHasFocus(target)) setVolume((video.muted ? 0 : video.volume) - 0.1);
@@ -441,6 +447,36 @@
     }
   }
 
+  // A server that died says nothing, and ICE takes ten seconds to believe it: after a short silence it is asked. If it
+  // is gone, or serves another run of the stream than the one that was being watched, the stream is opened anew.
+  const SILENCE_MS = 600;
+  const ASK_EVERY_MS = 500;
+  let heard = { bytes: -1, at: 0, since: 0 };
+  let askedAt = 0;
+  async function listen() {
+    const pc = peer;
+    if (!pc || (state !== 'live' && state !== 'offline')) return;
+    const { bytes } = await window.FIGURES.measure(pc);
+    const now = performance.now();
+    if (pc !== peer) return;
+    if (bytes !== heard.bytes) {
+      heard = { bytes, at: now, since: info && info.live ? info.since_ms : heard.since };
+      if (state === 'live') liveAt = now;
+      return;
+    }
+    if (now - heard.at < SILENCE_MS || now - askedAt < ASK_EVERY_MS) return;
+    askedAt = now;
+    let current = null;
+    try {
+      const response = await fetch(figuresUrl, { headers: headers(), cache: 'no-store' });
+      if (response.ok) current = await response.json();
+    } catch (_) {
+      if (pc === peer) failed(new Error('the server is gone'));
+      return;
+    }
+    if (pc === peer && current && current.live && heard.since && current.since_ms !== heard.since) failed(new Error('the stream began anew'));
+  }
+
   async function poll() {
     clearTimeout(pollTimer);
     pollTimer = setTimeout(poll, state === 'live' ? 2000 : 1000);
@@ -470,6 +506,7 @@
   connect();
   poll();
   setInterval(() => { everySecond().catch(() => {}); }, 1000);
+  setInterval(() => { listen().catch(() => {}); }, 200);
   window.addEventListener('online', () => { if (state !== 'live' && state !== 'error') { attempt = 0; connect(); } });
   window.addEventListener('pagehide', () => { generation += 1; drop(); });
   window.addEventListener('pageshow', (event) => { if (event.persisted) { attempt = 0; connect(); } });
