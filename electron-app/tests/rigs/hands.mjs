@@ -3,7 +3,7 @@
 // Playwright's own locators need `checkVisibility`, which old Chromium (83, in Electron 9) does not have in the
 // world they run in. What runs in the page here is plain enough for it: no `??=`, no `.at`, no `replaceAll`.
 
-import { until } from "./wait.mjs";
+import { until, wallClock } from "./wait.mjs";
 
 /** Runs in the page: where to click on an element, or why not. */
 function aim({ id, text }) {
@@ -23,7 +23,10 @@ function aim({ id, text }) {
   return { x, y, left: box.left, top: box.top };
 }
 
-/** Clicks an element by its test id (and a text in it); waits until it is there, enabled and uncovered. */
+/**
+ * Clicks an element by its test id (and a text in it); waits until it is there, enabled and uncovered. Gives the moment
+ * of the click, wall clock ms.
+ */
 export async function click(page, id, { text, deadline = 10_000 } = {}) {
   let before;
   const target = await until(`${id}${text ? ` "${text}"` : ""} can be clicked`, async () => {
@@ -34,7 +37,9 @@ export async function click(page, id, { text, deadline = 10_000 } = {}) {
     before = found;
     return rests && found;
   }, { deadline });
+  const at = wallClock();
   await page.mouse.click(target.x, target.y);
+  return at;
 }
 
 /** Writes into a field as a person does: click, select all, type, Enter. */

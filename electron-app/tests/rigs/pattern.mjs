@@ -130,10 +130,12 @@ export function installReader({ selector, content = "cells", region = [0, 0, 1, 
           }
         }
       }
-      // BT.709, limited range (ITU-R BT.709-6, 3.3 and 3.5).
+      // Limited range; the weights of the matrix it is tagged with (ITU-R BT.709-6, 3.3; BT.601-7, 2.5.1).
       const luma = (sums[0] / 64 - 16) / 219;
       const [cb, cr] = [(sums[1] / 64 - 128) / 224, (sums[2] / 64 - 128) / 224];
-      const rgb = [luma + 1.5748 * cr, luma - 0.187324 * cb - 0.468124 * cr, luma + 1.8556 * cb];
+      const [kr, kb] = matrix === "bt709" ? [0.2126, 0.0722] : [0.299, 0.114];
+      const [red, blue] = [luma + 2 * (1 - kr) * cr, luma + 2 * (1 - kb) * cb];
+      const rgb = [red, (luma - kr * red - kb * blue) / (1 - kr - kb), blue];
       return rgb.map((value) => Math.round(Math.min(1, Math.max(0, value)) * 2550) / 10);
     });
     return { bars, tags: { matrix, fullRange, primaries, transfer } };

@@ -1,6 +1,8 @@
 // A private sound server with a speaker and a microphone (the binary `sound-rig` of the testkit).
 
-import { json, ours, talk } from "./programs.mjs";
+import { start } from "../../scripts/lib/run.mjs";
+import { json, ours, stop, systems, talk } from "./programs.mjs";
+import { wallClock } from "./wait.mjs";
 
 /** Starts it; gives `{ env, tone, beep, silence, kill, restart, stop }`. */
 export async function startSound() {
@@ -25,6 +27,27 @@ export async function startSound() {
     restart: () => ask("start"),
     stop: rig.stop,
   };
+}
+
+/** Hears what a rig's speaker plays; gives `onsets()`: when each sound began, wall clock ms, late by 5 to 10 ms. */
+export function listenToSpeaker(sound) {
+  const args = ["-d", "speaker.monitor", "--raw", "--format=s16le", "--rate=48000", "--channels=1", "--latency-msec=5"];
+  const recorder = start(systems("parec", "pulseaudio-utils"), args, { env: { ...process.env, ...sound.env }, stdio: ["ignore", "pipe", "ignore"] });
+  const onsets = [];
+  let quiet = Infinity;
+  recorder.stdout.on("data", (data) => {
+    const arrived = wallClock();
+    const count = data.length >> 1;
+    for (let index = 0; index < count; index += 1) {
+      if (Math.abs(data.readInt16LE(index * 2)) < 1600) quiet += 1;
+      else {
+        // 25 ms of quiet lie between two sounds, never within a tone.
+        if (quiet > 1200) onsets.push(arrived - (count - index) / 48);
+        quiet = 0;
+      }
+    }
+  });
+  return { onsets: () => onsets.slice(), stop: () => stop(recorder) };
 }
 
 /** The environment of a machine without any sound server. */
