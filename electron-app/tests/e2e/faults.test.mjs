@@ -10,7 +10,7 @@ import { startServer } from "../rigs/servers.mjs";
 import { until, wallClock } from "../rigs/wait.mjs";
 
 const limit = { timeout: 90_000 };
-const origin = "app://tidecast";
+const origin = "tidecast://app";
 let display, pattern, app, hostile, silent, server;
 
 before(async () => {
@@ -164,6 +164,7 @@ test("a closed window is told, and another source can be chosen", limit, async (
   await until("a toast shows it", async () => (await app.toasts()).length > 0);
   pattern = await startPattern(display, { width: 1280, height: 720, x: 1300, y: 20, title: "Second pattern" });
   await app.choose("Second pattern");
-  if ((await app.bootstrap()).state.capture.kind !== "capturing") await app.click("start").catch(() => {});
+  if (await app.visible("start")) await app.click("start");
+  await until("capturing again", async () => (await app.bootstrap()).state.capture.kind === "capturing");
   await previewGoesOn();
 });
