@@ -26,9 +26,11 @@ export async function latencyRounds(plan, say) {
   try {
     await app.capture("Tide pattern");
     const { page: viewer } = await openViewer(chromium, await app.goLive(), { fresh: false });
-    await app.page.evaluate(installReader, { selector: '[data-testid="preview-video"]', content: "cells" });
-    await viewer.evaluate(installReader, { selector: "#video", content: "cells" });
+    const ends = { preview: [app.page, '[data-testid="preview-video"]'], viewer: [viewer, "#video"] };
+    const read = (end) => ends[end][0].evaluate(installReader, { selector: ends[end][1], content: "cells" });
+    await read("viewer");
     await until("the viewer sees it", () => viewer.evaluate(() => window.tidecastPattern.latest() && window.tidecastPattern.latest().stamp), { deadline: 30_000 });
+    await viewer.evaluate(() => window.tidecastPattern.stop());
     await pause(settleMs);
     const [host] = app.hosts();
     const begun = Date.now();
@@ -38,16 +40,20 @@ export async function latencyRounds(plan, say) {
       let ours;
       for (const [name, [width, height, kbps]] of Object.entries(sizes)) {
         await app.page.evaluate((change) => window.tidecast.changeVideo(change), { width, height, kbps, fps: 30 });
-        for (const page of [app.page, viewer]) {
-          await until(`${name} arrives`, () => page.evaluate((wanted) => window.tidecastPattern.latest().width === wanted, width), { deadline: 30_000 });
-        }
-        // One after the other: two readers would slow each other, and the machine, down.
-        const measured = {};
+        await until(`${name} arrives`, async () => {
+          const sizes = await Promise.all(Object.values(ends).map(([page, selector]) => page.evaluate((query) => document.querySelector(query).videoWidth, selector)));
+          return sizes.every((each) => each === width);
+        }, { deadline: 30_000 });
         await pause(settleMs);
-        for (const [end, page] of [["preview", app.page], ["viewer", viewer]]) {
+        const measured = {};
+        for (const [end, [page]] of Object.entries(ends)) {
+          // One reader at a time: two would slow each other, and the machine, down.
+          await read(end);
+          await pause(1000);
           await page.evaluate(() => window.tidecastPattern.take());
           await pause(plan.latencySeconds * 1000);
           measured[end] = summary(await page.evaluate(() => window.tidecastPattern.take())).latencies;
+          await page.evaluate(() => window.tidecastPattern.stop());
           found[name][end].push(...measured[end]);
           line.push(`${name} ${end} ${figures(measured[end])}`);
         }

