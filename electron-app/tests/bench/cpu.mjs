@@ -2,6 +2,7 @@
 // encoder, one after the other, round after round, on the same picture.
 
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { startDisplay } from "../rigs/display.mjs";
 import { startPattern } from "../rigs/pattern.mjs";
@@ -91,7 +92,8 @@ async function measureFfmpeg(rig, index) {
     // The same colours as ours, so that both are compared with the same picture.
     ...["-vf", "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"],
     ...["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-profile:v", "baseline"],
-    ...["-threads", String(encoderThreads()), "-b:v", `${kbps}k`, "-maxrate", `${kbps}k`, "-bufsize", `${kbps / 2}k`, "-g", String(fps * gop)],
+    // And the same rate control: a quarter of a second of buffer, keyframes by time alone.
+    ...["-threads", String(encoderThreads()), "-b:v", `${kbps}k`, "-maxrate", `${kbps}k`, "-bufsize", `${kbps / 4}k`, "-g", String(fps * gop), "-sc_threshold", "0"],
     ...["-f", "h264", "-y", file],
   ], { env: rig.display.env });
   const window = await watch(ffmpeg.child.pid, rig.plan.cpuSeconds);
@@ -109,9 +111,9 @@ function result(read, window) {
   };
 }
 
-/** As many as the engine gives its software encoder on this machine (0: it chooses; see the encoder crate). */
+/** As many as the engine gives its software encoder on this machine (encoder crate, `av/encoder.rs`). */
 function encoderThreads() {
-  return Number(process.env.TIDECAST_BENCH_THREADS ?? 1);
+  return Math.min(os.availableParallelism(), 4);
 }
 
 /** Starts the engine towards the recorder; `stop` gives what the recorder counted. */
