@@ -1,0 +1,227 @@
+//! From the engine's own types into their JavaScript mirrors, field by field.
+
+use super::*;
+use crate::input::{AudioInput, Reach, VideoSettings};
+
+impl Outcome {
+    /// A command whose task panicked; the engine may be damaged, and says so.
+    pub(crate) fn panicked(what: &str) -> Self {
+        Self::Failed {
+            problem: Problem {
+                code: "internal".to_owned(),
+                message: format!("The media engine hit an error of its own: {what}"),
+                hint: "Copy the diagnostics and report it; restarting the app usually helps.".to_owned(),
+            },
+        }
+    }
+}
+
+fn all<A: Into<B>, B>(list: Vec<A>) -> Vec<B> {
+    list.into_iter().map(Into::into).collect()
+}
+
+impl From<Result<control_api::Reply, control_api::Problem>> for Outcome {
+    fn from(outcome: Result<control_api::Reply, control_api::Problem>) -> Self {
+        match outcome {
+            Ok(reply) => Self::Ok { reply: reply.into() },
+            Err(problem) => Self::Failed { problem: problem.into() },
+        }
+    }
+}
+
+impl From<control_api::Reply> for Reply {
+    fn from(reply: control_api::Reply) -> Self {
+        match reply {
+            control_api::Reply::Done => Self::Done,
+            control_api::Reply::Sources(sources) => Self::Sources { sources: sources.into() },
+            control_api::Reply::Encoders(encoders) => Self::Encoders { encoders: encoders.into() },
+            control_api::Reply::LocalServer(server) => Self::LocalServer { local_server: server.into() },
+            control_api::Reply::Preview(preview) => Self::Preview { preview: preview.into() },
+            control_api::Reply::Stats(stats) => Self::Stats { stats: stats.into() },
+        }
+    }
+}
+
+impl From<control_api::Event> for Event {
+    fn from(event: control_api::Event) -> Self {
+        match event {
+            control_api::Event::State(state) => Self::State { state: state.into() },
+            control_api::Event::Stats(stats) => Self::Stats { stats: stats.into() },
+            control_api::Event::Warning(problem) => Self::Warning { problem: problem.into() },
+            control_api::Event::Error(problem) => Self::Error { problem: problem.into() },
+        }
+    }
+}
+
+impl From<control_api::CaptureState> for CaptureState {
+    fn from(state: control_api::CaptureState) -> Self {
+        match state {
+            control_api::CaptureState::Idle => Self::Idle,
+            control_api::CaptureState::Capturing => Self::Capturing,
+            control_api::CaptureState::Paused { code } => Self::Paused { code },
+            control_api::CaptureState::Lost { code } => Self::Lost { code },
+        }
+    }
+}
+
+impl From<control_api::PublishState> for PublishState {
+    fn from(state: control_api::PublishState) -> Self {
+        match state {
+            control_api::PublishState::Idle => Self::Idle,
+            control_api::PublishState::Connecting => Self::Connecting,
+            control_api::PublishState::Live { since_ms } => Self::Live { since_ms: since_ms as f64 },
+            control_api::PublishState::Reconnecting { attempt, retry_in_ms, code } => {
+                Self::Reconnecting { attempt, retry_in_ms: retry_in_ms as f64, code }
+            }
+            control_api::PublishState::Failed { code } => Self::Failed { code },
+        }
+    }
+}
+
+impl From<control_api::VideoSettings> for VideoSettings {
+    fn from(s: control_api::VideoSettings) -> Self {
+        Self { width: s.width, height: s.height, fps: s.fps, kbps: s.kbps, gop_seconds: s.gop_seconds }
+    }
+}
+
+impl From<control_api::AudioInput> for AudioInput {
+    fn from(input: control_api::AudioInput) -> Self {
+        match input {
+            control_api::AudioInput::Microphone => Self::Microphone,
+            control_api::AudioInput::SystemSound => Self::SystemSound,
+            control_api::AudioInput::All => Self::All,
+        }
+    }
+}
+
+impl From<control_api::Reach> for Reach {
+    fn from(reach: control_api::Reach) -> Self {
+        match reach {
+            control_api::Reach::Loopback => Self::Loopback,
+            control_api::Reach::Network => Self::Network,
+        }
+    }
+}
+
+impl From<control_api::Problem> for Problem {
+    fn from(it: control_api::Problem) -> Self {
+        Self { code: it.code, message: it.message, hint: it.hint }
+    }
+}
+
+impl From<control_api::Sources> for Sources {
+    fn from(it: control_api::Sources) -> Self {
+        Self {
+            video: all(it.video),
+            microphones: all(it.microphones),
+            system_sound: it.system_sound,
+            problems: all(it.problems),
+        }
+    }
+}
+
+impl From<control_api::VideoSourceInfo> for VideoSourceInfo {
+    fn from(it: control_api::VideoSourceInfo) -> Self {
+        Self {
+            id: it.id,
+            kind: it.kind,
+            title: it.title,
+            program: it.program,
+            x: it.x,
+            y: it.y,
+            width: it.width,
+            height: it.height,
+            thumbnail_url: it.thumbnail_url,
+        }
+    }
+}
+
+impl From<control_api::MicrophoneInfo> for MicrophoneInfo {
+    fn from(it: control_api::MicrophoneInfo) -> Self {
+        Self { id: it.id, name: it.name }
+    }
+}
+
+impl From<control_api::Encoders> for Encoders {
+    fn from(it: control_api::Encoders) -> Self {
+        Self {
+            chosen: it.chosen,
+            hardware: it.hardware,
+            refused: all(it.refused),
+            ms_per_1080p_frame: it.ms_per_1080p_frame,
+            proposal: it.proposal.into(),
+        }
+    }
+}
+
+impl From<control_api::RefusedEncoder> for RefusedEncoder {
+    fn from(it: control_api::RefusedEncoder) -> Self {
+        Self { name: it.name, reason: it.reason }
+    }
+}
+
+impl From<control_api::LocalServer> for LocalServer {
+    fn from(it: control_api::LocalServer) -> Self {
+        Self {
+            port: u32::from(it.port),
+            view_url: it.view_url,
+            loopback_view_url: it.loopback_view_url,
+            reach: it.reach.into(),
+            view_token: it.view_token,
+        }
+    }
+}
+
+impl From<control_api::Preview> for Preview {
+    fn from(it: control_api::Preview) -> Self {
+        Self { url: it.url, token: it.token }
+    }
+}
+
+impl From<control_api::State> for State {
+    fn from(it: control_api::State) -> Self {
+        Self {
+            capture: it.capture.into(),
+            publish: it.publish.into(),
+            local_server: it.local_server.map(Into::into),
+            settings: it.settings.into(),
+            source_id: it.source_id,
+            area: it.area.map(Into::into),
+            audio: all(it.audio),
+            encoder: it.encoder,
+            refused_encoders: all(it.refused_encoders),
+        }
+    }
+}
+
+impl From<control_api::Area> for Area {
+    fn from(it: control_api::Area) -> Self {
+        Self { x: it.x, y: it.y, width: it.width, height: it.height }
+    }
+}
+
+impl From<control_api::AudioInputState> for AudioInputState {
+    fn from(it: control_api::AudioInputState) -> Self {
+        Self { input: it.input.into(), active: it.active, muted: it.muted, volume: it.volume }
+    }
+}
+
+impl From<control_api::Stats> for Stats {
+    fn from(it: control_api::Stats) -> Self {
+        Self {
+            fps_captured: it.fps_captured,
+            fps_encoded: it.fps_encoded,
+            fps_dropped: it.fps_dropped,
+            encoder: it.encoder,
+            encode_ms: it.encode_ms,
+            video_kbps: it.video_kbps,
+            sent_kbps: it.sent_kbps,
+            round_trip_ms: it.round_trip_ms,
+            loss: it.loss,
+            viewers: it.viewers,
+            audio_peak_db: it.audio_peak_db,
+            cpu_cores: it.cpu_cores,
+            memory_mib: it.memory_mib,
+        }
+    }
+}
