@@ -3,9 +3,12 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { app as appFolder } from "../../scripts/lib/paths.mjs";
+import { electronRuntime } from "../../scripts/setup/electron.mjs";
 import { settings, startApp, video720 } from "../rigs/app.mjs";
 import { startDisplay } from "../rigs/display.mjs";
 import { bars, installReader, startPattern, summary } from "../rigs/pattern.mjs";
+import { talk } from "../rigs/programs.mjs";
 import { installEar, listenToSpeaker, startSound } from "../rigs/sound.mjs";
 import { keyframeDistances, manyPlayers, openViewer, startChromium, whepOf, wireKbps } from "../rigs/viewer.mjs";
 import { median, pause, percentile, until, wallClock } from "../rigs/wait.mjs";
@@ -335,6 +338,27 @@ test("a killed engine host is replaced: the window stays, the stream is back wit
   assert.ok(notices.some((notice) => notice.kind === "engine_restarted"), "the notice came");
   assert.ok((await app.toasts()).length > 0, "and is shown");
   assert.equal(await viewer.evaluate(() => location.href), viewUrl, "the link given out stays good");
+});
+
+test("quitting while live asks first, and a second start gives way to the first", limit, async () => {
+  await app.app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0].close());
+  await app.click("quit-cancel");
+  await until("the question is gone", async () => !(await app.visible("quit-dialog")));
+  const second = talk(electronRuntime().executable, ["--no-sandbox", appFolder], {
+    env: { ...display.env, ...sound.env, TIDECAST_USER_DATA: app.userData },
+  });
+  await until("the second instance ends by itself", second.ended);
+  assert.ok(await app.isLive());
+  await fresh(viewer);
+});
+
+test("the diagnostics tell what runs and keep the tokens to themselves", limit, async () => {
+  await app.click("copy-diagnostics");
+  const text = await until("the clipboard has them", async () => {
+    const copied = await app.app.evaluate(({ clipboard }) => clipboard.readText());
+    return copied.includes("libx264") && copied;
+  });
+  assert.ok(!text.includes(whepOf(viewUrl).token), "no view token");
 });
 
 test("End live ends the viewers' stream, Stop ends the capture", limit, async () => {

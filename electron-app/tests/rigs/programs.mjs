@@ -26,10 +26,15 @@ export function systems(name, debianPackage = name) {
   return name;
 }
 
+const folders = [];
+process.on("exit", () => {
+  for (const folder of folders) fs.rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+});
+
 /** A fresh folder of this run, removed at the end of the process. */
 export function freshFolder(purpose) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), `tidecast-${purpose}-`));
-  process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+  folders.push(folder);
   return folder;
 }
 
