@@ -49,7 +49,7 @@ export async function runBench({ quick, only }) {
 
 function cpuFigures(cpu) {
   return {
-    cpu_ratio_ffmpeg: round(cpu && median(cpu.map((each) => each.ours.perFrame / each.ffmpeg.perFrame)), 3),
+    cpu_ratio_ffmpeg: round(cpu && median(cpu.filter((each) => each.alike).map((each) => each.ours.perFrame / each.ffmpeg.perFrame)), 3),
     cpu_ratio_encoder: round(cpu && median(cpu.map((each) => each.ours.perFrame / each.encoder)), 3),
     idle_cores: round(cpu && median(cpu.map((each) => each.idle)), 4),
     audio_cores: round(cpu && median(cpu.map((each) => each.audio - each.idle)), 4),

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use clap::Parser;
 use media::Size;
-use testkit::time_pattern::{Content, Luma, Region, decode, psnr_luma};
+use testkit::time_pattern::{Content, Luma, Region, STAMPS_PER_SECOND, decode, psnr_luma};
 use tidecast_bench::{PatternPictures, parse_content, parse_size};
 
 #[derive(Parser)]
@@ -58,6 +58,7 @@ fn run(arguments: &Arguments) -> Result<String, Box<dyn std::error::Error>> {
     let mut luma = vec![0; width as usize * height as usize];
     let (mut frames, mut unreadable, mut in_window) = (0_u64, 0_u64, 0_u64);
     let mut seen = BTreeSet::new();
+    let mut span: Option<(u64, u64)> = None;
     let mut qualities = Vec::new();
     while output.read_exact(&mut luma).is_ok() {
         frames += 1;
@@ -66,6 +67,7 @@ fn run(arguments: &Arguments) -> Result<String, Box<dyn std::error::Error>> {
             unreadable += 1;
             continue;
         };
+        span = Some(span.map_or((stamp, stamp), |(first, last)| (first.min(stamp), last.max(stamp))));
         if stamp < arguments.from || stamp >= arguments.until {
             continue;
         }
@@ -85,6 +87,7 @@ fn run(arguments: &Arguments) -> Result<String, Box<dyn std::error::Error>> {
         "unique": seen.len(),
         "first": seen.first(),
         "last": seen.last(),
+        "span_seconds": span.map(|(first, last)| (last - first) as f64 / STAMPS_PER_SECOND as f64),
         "psnr": psnr,
         "psnr_samples": qualities.len(),
     })
