@@ -94,6 +94,15 @@ export async function wireKbps(page, ms) {
   return ((bytes(after) - bytes(before)) * 8) / 1000 / seconds;
 }
 
+/** How long the browser holds sound back before it plays it: milliseconds, the mean over `ms`. */
+export async function soundBufferMs(page, ms) {
+  const before = await inbound(page);
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  const after = await inbound(page);
+  const grown = (field) => after.audio[field] - before.audio[field];
+  return (1000 * grown("jitterBufferDelay")) / grown("jitterBufferEmittedCount");
+}
+
 /** Distances between keyframes as decoded, in pictures and seconds, watched for `ms`. */
 export function keyframeDistances(page, ms) {
   return page.evaluate(async (duration) => {
