@@ -6,7 +6,13 @@ use media::MediaTime;
 
 /// The last picture of a motion was squeezed into one frame's bits; two repeats spend a little more on it, and
 /// text gets sharp within a third of a second instead of at the next keep-alive.
-const SETTLE: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(300)];
+const SETTLE: &[Duration] = &[Duration::from_millis(100), Duration::from_millis(300)];
+/// A change after a rest is what someone waits for (a key typed, a dot drawn), and rate control that has seen few
+/// pictures may draw it faintly: it is repeated at once. In a motion that would double the work.
+const SETTLE_AFTER_REST: &[Duration] =
+    &[Duration::from_millis(30), Duration::from_millis(60), Duration::from_millis(120), Duration::from_millis(300)];
+/// A pause that no motion has: two pictures of the slowest slide show that still reads as one.
+const REST: Duration = Duration::from_millis(300);
 /// Keeps players and services from taking a still screen for a dead stream; costs one skipped picture a second.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
@@ -16,12 +22,14 @@ pub(crate) struct Repeats {
     changed: MediaTime,
     last: MediaTime,
     done: usize,
+    steps: &'static [Duration],
 }
 
 impl Repeats {
     /// A new picture was encoded.
     pub(crate) fn changed(&mut self, now: MediaTime) {
-        *self = Self { changed: now, last: now, done: 0 };
+        let steps = if now.since(self.changed) >= REST { SETTLE_AFTER_REST } else { SETTLE };
+        *self = Self { changed: now, last: now, done: 0, steps };
     }
 
     /// The unchanged picture was encoded again, for whatever reason.
@@ -32,7 +40,7 @@ impl Repeats {
 
     /// When to encode it again, if nothing changes until then.
     pub(crate) fn due(&self) -> MediaTime {
-        match SETTLE.get(self.done) {
+        match self.steps.get(self.done) {
             Some(after) => self.changed + *after,
             None => self.last + KEEP_ALIVE,
         }
@@ -47,6 +55,7 @@ mod tests {
     fn a_still_picture_settles_and_then_keeps_alive_once_a_second() {
         let ms = |n: u64| MediaTime::from_nanos(n * 1_000_000);
         let mut repeats = Repeats::default();
+        repeats.changed(ms(960));
         repeats.changed(ms(1000));
         let mut times = Vec::new();
         for _ in 0..4 {
@@ -55,5 +64,12 @@ mod tests {
             repeats.repeated(due);
         }
         assert_eq!(times, [1100, 1300, 2300, 3300]);
+    }
+
+    #[test]
+    fn a_change_after_a_rest_is_repeated_at_once() {
+        let mut repeats = Repeats::default();
+        repeats.changed(MediaTime::from_nanos(5_000_000_000));
+        assert_eq!(repeats.due().as_millis(), 5030);
     }
 }
