@@ -57,14 +57,16 @@ fn within<T: Send + 'static>(
 
 #[cfg(target_os = "linux")]
 mod imp {
+    use std::sync::Arc;
     use std::thread::Thread;
     use std::time::Duration;
 
     use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
-    use cpal::{BufferSize, Device, Host, HostId, SampleFormat, StreamConfig};
+    use cpal::{BufferSize, Device, Host, SampleFormat, StreamConfig};
     use crossbeam_channel::Sender;
     use media::{AUDIO_CHANNELS, AUDIO_SAMPLE_RATE};
 
+    use super::super::connection::connection;
     use super::super::intake::{self, Reader};
     use super::super::{AudioError, DEFAULT_DEVICE, Input};
     use super::Microphone;
@@ -76,7 +78,7 @@ mod imp {
 
     /// A stream that runs. To be dropped on the thread that opened it.
     pub(in crate::audio) struct OpenDevice {
-        host: Host,
+        host: Arc<Host>,
         input: Input,
         /// The device, if it was taken because it was the default one.
         followed: Option<String>,
@@ -93,7 +95,7 @@ mod imp {
     }
 
     pub(super) fn list() -> Result<Vec<Microphone>, AudioError> {
-        let host = connect()?;
+        let host = connection()?;
         let mut microphones: Vec<Microphone> = sources(&host)?
             .into_iter()
             .filter(|(id, _)| !id.ends_with(MONITOR_SUFFIX))
@@ -108,7 +110,7 @@ mod imp {
     }
 
     pub(super) fn system_sound() -> Result<(), AudioError> {
-        let host = connect()?;
+        let host = connection()?;
         let monitor = default_source(&host, Input::SystemSound)?;
         find(&host, &monitor).map(|_| ())
     }
@@ -121,7 +123,7 @@ mod imp {
         wake: Thread,
         faults: Sender<AudioError>,
     ) -> Result<(OpenDevice, Reader), AudioError> {
-        let host = connect()?;
+        let host = connection()?;
         let (source, followed) = match (id.filter(|id| *id != DEFAULT_DEVICE), input) {
             (Some(id), Input::Microphone) => (id.to_owned(), None),
             // Named by its sink, as the speakers are.
@@ -151,10 +153,6 @@ mod imp {
             .map_err(|error| AudioError::on_open(&error, &source))?;
         stream.play().map_err(|error| AudioError::on_open(&error, &source))?;
         Ok((OpenDevice { host, input, followed, _stream: stream }, reader))
-    }
-
-    fn connect() -> Result<Host, AudioError> {
-        cpal::host_from_id(HostId::PulseAudio).map_err(|error| AudioError::NoSoundServer { reason: error.to_string() })
     }
 
     /// Everything that can be recorded from, with its name at the server.

@@ -9,6 +9,8 @@
 //! answers [`AudioError::NotSupportedHere`].
 
 mod capture_clock;
+#[cfg(target_os = "linux")]
+mod connection;
 mod device;
 mod error;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "no backend fills a ring there yet"))]
