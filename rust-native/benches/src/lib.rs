@@ -89,12 +89,6 @@ pub fn parse_content(text: &str) -> Result<Content, String> {
 
 /// Processor time of this process so far, milliseconds.
 #[must_use]
-#[allow(clippy::cast_precision_loss)]
 pub fn cpu_ms() -> f64 {
-    // SAFETY: a zeroed rusage is a valid value of a plain C struct.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: the pointer is to a live rusage; RUSAGE_SELF asks about this process.
-    unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
-    let ms = |time: libc::timeval| time.tv_sec as f64 * 1000.0 + time.tv_usec as f64 / 1000.0;
-    ms(usage.ru_utime) + ms(usage.ru_stime)
+    cpu_time::ProcessTime::now().as_duration().as_secs_f64() * 1000.0
 }

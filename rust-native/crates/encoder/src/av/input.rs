@@ -20,7 +20,6 @@ pub(crate) enum Input {
     #[cfg_attr(not(any(target_os = "linux", target_os = "windows")), expect(dead_code))]
     Nv12,
     /// It wants NV12 in surfaces of a VA-API device.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code))]
     VaSurface,
 }
 
