@@ -24,6 +24,10 @@ export async function ensureFfmpeg(stamps) {
       progress,
       hint: "the source comes from ffmpeg.org or from Debian's source package: check that one of them can be reached, then run the same command again",
     });
+    // The old static library lies inside what cargo has compiled, and cargo doesn't watch it.
+    if (fs.existsSync(path.join(rust, "target"))) {
+      await command("cargo", ["clean", "--quiet", "-p", "ffmpeg-sys-next", "--target", hostTriple()], { cwd: rust, env: cargoEnv(), log: path.join(logs, "ffmpeg.log"), progress });
+    }
   });
   stamps.save("ffmpeg", inputs, outputs);
 }
