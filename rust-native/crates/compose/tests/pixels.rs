@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use compose::{Composer, fit};
-use media::{MediaTime, Picture, PixelBuffer, Size, VideoFrame};
+use media::{Alpha, MediaTime, Picture, PixelBuffer, Size, VideoFrame};
 
 const AT: MediaTime = MediaTime::from_nanos(123_456_789);
 
@@ -34,7 +34,13 @@ fn frame(width: u32, height: u32, padding: usize, pixel: impl Fn(u32, u32) -> [u
             bytes[y as usize * stride + 4 * x as usize..][..4].copy_from_slice(&[blue, green, red, 77]);
         }
     }
-    VideoFrame { captured_at: AT, size: Size { width, height }, stride, pixels: PixelBuffer::new(Arc::new(bytes)) }
+    VideoFrame {
+        captured_at: AT,
+        size: Size { width, height },
+        stride,
+        pixels: PixelBuffer::new(Arc::new(bytes)),
+        alpha: Alpha::Opaque,
+    }
 }
 
 /// A picture full of what an earlier frame left.

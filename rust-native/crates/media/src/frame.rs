@@ -29,7 +29,19 @@ impl fmt::Debug for PixelBuffer {
     }
 }
 
-/// One captured picture: 8-bit BGRA (the fourth byte is ignored), full-range sRGB, rows from the top.
+/// What the fourth byte of a pixel says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Alpha {
+    /// Nothing: it may hold anything, every pixel is opaque. Screens, windows, cameras.
+    #[default]
+    Opaque,
+    /// How opaque the pixel is, 0 to 255, and blue, green and red are multiplied by it already (in sRGB, as painters
+    /// do): each is at most the alpha, and "over" is `source + below * (255 - alpha) / 255`. Whoever ignores the
+    /// alpha sees the picture on black. Picture files and text.
+    Premultiplied,
+}
+
+/// One captured picture: 8-bit BGRA, full-range sRGB, rows from the top; the fourth byte is what [`Alpha`] says.
 #[derive(Debug, Clone)]
 pub struct VideoFrame {
     /// When the device's pixels were read.
@@ -40,6 +52,8 @@ pub struct VideoFrame {
     pub stride: usize,
     /// At least `stride * height` bytes.
     pub pixels: PixelBuffer,
+    /// Whether pixels may be seen through.
+    pub alpha: Alpha,
 }
 
 /// One plane of a [`Picture`]: 8-bit samples, rows from the top.

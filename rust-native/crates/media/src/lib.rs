@@ -10,7 +10,7 @@ mod unit;
 mod units;
 
 pub use audio::{AUDIO_CHANNELS, AUDIO_SAMPLE_RATE, AudioBlock, BLOCK_FRAMES};
-pub use frame::{Picture, PixelBuffer, Plane, VideoFrame};
+pub use frame::{Alpha, Picture, PixelBuffer, Plane, VideoFrame};
 pub use secret::Secret;
 pub use time::{Clock, MediaTime, MonotonicClock};
 pub use unit::{AccessUnit, Track};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use media::{Clock, MediaTime, MonotonicClock, PixelBuffer, VideoFrame};
+use media::{Alpha, Clock, MediaTime, MonotonicClock, PixelBuffer, VideoFrame};
 use stream::FrameSlot;
 use x11rb::connection::Connection;
 use x11rb::protocol::Event;
@@ -270,7 +270,7 @@ impl Worker {
         self.last_grab = at;
         self.shared.captured.fetch_add(1, Ordering::Relaxed);
         let pixels = PixelBuffer::new(self.pool.share(segment));
-        self.slot.put(VideoFrame { captured_at: at, size, stride, pixels });
+        self.slot.put(VideoFrame { captured_at: at, size, stride, pixels, alpha: Alpha::Opaque });
     }
 
     /// Finds the source anew, and says what became of it.
