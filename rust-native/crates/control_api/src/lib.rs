@@ -3,6 +3,7 @@
 //! The addon, the command line and any later remote control call this and nothing below it. What runs is owned by
 //! one task ([`Engine`] hands it orders); media flows beside it, on threads of its own.
 
+mod aac;
 mod command;
 mod commands;
 mod engine;

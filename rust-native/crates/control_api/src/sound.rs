@@ -1,4 +1,4 @@
-//! The mix and its one Opus encode.
+//! The mix and its encodes: Opus always, AAC while somebody reads it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +9,7 @@ use media::{AccessUnit, AudioBlock, Bitrate};
 use stream::Broadcast;
 
 use crate::AudioInput;
+use crate::aac::AacOnDemand;
 use crate::event::AudioInputState;
 
 /// Transparent for stereo music, and small beside any picture (Opus recommendations, RFC 7587 section 3.1.1).
@@ -37,6 +38,7 @@ impl Sound {
         on_event: impl Fn(AudioEvent) + Send + 'static,
     ) -> Result<Self, EncoderError> {
         let mut opus = OpusEncoder::new(OPUS_BITRATE)?;
+        let mut aac = AacOnDemand::new(hub.clone());
         let streaming = Arc::new(AtomicBool::new(false));
         let gate = Arc::clone(&streaming);
         let sink = move |block: AudioBlock| {
@@ -44,6 +46,7 @@ impl Sound {
             if !gate.load(Ordering::Relaxed) {
                 return;
             }
+            aac.push(&block);
             match opus.push(&block) {
                 Ok(Some(unit)) => {
                     hub.push(&unit);

@@ -5,7 +5,8 @@
 //! its caller's thread.
 //!
 //! The stream is H.264 constrained baseline (ITU-T H.264 A.2.1.1) without B-frames, BT.709 in limited range and
-//! tagged so, as Annex B with in-band parameter sets in front of each IDR; and Opus (RFC 6716), 48 kHz stereo.
+//! tagged so, as Annex B with in-band parameter sets in front of each IDR; and Opus (RFC 6716) and
+//! AAC-LC (ISO/IEC 14496-3), 48 kHz stereo.
 
 mod av;
 mod candidates;
@@ -16,6 +17,7 @@ mod h264;
 mod rate;
 mod sound;
 
+pub use av::AacEncoder;
 pub use candidates::{Opened, Probe, open, open_named, probe};
 pub use config::{VideoConfig, VideoEncoder};
 pub use error::{EncoderError, Refusal};

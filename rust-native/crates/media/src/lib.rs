@@ -13,5 +13,5 @@ pub use audio::{AUDIO_CHANNELS, AUDIO_SAMPLE_RATE, AudioBlock, BLOCK_FRAMES};
 pub use frame::{Alpha, Picture, PixelBuffer, Plane, VideoFrame};
 pub use secret::Secret;
 pub use time::{Clock, MediaTime, MonotonicClock};
-pub use unit::{AccessUnit, Track};
+pub use unit::{AAC_CONFIG, AAC_PACKET_FRAMES, AccessUnit, Track};
 pub use units::{Bitrate, FrameRate, Size};

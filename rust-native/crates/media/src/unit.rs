@@ -4,16 +4,18 @@ use bytes::Bytes;
 
 use crate::MediaTime;
 
-/// Which of a stream's two tracks.
+/// Which of a stream's tracks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Track {
     /// H.264.
     Video,
     /// Opus, 48 kHz stereo.
     Audio,
+    /// The same sound as AAC-LC, 48 kHz stereo: encoded only while somebody reads it.
+    Aac,
 }
 
-/// One encoded picture or one Opus packet. A clone is a reference count.
+/// One encoded picture or one packet of sound. A clone is a reference count.
 #[derive(Debug, Clone)]
 pub struct AccessUnit {
     /// The track it belongs to.
@@ -22,10 +24,17 @@ pub struct AccessUnit {
     pub pts: MediaTime,
     /// Decoding time; equals `pts`, as there are no B-frames.
     pub dts: MediaTime,
-    /// A decoder may start here: an IDR with its parameter sets in front, or any Opus packet.
+    /// A decoder may start here: an IDR with its parameter sets in front, or any packet of sound.
     pub keyframe: bool,
     /// When the newest pixels or samples in it were captured; a repeated picture keeps its first time.
     pub captured_at: MediaTime,
     /// H.264: Annex B (ITU-T H.264 annex B), in-band SPS and PPS before each IDR. Opus: one packet (RFC 6716).
+    /// AAC: one raw packet of 1024 frames, without ADTS header; what decoders need beforehand is [`AAC_CONFIG`].
     pub payload: Bytes,
 }
+
+/// The `AudioSpecificConfig` of every [`Track::Aac`] (ISO/IEC 14496-3 section 1.6.2.1): AAC-LC, 48 kHz, stereo, and
+/// "no spectral band replication" said aloud, as FFmpeg's encoder does.
+pub const AAC_CONFIG: &[u8] = &[0x11, 0x90, 0x56, 0xe5, 0x00];
+/// Frames (of all channels) in one packet of [`Track::Aac`].
+pub const AAC_PACKET_FRAMES: u32 = 1024;

@@ -15,6 +15,35 @@ pub trait Restartable: Clone + Send + 'static {
     fn restarts(&self) -> bool;
     /// Whether losing this item needs no restart, nor waits for one (sound beside a picture).
     fn independent(&self) -> bool;
+    /// The one lane it travels on; who did not ask for that lane never sees it.
+    fn lane(&self) -> Lanes;
+}
+
+/// A set of lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lanes(u8);
+
+impl Lanes {
+    /// Pictures.
+    pub const VIDEO: Self = Self(1);
+    /// Sound as Opus.
+    pub const OPUS: Self = Self(2);
+    /// Sound as AAC; the encoder runs only while a reader has this lane.
+    pub const AAC: Self = Self(4);
+    /// What WebRTC takes: pictures and Opus.
+    pub const WEBRTC: Self = Self::VIDEO.and(Self::OPUS);
+    /// What RTMP, SRT and recordings take: pictures and AAC.
+    pub const VIDEO_AND_AAC: Self = Self::VIDEO.and(Self::AAC);
+
+    /// Both sets together.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether they share a lane.
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
 }
 
 impl Restartable for AccessUnit {
@@ -22,7 +51,14 @@ impl Restartable for AccessUnit {
         self.track == Track::Video && self.keyframe
     }
     fn independent(&self) -> bool {
-        self.track == Track::Audio
+        self.track != Track::Video
+    }
+    fn lane(&self) -> Lanes {
+        match self.track {
+            Track::Video => Lanes::VIDEO,
+            Track::Audio => Lanes::OPUS,
+            Track::Aac => Lanes::AAC,
+        }
     }
 }
 
@@ -75,6 +111,7 @@ struct Queue<T> {
 }
 
 struct Shared<T> {
+    lanes: Lanes,
     queue: Mutex<Queue<T>>,
     ready: Notify,
     delivered: AtomicU64,
@@ -171,17 +208,25 @@ impl<T: Restartable> Broadcast<T> {
         let mut needs_keyframe = false;
         self.0.readers.lock().retain(|reader| {
             let Some(reader) = reader.upgrade() else { return false };
-            needs_keyframe |= reader.push(item);
+            if reader.lanes.meets(item.lane()) {
+                needs_keyframe |= reader.push(item);
+            }
             true
         });
         needs_keyframe
     }
 
-    /// A reader of what is pushed from now on: its first non-independent item is one that restarts.
-    ///
-    /// `capacity` counts items of all tracks; at least one.
+    /// A reader of pictures and Opus, as [`Self::subscribe_to`] with [`Lanes::WEBRTC`].
     pub fn subscribe(&self, capacity: usize, policy: LagPolicy) -> Reader<T> {
+        self.subscribe_to(Lanes::WEBRTC, capacity, policy)
+    }
+
+    /// A reader of what is pushed on these lanes from now on: its first non-independent item is one that restarts.
+    ///
+    /// `capacity` counts items of all its lanes; at least one.
+    pub fn subscribe_to(&self, lanes: Lanes, capacity: usize, policy: LagPolicy) -> Reader<T> {
         let shared = Arc::new(Shared {
+            lanes,
             queue: Mutex::new(Queue {
                 items: VecDeque::with_capacity(capacity),
                 capacity: capacity.max(1),
@@ -196,6 +241,11 @@ impl<T: Restartable> Broadcast<T> {
         });
         self.0.readers.lock().push(Arc::downgrade(&shared));
         Reader(shared)
+    }
+
+    /// Whether anybody reads one of these lanes: what nobody reads need not be made.
+    pub fn is_wanted(&self, lanes: Lanes) -> bool {
+        self.0.readers.lock().iter().filter_map(Weak::upgrade).any(|reader| reader.lanes.meets(lanes))
     }
 
     /// How many readers there are.
@@ -321,6 +371,22 @@ mod tests {
         let got = reader.recv().await.expect("item");
         assert_eq!(got.pts.as_nanos(), 7);
         task.await.expect("pushed");
+    }
+
+    #[test]
+    fn a_reader_sees_its_own_lanes_only_and_says_that_they_are_wanted() {
+        let hub = Broadcast::default();
+        let mut peer = hub.subscribe(8, LagPolicy::SkipToKeyframe);
+        assert!(!hub.is_wanted(Lanes::AAC) && hub.is_wanted(Lanes::OPUS));
+        let mut file = hub.subscribe_to(Lanes::VIDEO_AND_AAC, 8, LagPolicy::Fail);
+        assert!(hub.is_wanted(Lanes::AAC));
+        hub.push(&unit(Track::Video, true, 1));
+        hub.push(&unit(Track::Audio, true, 2));
+        hub.push(&unit(Track::Aac, true, 3));
+        assert_eq!(drain(&mut peer), [1, 2]);
+        assert_eq!(drain(&mut file), [1, 3]);
+        drop(file);
+        assert!(!hub.is_wanted(Lanes::AAC));
     }
 
     #[test]

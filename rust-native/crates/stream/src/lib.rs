@@ -6,5 +6,5 @@
 mod broadcast;
 mod slot;
 
-pub use broadcast::{Broadcast, LagPolicy, Reader, ReaderStats, RecvError, Restartable};
+pub use broadcast::{Broadcast, LagPolicy, Lanes, Reader, ReaderStats, RecvError, Restartable};
 pub use slot::{FrameSlot, SlotWait};

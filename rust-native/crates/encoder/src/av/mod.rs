@@ -3,12 +3,14 @@
 //! The one room with FFmpeg's C interface in it. `ffmpeg-next` has no say in here beyond its bindings: its safe types
 //! copy pictures and hide the fields that live rate control writes.
 
+mod aac;
 mod encoder;
 mod input;
 mod linked;
 mod log;
 mod raw;
 
+pub use aac::AacEncoder;
 pub(crate) use encoder::{LibavEncoder, check_size};
 pub(crate) use input::Input;
 
