@@ -24,6 +24,8 @@ export const enProblems = {
   hint_source_minimised: 'The picture comes back when the window does.',
   problem_not_supported_here: 'Not supported on this system yet',
   hint_not_supported_here: 'It comes in a later version.',
+  problem_system_too_old: 'This system is too old for that',
+  hint_system_too_old: 'Update to macOS 14.6 or newer, or stream without the system’s sound.',
   problem_no_sound_server: 'No sound server is running',
   hint_no_sound_server: 'Start PipeWire or PulseAudio; the picture works without it.',
   problem_device_lost: 'A sound device was unplugged',

@@ -26,6 +26,8 @@ export const zhProblems: { readonly [Key in keyof typeof enProblems]: string } =
   hint_source_minimised: '窗口恢复后画面会自动回来。',
   problem_not_supported_here: '此系统暂不支持',
   hint_not_supported_here: '将在后续版本中提供。',
+  problem_system_too_old: '此系统版本过旧',
+  hint_system_too_old: '请升级到 macOS 14.6 或更高版本，或不采集系统声音。',
   problem_no_sound_server: '没有运行声音服务',
   hint_no_sound_server: '请启动 PipeWire 或 PulseAudio；没有声音时画面仍可使用。',
   problem_device_lost: '声音设备已断开',

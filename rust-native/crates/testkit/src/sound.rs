@@ -14,8 +14,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::sine::{Side, Tone, tone_amplitude, tone_samples};
 pub use beeper::{Beep, Beeper};
-pub use tone::{Playing, Side, Tone, tone_amplitude, tone_samples};
+pub use tone::Playing;
 
 /// Why the rig can't be had.
 #[derive(Debug, thiserror::Error)]

@@ -45,12 +45,14 @@ pub enum AudioError {
         /// The server library's words.
         reason: String,
     },
+    /// Loopback needs a newer version of macOS.
+    #[error("this version of the system can't record what its speakers play")]
+    SystemTooOld,
     /// No backend for this operating system yet.
     #[error("sound capture is not supported on this system yet")]
     NotSupportedHere,
 }
 
-#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "no backend reports cpal's errors there yet"))]
 impl AudioError {
     /// Stable, for programs.
     pub fn code(&self) -> &'static str {
@@ -62,6 +64,7 @@ impl AudioError {
             Self::DeviceBusy { .. } => "device_busy",
             Self::PermissionDenied { .. } => "permission_denied",
             Self::DeviceRefused { .. } => "device_refused",
+            Self::SystemTooOld => "system_too_old",
             Self::NotSupportedHere => "not_supported_here",
         }
     }
@@ -78,6 +81,7 @@ impl AudioError {
             Self::DeviceBusy { .. } => "Close the other program that uses the device.",
             Self::PermissionDenied { .. } => "Allow this program to record sound in the system's privacy settings.",
             Self::DeviceRefused { .. } => "Choose another device, or 48 kHz stereo in the system's sound settings.",
+            Self::SystemTooOld => "Update to macOS 14.6 or newer, or stream without the system's sound.",
             Self::NotSupportedHere => "Stream without sound, or run on Linux for now.",
         }
     }

@@ -5,15 +5,15 @@
 //! device's drift, applies gains and limits the sum. It does not encode, and it does not decide what is opened.
 //!
 //! On Linux devices are reached through the PulseAudio protocol, which PipeWire speaks too; ALSA is never opened
-//! (its library writes to stderr and would take the device away from the sound server). Elsewhere every call
-//! answers [`AudioError::NotSupportedHere`].
+//! (its library writes to stderr and would take the device away from the sound server). On Windows and macOS they
+//! are the system's own (WASAPI, Core Audio); on any other system every call answers
+//! [`AudioError::NotSupportedHere`].
 
 mod capture_clock;
 #[cfg(target_os = "linux")]
 mod connection;
 mod device;
 mod error;
-#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "no backend fills a ring there yet"))]
 mod intake;
 mod level;
 mod limiter;

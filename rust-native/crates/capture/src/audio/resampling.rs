@@ -117,7 +117,7 @@ impl std::fmt::Debug for Resampling {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use testkit::sound::tone_amplitude;
+    use testkit::sine::tone_amplitude;
 
     #[test]
     fn a_tone_keeps_its_pitch_and_level_from_any_rate() {

@@ -1,0 +1,136 @@
+//! Devices of Windows (WASAPI) and macOS (Core Audio): microphones, and what a speaker plays by loopback.
+//!
+//! cpal turns an input stream that is built on an *output* device into a loopback: by WASAPI's own flag on Windows,
+//! by a process tap on macOS 14.6 and up. A device is opened by its id even when it is the default one, so that the
+//! session alone decides when to follow another.
+
+use std::thread::Thread;
+use std::time::Duration;
+
+use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::{Device, Host, SupportedStreamConfig};
+use crossbeam_channel::Sender;
+
+use super::Microphone;
+use super::loopback;
+use super::policy::{self, Found};
+use crate::audio::intake::{self, Reader};
+use crate::audio::{AudioError, DEFAULT_DEVICE, Input};
+
+/// Building a stream takes milliseconds; the caller's own limit is 3 s.
+const BUILD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A stream that runs. To be dropped on the thread that opened it.
+pub(in crate::audio) struct OpenDevice {
+    host: Host,
+    input: Input,
+    /// The device, if it was taken because it was the default one.
+    followed: Option<String>,
+    _stream: cpal::Stream,
+    _awake: Option<loopback::Awake>,
+}
+
+impl OpenDevice {
+    /// Whether the system has since chosen another default device. Asks the system.
+    pub(in crate::audio) fn default_moved(&self) -> bool {
+        let Some(followed) = &self.followed else { return false };
+        // Without any default device, what is open is still the best there is.
+        default_device(&self.host, self.input).is_ok_and(|now| now != *followed)
+    }
+}
+
+pub(super) fn list() -> Result<Vec<Microphone>, AudioError> {
+    let host = cpal::default_host();
+    let devices = host.devices().map_err(|error| AudioError::on_open(&error, DEFAULT_DEVICE))?;
+    let found = devices.filter(DeviceTrait::supports_input).filter_map(|device| {
+        let id = device.id().ok()?.id().to_owned();
+        Some(Found { id, name: device.to_string() })
+    });
+    Ok(policy::microphones(found.collect(), default_device(&host, Input::Microphone).ok().as_deref()))
+}
+
+pub(super) fn system_sound() -> Result<(), AudioError> {
+    loopback::available()?;
+    let host = cpal::default_host();
+    let speaker = default_device(&host, Input::SystemSound)?;
+    loopback::usable(&find(&host, &speaker)?)
+}
+
+/// Opens a device; faults of the running stream go to `faults`, and `wake` is unparked after each chunk.
+pub(in crate::audio) fn open(
+    input: Input,
+    id: Option<&str>,
+    wake: Thread,
+    faults: Sender<AudioError>,
+) -> Result<(OpenDevice, Reader), AudioError> {
+    let host = cpal::default_host();
+    let (id, followed) = match id.filter(|id| *id != DEFAULT_DEVICE) {
+        Some(id) => (id.to_owned(), None),
+        None => {
+            let id = default_device(&host, input)?;
+            (id.clone(), Some(id))
+        }
+    };
+    let device = find(&host, &id)?;
+    let supported = native_config(input, &device, &id)?;
+    let format = supported.sample_format();
+    if !intake::reads(format) {
+        return Err(AudioError::DeviceRefused { reason: format!("samples of type {format} are not read") });
+    }
+    let awake = match input {
+        Input::SystemSound => loopback::keep_awake(&device),
+        Input::Microphone => None,
+    };
+    let config = policy::stream_config(&supported);
+    let (mut writer, reader) = intake::ring(config.sample_rate, config.channels, wake);
+    let stream = device
+        .build_input_stream_raw(
+            config,
+            format,
+            move |data, info| writer.push(data, info),
+            move |error| {
+                tracing::debug!(%error, "sound stream reported");
+                if let Some(fault) = AudioError::while_running(&error) {
+                    // One fault ends the session; a second one has nothing to add.
+                    let _ = faults.try_send(fault);
+                }
+            },
+            Some(BUILD_TIMEOUT),
+        )
+        .map_err(|error| AudioError::on_open(&error, &id))?;
+    stream.play().map_err(|error| AudioError::on_open(&error, &id))?;
+    Ok((OpenDevice { host, input, followed, _stream: stream, _awake: awake }, reader))
+}
+
+/// What the device runs at anyway. Shared mode on Windows takes nothing else, and on macOS another rate would be set
+/// for every program; the mix resamples.
+fn native_config(input: Input, device: &Device, id: &str) -> Result<SupportedStreamConfig, AudioError> {
+    let config = match input {
+        Input::Microphone => {
+            loopback::may_record()?;
+            device.default_input_config()
+        }
+        Input::SystemSound => {
+            loopback::available()?;
+            loopback::usable(device)?;
+            device.default_output_config()
+        }
+    };
+    config.map_err(|error| AudioError::on_open(&error, id))
+}
+
+fn find(host: &Host, id: &str) -> Result<Device, AudioError> {
+    let mut devices = host.devices().map_err(|error| AudioError::on_open(&error, id))?;
+    let found = devices.find(|device| device.id().is_ok_and(|each| each.id() == id));
+    found.ok_or_else(|| AudioError::DeviceNotFound { id: id.to_owned() })
+}
+
+/// The device that the system's default microphone or speaker stands for now.
+fn default_device(host: &Host, input: Input) -> Result<String, AudioError> {
+    let device = match input {
+        Input::Microphone => host.default_input_device(),
+        Input::SystemSound => host.default_output_device(),
+    };
+    let id = device.and_then(|device| device.id().ok()).map(|id| id.id().to_owned());
+    id.ok_or_else(|| AudioError::DeviceNotFound { id: DEFAULT_DEVICE.into() })
+}

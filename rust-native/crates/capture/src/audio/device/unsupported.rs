@@ -1,0 +1,35 @@
+//! Systems that nobody has written a sound backend for: every request says so.
+
+use std::thread::Thread;
+
+use crossbeam_channel::Sender;
+
+use super::Microphone;
+use crate::audio::intake::Reader;
+use crate::audio::{AudioError, Input};
+
+/// Can't be made here.
+pub(in crate::audio) enum OpenDevice {}
+
+impl OpenDevice {
+    pub(in crate::audio) fn default_moved(&self) -> bool {
+        match *self {}
+    }
+}
+
+pub(super) fn list() -> Result<Vec<Microphone>, AudioError> {
+    Err(AudioError::NotSupportedHere)
+}
+
+pub(super) fn system_sound() -> Result<(), AudioError> {
+    Err(AudioError::NotSupportedHere)
+}
+
+pub(in crate::audio) fn open(
+    _input: Input,
+    _id: Option<&str>,
+    _wake: Thread,
+    _faults: Sender<AudioError>,
+) -> Result<(OpenDevice, Reader), AudioError> {
+    Err(AudioError::NotSupportedHere)
+}
