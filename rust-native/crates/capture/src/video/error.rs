@@ -40,6 +40,18 @@ pub enum VideoError {
     /// The capture's thread could not be started.
     #[error("the capture thread could not be started: {0}")]
     Thread(String),
+    /// The source's program has taken it out of every capture.
+    #[error("the program that owns the window forbids its capture")]
+    ProtectedContent,
+    /// The system does not let this program see the screen.
+    #[error("the system does not allow this program to see the screen: {0}")]
+    PermissionMissing(&'static str),
+    /// No graphics device that capture can use, or it failed.
+    #[error("the graphics device failed: {0}")]
+    GraphicsDevice(String),
+    /// The system has no such capture yet.
+    #[error("this version of the system can't capture screens")]
+    SystemTooOld,
     /// This system's screens can't be captured yet.
     #[error("{0} can't be captured here yet")]
     NotSupportedHere(&'static str),
@@ -61,6 +73,10 @@ impl VideoError {
             Self::SourceMinimised => "source_minimised",
             Self::Thumbnail(_) => "thumbnail_failed",
             Self::Thread(_) => "thread_failed",
+            Self::ProtectedContent => "protected_content",
+            Self::PermissionMissing(_) => "screen_permission_missing",
+            Self::GraphicsDevice(_) => "graphics_device",
+            Self::SystemTooOld => "system_too_old",
             Self::NotSupportedHere(_) => "not_supported_here",
         }
     }
@@ -80,6 +96,14 @@ impl VideoError {
             Self::SourceMinimised => "Show the window on the present workspace; it may be covered by others.",
             Self::Thumbnail(_) => "Try again; the capture itself does not need it.",
             Self::Thread(_) => "Close other programs and try again.",
+            Self::ProtectedContent => "Choose another window; only its own program can allow this one.",
+            Self::PermissionMissing(_) => {
+                "Switch Tidecast on in System Settings > Privacy & Security > Screen & System Audio Recording, then start it again."
+            }
+            Self::GraphicsDevice(_) => {
+                "Update the graphics driver, or let the app run on the graphics card that drives the monitor."
+            }
+            Self::SystemTooOld => "Update the system: Windows 10 (1903) or macOS 14.6 is the oldest that works.",
             Self::NotSupportedHere(_) => "Use an X11 session on Linux for now.",
         }
     }

@@ -3,12 +3,24 @@
 //! A capture is one named thread that sleeps until the screen says that something changed; a screen that rests
 //! costs nothing. It does not scale or convert, and the pixels are those that the display server wrote.
 
+#[cfg(any(target_os = "windows", target_os = "macos", test))]
+mod desktop_id;
 mod error;
-#[cfg(any(target_os = "linux", test))]
+#[cfg(any(target_os = "linux", target_os = "windows", target_os = "macos"))]
+mod jpeg;
+#[cfg(any(target_os = "linux", target_os = "windows", target_os = "macos", test))]
 mod pacing;
+#[cfg(any(target_os = "windows", target_os = "macos", test))]
+mod pool;
 mod rect;
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(target_os = "windows", target_os = "macos", test))]
+mod stamps;
+#[cfg(any(target_os = "windows", test))]
+mod tone_map;
+#[cfg(not(any(target_os = "linux", target_os = "windows")))]
 mod unsupported;
+#[cfg(target_os = "windows")]
+mod windows;
 #[cfg(target_os = "linux")]
 mod x11;
 
@@ -18,8 +30,10 @@ use stream::FrameSlot;
 pub use error::VideoError;
 pub use rect::Rect;
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "windows")))]
 use unsupported as imp;
+#[cfg(target_os = "windows")]
+use self::windows as imp;
 #[cfg(target_os = "linux")]
 use x11 as imp;
 

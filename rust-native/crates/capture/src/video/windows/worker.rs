@@ -1,0 +1,234 @@
+//! The capture's thread: paces what the API delivers, and looks after the source.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use media::{Clock, MediaTime, MonotonicClock, Size, VideoFrame};
+use stream::FrameSlot;
+
+use super::brightness;
+use super::session::Session;
+use super::target::{Standing, Target};
+use super::{Settings, Shared};
+use crate::video::pacing::Pacer;
+use crate::video::pool::Pool;
+use crate::video::tone_map::ToneMap;
+use crate::video::{Rect, VideoError, VideoEvent};
+
+/// How often the source is looked at: nothing tells of a window that is moved or minimised.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Every so many looks, whether HDR was switched. Asking wakes the graphics driver.
+const LOOKS_PER_BRIGHTNESS: u32 = 8;
+/// A graphics driver that was restarted is back within seconds; one that fails for longer is broken.
+const MOST_RESTARTS: u32 = 5;
+/// A session that has run for so long is not the one that kept failing.
+const STEADY_AFTER: Duration = Duration::from_secs(10);
+
+pub(super) struct Worker {
+    target: Target,
+    shared: Arc<Shared>,
+    slot: FrameSlot<VideoFrame>,
+    on_event: Box<dyn Fn(VideoEvent) + Send>,
+    settings: Settings,
+    session: Session,
+    pool: Pool,
+    pacer: Pacer,
+    area: Option<Rect>,
+    is_paused: bool,
+    looked_at: Instant,
+    looks: u32,
+    started_at: Instant,
+    restarts: u32,
+}
+
+impl Worker {
+    /// Starts the session on a source that shows a picture.
+    pub(super) fn open(
+        id: &str,
+        shared: Arc<Shared>,
+        slot: FrameSlot<VideoFrame>,
+        on_event: Box<dyn Fn(VideoEvent) + Send>,
+    ) -> Result<Self, VideoError> {
+        let target = Target::find(id)?;
+        let area = match target.standing() {
+            Standing::Shown(area) => area,
+            Standing::Hidden => return Err(VideoError::SourceMinimised),
+            Standing::Protected => return Err(VideoError::ProtectedContent),
+            Standing::Gone => return Err(VideoError::SourceNotFound(id.to_owned())),
+        };
+        let settings = *shared.settings.lock();
+        let session = start(target, &settings, &shared)?;
+        on_event(VideoEvent::Area(Some(area)));
+        Ok(Self {
+            target,
+            shared,
+            slot,
+            on_event,
+            settings,
+            session,
+            pool: Pool::new(Size { width: 0, height: 0 }),
+            pacer: Pacer::new(settings.rate),
+            area: Some(area),
+            is_paused: false,
+            looked_at: Instant::now(),
+            looks: 0,
+            started_at: Instant::now(),
+            restarts: 0,
+        })
+    }
+
+    /// Waits for the first frame.
+    pub(super) fn first(&mut self, limit: Duration) -> Result<(), VideoError> {
+        let until = Instant::now() + limit;
+        while self.shared.captured.load(Ordering::Relaxed) == 0 {
+            if Instant::now() >= until || self.is_stopped() {
+                return Err(VideoError::DisplaySilent);
+            }
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// Captures until it is told to stop or the source is gone.
+    pub(super) fn run(&mut self) {
+        while !self.is_stopped() {
+            if let Err(error) = self.step() {
+                tracing::warn!(%error, "capture ended");
+                return self.tell(VideoEvent::Lost(error));
+            }
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.shared.stop.load(Ordering::Relaxed)
+    }
+
+    fn step(&mut self) -> Result<(), VideoError> {
+        self.take_settings()?;
+        if self.looked_at.elapsed() >= LOOK_EVERY {
+            self.looked_at = Instant::now();
+            self.look()?;
+        }
+        // While the pacer holds a frame back, others that come would end each wait at once.
+        let now = MonotonicClock.now();
+        let ready_at = self.pacer.ready_at();
+        let held_back = (ready_at > now).then(|| ready_at.since(now));
+        let deadline = self.looked_at + LOOK_EVERY;
+        let news = match held_back {
+            Some(pause) => self.shared.arrivals.wait(deadline.min(Instant::now() + pause), false),
+            None => self.shared.arrivals.wait(deadline, true),
+        };
+        if news.closed {
+            return Err(VideoError::SourceClosed);
+        }
+        let now = MonotonicClock.now();
+        if news.pending.is_some() && now >= self.pacer.ready_at() {
+            self.publish(now)?;
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, now: MediaTime) -> Result<(), VideoError> {
+        let pool = &mut self.pool;
+        let read = self.session.read(|size, read| {
+            pool.resize(size);
+            Ok(pool.fill(read)?.map(|pixels| (size, pool.stride(), pixels)))
+        });
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => return self.restart(error),
+        };
+        match read {
+            Some(((size, stride, pixels), pending)) => {
+                self.pacer.grabbed(now, pending.wanted);
+                self.shared.captured.fetch_add(1, Ordering::Relaxed);
+                self.slot.put(VideoFrame { captured_at: pending.captured_at, size, stride, pixels });
+            }
+            // Consumers hold every buffer: nothing tells when one comes back.
+            None => std::thread::sleep(self.settings.rate.interval() / 4),
+        }
+        Ok(())
+    }
+
+    /// What became of the source, and of the session.
+    fn look(&mut self) -> Result<(), VideoError> {
+        match self.target.standing() {
+            Standing::Gone => return Err(VideoError::SourceClosed),
+            Standing::Protected => return Err(VideoError::ProtectedContent),
+            Standing::Hidden if !self.is_paused => {
+                self.is_paused = true;
+                self.tell(VideoEvent::Paused(VideoError::SourceMinimised));
+            }
+            Standing::Hidden => {}
+            Standing::Shown(area) => {
+                if std::mem::take(&mut self.is_paused) {
+                    self.tell(VideoEvent::Resumed);
+                }
+                if self.area != Some(area) {
+                    self.area = Some(area);
+                    self.tell(VideoEvent::Area(Some(area)));
+                }
+            }
+        }
+        if let Some(error) = self.session.ended() {
+            return self.restart(error);
+        }
+        if self.started_at.elapsed() > STEADY_AFTER {
+            self.restarts = 0;
+        }
+        self.looks = self.looks.wrapping_add(1);
+        if self.looks.is_multiple_of(LOOKS_PER_BRIGHTNESS) {
+            let now = brightness::of(self.target.monitor());
+            if now != self.session.tone_map().map(ToneMap::brightness) {
+                tracing::info!(hdr = now.is_some(), "the monitor's brightness was changed");
+                return self.start_again();
+            }
+        }
+        Ok(())
+    }
+
+    /// After a fault: a graphics driver that is updated or hangs takes every session with it.
+    fn restart(&mut self, error: VideoError) -> Result<(), VideoError> {
+        self.restarts += 1;
+        if matches!(error, VideoError::SourceClosed) || self.restarts > MOST_RESTARTS {
+            return Err(error);
+        }
+        tracing::warn!(%error, attempt = self.restarts, "the capture session failed; starting another");
+        self.shared.arrivals.wait(Instant::now() + LOOK_EVERY * self.restarts, false);
+        match self.start_again() {
+            // Another attempt is made when this one is looked at.
+            Err(error) if self.restarts >= MOST_RESTARTS => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "the next session did not start either");
+                self.restart(error)
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn start_again(&mut self) -> Result<(), VideoError> {
+        self.session = start(self.target, &self.settings, &self.shared)?;
+        self.started_at = Instant::now();
+        Ok(())
+    }
+
+    fn take_settings(&mut self) -> Result<(), VideoError> {
+        let settings = *self.shared.settings.lock();
+        let old = std::mem::replace(&mut self.settings, settings);
+        if settings.rate != old.rate {
+            self.pacer.set_rate(settings.rate);
+        }
+        // A session takes it at its start only.
+        if settings.cursor != old.cursor { self.start_again() } else { Ok(()) }
+    }
+
+    fn tell(&self, event: VideoEvent) {
+        (self.on_event)(event);
+    }
+}
+
+fn start(target: Target, settings: &Settings, shared: &Shared) -> Result<Session, VideoError> {
+    let tone_map = brightness::of(target.monitor()).map(ToneMap::new);
+    Session::start(target, settings.cursor, tone_map, Arc::clone(&shared.arrivals))
+}
