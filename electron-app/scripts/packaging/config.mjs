@@ -35,7 +35,20 @@ export function builderConfig({ fallbackDist, fallbackVersion } = {}) {
         }),
     linux: { target: "dir", category: "AudioVideo" },
     win: { target: "nsis" },
-    mac: { target: "dmg", category: "public.app-category.video" },
+    mac: {
+      target: "dmg",
+      category: "public.app-category.video",
+      minimumSystemVersion: "14.6", // the addon links what the system has since then: screen pictures, taps of its sound
+      entitlements: "scripts/packaging/entitlements.mac.plist",
+      entitlementsInherit: "scripts/packaging/entitlements.mac.plist", // the engine host is a helper process
+      // The words under the system's own questions. Without them macOS ends a program that asks.
+      extendInfo: {
+        NSMicrophoneUsageDescription: "Tidecast streams the microphone that you choose.",
+        NSCameraUsageDescription: "Tidecast streams the camera that you choose.",
+        NSAudioCaptureUsageDescription: "Tidecast streams the sound of this computer when you choose it.",
+        NSScreenCaptureUsageDescription: "Tidecast streams the screen or window that you choose.",
+      },
+    },
   };
 }
 
@@ -60,6 +73,11 @@ Description: desktop capture and live streaming
  address or to viewers on the local network. This build links x264 and is
  therefore distributed under the GPL; the sources are under the MIT licence.${warning}
 `;
+}
+
+/** The names in a `Depends` line, without versions; of alternatives each. */
+export function packageNames(depends) {
+  return depends.split(/[,|]/).map((each) => each.trim().split(/[\s(:]/)[0]).filter(Boolean);
 }
 
 export const desktopEntry = `[Desktop Entry]

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { app, ffmpegPrefix, logs, program } from "../lib/paths.mjs";
 import { command } from "../lib/steps.mjs";
-import { artifactSuffix, debControl, desktopEntry, icon } from "./config.mjs";
+import { artifactSuffix, debControl, desktopEntry, icon, packageNames } from "./config.mjs";
 
 const debArchitectures = { x64: "amd64", arm64: "arm64" };
 
@@ -58,7 +58,38 @@ async function libraryPackages({ tree, opt, progress }) {
   fs.rmSync(work, { recursive: true, force: true });
   const found = /^shlibs:Depends=(.+)$/m.exec(result.text)?.[1];
   if (!found) throw new Error(`dpkg-shlibdeps named no package, see ${log}`);
+  await everyLibraryIsNamed({ found, program: unpackedAddon, progress });
   return found;
+}
+
+// --ignore-missing-info is there for what Electron bundles; a library of the addon that is lost by it would show only
+// on a user's machine, as an addon that does not load.
+export async function everyLibraryIsNamed({ found, program: file, progress }) {
+  const log = path.join(logs, "deb-libraries.log");
+  const { text } = await command("objdump", ["-p", file], { log, progress, hint: "install binutils" });
+  const needed = [...text.matchAll(/^\s*NEEDED\s+(\S+)$/gm)].map(([, library]) => library);
+  const named = packageNames(found);
+  for (const library of needed) {
+    // The package names its files by the path that the loader finds; /usr may be merged or not.
+    const cache = await command("ldconfig", ["-p"], { log, progress, env: { ...process.env, PATH: `${process.env.PATH}:/sbin:/usr/sbin` } });
+    const place = cache.text.split("\n").find((line) => line.trim().startsWith(`${library} `))?.split(" => ")[1];
+    if (!place) throw new Error(`${library}, which the addon links, is not installed`);
+    const owner = await owningPackage(place.trim(), { log, progress });
+    if (!named.includes(owner)) throw new Error(`the package would not depend on ${owner}, which has ${library}; see ${log}`);
+  }
+}
+
+async function owningPackage(place, options) {
+  const places = [place, fs.realpathSync(place), fs.realpathSync(place).replace(/^\/usr/, "")];
+  for (const each of places) {
+    try {
+      const { text } = await command("dpkg", ["-S", each], options);
+      return text.split(":")[0].trim();
+    } catch {
+      // Known to dpkg by another of its names.
+    }
+  }
+  throw new Error(`no package has ${place}`);
 }
 
 function folderBytes(folder) {

@@ -17,7 +17,7 @@ import { lockDown } from './security';
 import { SettingsStore } from './settings_store';
 import { spawnHost } from './spawn_host';
 import { Studio } from './studio';
-import { electronMajor, nativeWindowId, OLDEST_SUPPORTED, openWindow, windowArea, windowTitle } from './window';
+import { electronMajor, keptOutOfCaptures, nativeWindowId, OLDEST_SUPPORTED, openWindow, windowArea, windowTitle } from './window';
 
 const journal = new Journal();
 
@@ -121,7 +121,7 @@ function run(): void {
   function lookForMirror(): void {
     const captured = studio.capturedDesktop;
     const ours = window === undefined ? undefined : windowArea(window);
-    const now = captured !== undefined && ours !== undefined && intersects(captured, ours);
+    const now = captured !== undefined && ours !== undefined && !keptOutOfCaptures() && intersects(captured, ours);
     if (now !== mirrored) {
       mirrored = now;
       toPage('mirrored', mirrored);

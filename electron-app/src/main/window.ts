@@ -1,9 +1,11 @@
 /** The one window: how it looks to the system, where it lies, and what happens when its page dies. */
 import { BrowserWindow, nativeTheme, screen, type WebPreferences } from 'electron';
+import { release } from 'os';
 import * as path from 'path';
 import type { Area } from '../shared/model';
 import { toPixels } from '../shared/geometry';
 import { PAGE_URL } from './origin';
+import { isKeptOut } from './own_window';
 
 const DEFAULT_SIZE = { width: 1280, height: 800 };
 /** Below this the controls would cover each other; the layout is made for 1024×640 and up. */
@@ -58,6 +60,7 @@ export function openWindow(size: { width: number; height: number } | undefined, 
     show: false,
     webPreferences,
   });
+  if (keptOutOfCaptures()) window.setContentProtection(true);
   if (process.platform !== 'darwin') window.removeMenu();
   window.once('ready-to-show', () => window.show());
   window.on('page-title-updated', (event) => event.preventDefault());
@@ -94,6 +97,11 @@ function reloadWhenPageDies(window: BrowserWindow, log: (line: string) => void):
   window.webContents.on('render-process-gone', (_event, details) => {
     if (details.reason !== 'clean-exit') died(details.reason);
   });
+}
+
+/** Whether the system leaves our window out of every capture. */
+export function keptOutOfCaptures(): boolean {
+  return isKeptOut(process.platform, release());
 }
 
 /** Where the window lies on the desktop, pixels; `undefined` while it can't be seen. */

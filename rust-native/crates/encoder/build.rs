@@ -18,8 +18,10 @@ fn main() {
         println!("cargo:rustc-check-cfg=cfg(links_{})", name.replace('-', "_"));
     }
     require_nasm();
-    if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
-        link_static_ffmpeg();
+    match env::var("CARGO_CFG_TARGET_OS").as_deref() {
+        Ok("linux") => link_static_ffmpeg(),
+        Ok("windows" | "macos") => link_foreign_ffmpeg(),
+        _ => {}
     }
 }
 
@@ -58,6 +60,48 @@ fn link_static_ffmpeg() {
         if SHARED.contains(&library.as_str()) {
             println!("cargo:rustc-cfg=links_{}", library.replace('-', "_"));
         }
+    }
+}
+
+/// An FFmpeg from elsewhere (vcpkg, Homebrew): what its pkg-config files say that a static one needs. A dynamic one
+/// brings it along by itself, and naming it twice does no harm; one without such files is taken as dynamic.
+fn link_foreign_ffmpeg() {
+    let Some(prefix) = env::var_os("FFMPEG_DIR").map(PathBuf::from) else { return };
+    println!("cargo:rustc-link-search=native={}", prefix.join("lib").display());
+    let mut named: Vec<String> = Vec::new();
+    for name in ["libavformat", "libavcodec", "libavutil", "libswresample"] {
+        let file = prefix.join("lib/pkgconfig").join(name).with_extension("pc");
+        println!("cargo:rerun-if-changed={}", file.display());
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        for line in text.lines() {
+            let Some(flags) = line.strip_prefix("Libs:").or_else(|| line.strip_prefix("Libs.private:")) else {
+                continue;
+            };
+            let mut words = flags.split_whitespace();
+            while let Some(word) = words.next() {
+                let library = match word {
+                    "-framework" => words.next().map(|name| format!("framework={name}")),
+                    _ => word
+                        .strip_prefix("-l")
+                        .or_else(|| word.strip_suffix(".lib"))
+                        .map(|name| format!("dylib={name}")),
+                };
+                // FFmpeg's own are named by ffmpeg-sys-next, the C library by rustc.
+                let own = ["dylib=avcodec", "dylib=avformat", "dylib=avutil", "dylib=swresample", "dylib=m", "dylib=c"];
+                if let Some(library) = library.filter(|name| !own.contains(&name.as_str()) && !named.contains(name)) {
+                    named.push(library);
+                }
+            }
+        }
+    }
+    // x264 stands in "Requires.private" under a name of its own, and its file has another one on Windows.
+    for (file, name) in [("libx264.a", "x264"), ("libx264.lib", "libx264"), ("x264.lib", "x264")] {
+        if prefix.join("lib").join(file).exists() {
+            named.push(format!("dylib={name}"));
+        }
+    }
+    for library in named {
+        println!("cargo:rustc-link-lib={library}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What there is to capture and to encode with.
 
-use capture::video::SourceKind;
+use capture::video::{SourceInfo, SourceKind, VideoError};
 
 use crate::settings::propose;
 use crate::{Encoders, MicrophoneInfo, Problem, RefusedEncoder, Sources, VideoSourceInfo};
@@ -12,11 +12,12 @@ pub(crate) fn sources(thumbnail_url: impl Fn(&str) -> String) -> Sources {
         problems.push(Problem::from(error));
         Vec::new()
     });
+    problems.extend(without_screens(&video).map(Problem::from));
     let microphones = capture::audio::list_microphones().unwrap_or_else(|error| {
         problems.push(Problem::from(error));
         Vec::new()
     });
-    let info = |source: capture::video::SourceInfo| VideoSourceInfo {
+    let info = |source: SourceInfo| VideoSourceInfo {
         thumbnail_url: thumbnail_url(&source.id),
         id: source.id,
         kind: match source.kind {
@@ -39,6 +40,14 @@ pub(crate) fn sources(thumbnail_url: impl Fn(&str) -> String) -> Sources {
     }
 }
 
+/// Windows but no monitor: the X server inside a Wayland session, which sees the windows of X programs and nothing
+/// else. What is missing from the list must be said, or a user looks for their screen in vain.
+fn without_screens(listed: &[SourceInfo]) -> Option<VideoError> {
+    let has_screen = listed.iter().any(|source| source.kind == SourceKind::Monitor);
+    let missing = VideoError::NotSupportedHere("the screens of a Wayland session, and the windows of its own programs");
+    (!listed.is_empty() && !has_screen).then_some(missing)
+}
+
 /// Tries every encoder by encoding with it. Blocks for up to two seconds.
 pub(crate) fn encoders() -> Result<Encoders, Problem> {
     let probe = encoder::probe()?;
@@ -53,4 +62,25 @@ pub(crate) fn encoders() -> Result<Encoders, Problem> {
 
 pub(crate) fn refused(refusal: encoder::Refusal) -> RefusedEncoder {
     RefusedEncoder { name: refusal.name, reason: refusal.reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use capture::video::Rect;
+
+    use super::*;
+
+    fn source(kind: SourceKind) -> SourceInfo {
+        let (id, title, program) = (String::new(), String::new(), String::new());
+        SourceInfo { id, kind, title, program, area: Rect::default() }
+    }
+
+    #[test]
+    fn windows_without_a_monitor_are_said_to_be_not_all() {
+        let problem = without_screens(&[source(SourceKind::Window)]).expect("a problem");
+        assert_eq!(problem.code(), "not_supported_here");
+        assert_eq!(without_screens(&[source(SourceKind::Monitor), source(SourceKind::Window)]), None);
+        // An empty list has its own error, from the capture.
+        assert_eq!(without_screens(&[]), None);
+    }
 }

@@ -6,18 +6,20 @@
 #[cfg(any(target_os = "windows", target_os = "macos", test))]
 mod desktop_id;
 mod error;
-#[cfg(any(target_os = "linux", target_os = "windows", target_os = "macos"))]
-mod jpeg;
+#[cfg(target_os = "macos")]
+mod macos;
 #[cfg(any(target_os = "linux", target_os = "windows", target_os = "macos", test))]
 mod pacing;
 #[cfg(any(target_os = "windows", target_os = "macos", test))]
 mod pool;
 mod rect;
+#[cfg(any(target_os = "linux", target_os = "windows", target_os = "macos"))]
+mod shrink;
 #[cfg(any(target_os = "windows", target_os = "macos", test))]
 mod stamps;
 #[cfg(any(target_os = "windows", test))]
 mod tone_map;
-#[cfg(not(any(target_os = "linux", target_os = "windows")))]
+#[cfg(not(any(target_os = "linux", target_os = "windows", target_os = "macos")))]
 mod unsupported;
 #[cfg(target_os = "windows")]
 mod windows;
@@ -30,10 +32,12 @@ use stream::FrameSlot;
 pub use error::VideoError;
 pub use rect::Rect;
 
-#[cfg(not(any(target_os = "linux", target_os = "windows")))]
-use unsupported as imp;
 #[cfg(target_os = "windows")]
 use self::windows as imp;
+#[cfg(target_os = "macos")]
+use macos as imp;
+#[cfg(not(any(target_os = "linux", target_os = "windows", target_os = "macos")))]
+use unsupported as imp;
 #[cfg(target_os = "linux")]
 use x11 as imp;
 

@@ -15,7 +15,7 @@ use windows::Win32::UI::WindowsAndMessaging::{GetWindowRect, IsHungAppWindow, PW
 
 use super::target::{RealPixels, Standing, Target, handle};
 use crate::video::desktop_id::by_edges;
-use crate::video::{Rect, VideoError, jpeg};
+use crate::video::{Rect, VideoError, shrink};
 
 /// See [`crate::video::thumbnail`].
 pub(super) fn thumbnail(id: &str, max: Size) -> Result<Vec<u8>, VideoError> {
@@ -41,7 +41,7 @@ pub(super) fn thumbnail(id: &str, max: Size) -> Result<Vec<u8>, VideoError> {
         }
     };
     let size = canvas.size;
-    jpeg::encode(canvas.bytes(), size.width as usize * 4, size, max)
+    shrink::jpeg(canvas.bytes(), size.width as usize * 4, size, max)
 }
 
 /// A window with its invisible borders, as it prints itself.

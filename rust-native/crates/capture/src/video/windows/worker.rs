@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use media::{Clock, MediaTime, MonotonicClock, Size, VideoFrame};
+use media::{Alpha, Clock, MediaTime, MonotonicClock, Size, VideoFrame};
 use stream::FrameSlot;
 
 use super::brightness;
@@ -143,7 +143,8 @@ impl Worker {
             Some(((size, stride, pixels), pending)) => {
                 self.pacer.grabbed(now, pending.wanted);
                 self.shared.captured.fetch_add(1, Ordering::Relaxed);
-                self.slot.put(VideoFrame { captured_at: pending.captured_at, size, stride, pixels });
+                let frame = VideoFrame { captured_at: pending.captured_at, size, stride, pixels, alpha: Alpha::Opaque };
+                self.slot.put(frame);
             }
             // Consumers hold every buffer: nothing tells when one comes back.
             None => std::thread::sleep(self.settings.rate.interval() / 4),

@@ -8,7 +8,7 @@ use super::memory::Pool;
 use super::stacking;
 use super::target::{SourceId, Target, View};
 use super::waker::Waker;
-use crate::video::{VideoError, jpeg};
+use crate::video::{VideoError, shrink};
 
 /// See [`crate::video::thumbnail`].
 pub(super) fn thumbnail(display: Option<&str>, id: &str, max: Size) -> Result<Vec<u8>, VideoError> {
@@ -22,7 +22,7 @@ pub(super) fn thumbnail(display: Option<&str>, id: &str, max: Size) -> Result<Ve
     match grab(&display, &view, &mut pool, None, false)? {
         Grab::Done(picture) => {
             let memory = pool.share(picture.segment);
-            jpeg::encode((*memory).as_ref(), pool.stride(), view.size(), max)
+            shrink::jpeg((*memory).as_ref(), pool.stride(), view.size(), max)
         }
         Grab::Moved | Grab::NoMemory => Err(VideoError::Thumbnail("it changed while it was read".to_owned())),
     }

@@ -1,4 +1,4 @@
-//! A captured picture as a small JPEG for a list of sources.
+//! A picture made small for a list.
 
 use jpeg_encoder::{ColorType, Encoder};
 use media::Size;
@@ -8,8 +8,8 @@ use super::VideoError;
 /// Good enough for a list, a tenth of the bytes of the best.
 const QUALITY: u8 = 80;
 
-/// A JPEG of BGRA pixels, at most `max` large, in their own aspect.
-pub(super) fn encode(pixels: &[u8], stride: usize, size: Size, max: Size) -> Result<Vec<u8>, VideoError> {
+/// A JPEG of BGRA pixels, at most `max` large, in their own aspect; alpha is ignored.
+pub(super) fn jpeg(pixels: &[u8], stride: usize, size: Size, max: Size) -> Result<Vec<u8>, VideoError> {
     let small = fit(size, max);
     let failed = |error: &dyn std::fmt::Display| VideoError::Thumbnail(error.to_string());
     let (width, height) = (u16::try_from(small.width), u16::try_from(small.height));

@@ -1,0 +1,74 @@
+//! The pictures inside ScreenCaptureKit's sample buffers.
+
+use std::slice;
+
+use media::{Alpha, Clock, MediaTime, MonotonicClock, Size, VideoFrame};
+use objc2::runtime::AnyObject;
+use objc2_core_foundation::CFArray;
+use objc2_core_media::{CMClock, CMSampleBuffer};
+use objc2_core_video::{
+    CVPixelBufferGetBaseAddress, CVPixelBufferGetBytesPerRow, CVPixelBufferGetHeight, CVPixelBufferGetPixelFormatType,
+    CVPixelBufferGetWidth, CVPixelBufferLockBaseAddress, CVPixelBufferLockFlags, CVPixelBufferUnlockBaseAddress,
+    kCVPixelFormatType_32BGRA, kCVReturnSuccess,
+};
+use objc2_foundation::{NSArray, NSDictionary, NSNumber, NSString};
+use objc2_screen_capture_kit::{SCFrameStatus, SCStreamFrameInfoStatus};
+
+use crate::video::pool::{Pool, copy_rows};
+use crate::video::{VideoError, stamps};
+
+/// Whether the buffer carries a new picture: a source that rests sends "idle" ones.
+pub(super) fn is_complete(sample: &CMSampleBuffer) -> bool {
+    // SAFETY: a live buffer; nothing is created.
+    let Some(list) = (unsafe { sample.sample_attachments_array(false) }) else { return false };
+    // SAFETY: an array of dictionaries with string keys, toll-free bridged.
+    let list = unsafe { &*std::ptr::from_ref::<CFArray>(&list).cast::<NSArray<NSDictionary<NSString, AnyObject>>>() };
+    // SAFETY: a constant of the framework.
+    let status = list.firstObject().and_then(|info| info.objectForKey(unsafe { SCStreamFrameInfoStatus }));
+    let status = status.and_then(|status| status.downcast::<NSNumber>().ok());
+    status.is_some_and(|status| SCFrameStatus(status.as_isize()) == SCFrameStatus::Complete)
+}
+
+/// The picture as a frame of our own memory; `None` without one, or while consumers hold every buffer.
+pub(super) fn frame(sample: &CMSampleBuffer, pool: &mut Pool) -> Result<Option<VideoFrame>, VideoError> {
+    // SAFETY: a live buffer.
+    let Some(image) = (unsafe { sample.image_buffer() }) else { return Ok(None) };
+    if CVPixelBufferGetPixelFormatType(&image) != kCVPixelFormatType_32BGRA {
+        return Err(VideoError::Refused("pictures of another format than asked for".to_owned()));
+    }
+    // SAFETY: a live buffer, unlocked below by the same flags.
+    if unsafe { CVPixelBufferLockBaseAddress(&image, CVPixelBufferLockFlags::ReadOnly) } != kCVReturnSuccess {
+        return Err(VideoError::GraphicsDevice("a picture could not be read".to_owned()));
+    }
+    let (width, height) = (CVPixelBufferGetWidth(&image), CVPixelBufferGetHeight(&image));
+    let (address, row) = (CVPixelBufferGetBaseAddress(&image), CVPixelBufferGetBytesPerRow(&image));
+    let size = Size { width: width as u32, height: height as u32 };
+    let filled = if address.is_null() || width == 0 || height == 0 {
+        Ok(None)
+    } else {
+        // SAFETY: a locked buffer has `height` rows of `row` bytes there until it is unlocked.
+        let from = unsafe { slice::from_raw_parts(address.cast::<u8>(), row * height) };
+        pool.resize(size);
+        pool.fill(|to| {
+            copy_rows(from, row, to, width * 4);
+            Ok::<(), VideoError>(())
+        })
+    };
+    // SAFETY: locked above; `from` is not used any more.
+    unsafe { CVPixelBufferUnlockBaseAddress(&image, CVPixelBufferLockFlags::ReadOnly) };
+    let captured_at = captured_at(sample);
+    Ok(filled?.map(|pixels| VideoFrame { captured_at, size, stride: pool.stride(), pixels, alpha: Alpha::Opaque }))
+}
+
+/// Stamped by the host clock when the window server showed it.
+fn captured_at(sample: &CMSampleBuffer) -> MediaTime {
+    let now = MonotonicClock.now();
+    // SAFETY: a live buffer, and the clock that always exists.
+    let (stamp, host) =
+        unsafe { (sample.presentation_time_stamp().seconds(), CMClock::host_time_clock().time().seconds()) };
+    if !(stamp.is_finite() && host.is_finite()) {
+        return now;
+    }
+    // Seconds since start as floats are exact to a microsecond for centuries.
+    stamps::captured_at((stamp * 1e9) as i128, (host * 1e9) as i128, now)
+}
