@@ -48,6 +48,7 @@ export type CaptureState =
 /** One request to the engine; what each does is told at the engine's own type of the same name. */
 export type Command =
   | { type: 'list_sources' }
+  | { type: 'describe_sources'; ids: Array<string> }
   | { type: 'probe_encoders' }
   | { type: 'select_audio'; microphone?: string; systemSound: boolean }
   | { type: 'start_capture'; sourceId: string; settings: VideoSettings; cursor: boolean }
@@ -65,6 +66,14 @@ export type Command =
   | { type: 'open_preview' }
   | { type: 'exclude_window'; window?: number }
   | { type: 'stats' }
+
+/** What became of some ids. */
+export interface Described {
+  /** Those that are sources, in the order that was asked. */
+  sources: Array<VideoSourceInfo>
+  /** The others. */
+  problems: Array<SourceProblem>
+}
 
 /** Where a stream goes. */
 export type Destination =
@@ -166,10 +175,19 @@ export interface RefusedEncoder {
 export type Reply =
   | { type: 'done' }
   | { type: 'sources'; sources: Sources }
+  | { type: 'described'; described: Described }
   | { type: 'encoders'; encoders: Encoders }
   | { type: 'local_server'; localServer: LocalServer }
   | { type: 'preview'; preview: Preview }
   | { type: 'stats'; stats: Stats }
+
+/** An id that is no source now, and why. */
+export interface SourceProblem {
+  /** As it was asked. */
+  id: string
+  /** Why. */
+  problem: Problem
+}
 
 /** Everything that can be captured now. */
 export interface Sources {
@@ -253,11 +271,13 @@ export interface VideoSettings {
 export interface VideoSourceInfo {
   /** Names it in `start_capture`; stable while it exists. */
   id: string
-  /** `"monitor"` or `"window"`. */
+  /** Names it in `start_capture` also after a restart: a window by its program and title, else the id. */
+  lastingId: string
+  /** `"monitor"`, `"window"`, `"game"`, `"region"`, `"camera"`, `"image"`, `"text"`, `"color"` or `"pattern"`. */
   kind: string
-  /** The monitor's output name or the window's title. */
+  /** The monitor's output name, the window's title, the camera's name, …. */
   title: string
-  /** The program that owns the window; empty for a monitor. */
+  /** The program that owns the window; else empty. */
   program: string
   /** Position on the desktop, pixels. */
   x: number

@@ -7,6 +7,7 @@ use napi_derive::napi;
 #[napi(discriminant_case = "snake_case")]
 pub enum Command {
     ListSources,
+    DescribeSources { ids: Vec<String> },
     ProbeEncoders,
     SelectAudio { microphone: Option<String>, system_sound: bool },
     StartCapture { source_id: String, settings: VideoSettings, cursor: bool },
@@ -67,6 +68,7 @@ impl From<Command> for control_api::Command {
     fn from(command: Command) -> Self {
         match command {
             Command::ListSources => Self::ListSources,
+            Command::DescribeSources { ids } => Self::DescribeSources { ids },
             Command::ProbeEncoders => Self::ProbeEncoders,
             Command::SelectAudio { microphone, system_sound } => Self::SelectAudio { microphone, system_sound },
             Command::StartCapture { source_id, settings, cursor } => {

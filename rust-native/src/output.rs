@@ -18,6 +18,7 @@ pub enum Outcome {
 pub enum Reply {
     Done,
     Sources { sources: Sources },
+    Described { described: Described },
     Encoders { encoders: Encoders },
     LocalServer { local_server: LocalServer },
     Preview { preview: Preview },
@@ -76,16 +77,36 @@ pub struct Sources {
     pub problems: Vec<Problem>,
 }
 
-/// One monitor or window.
+/// What became of some ids.
+#[napi(object)]
+pub struct Described {
+    /// Those that are sources, in the order that was asked.
+    pub sources: Vec<VideoSourceInfo>,
+    /// The others.
+    pub problems: Vec<SourceProblem>,
+}
+
+/// An id that is no source now, and why.
+#[napi(object)]
+pub struct SourceProblem {
+    /// As it was asked.
+    pub id: String,
+    /// Why.
+    pub problem: Problem,
+}
+
+/// Something that gives a picture.
 #[napi(object)]
 pub struct VideoSourceInfo {
     /// Names it in `start_capture`; stable while it exists.
     pub id: String,
-    /// `"monitor"` or `"window"`.
+    /// Names it in `start_capture` also after a restart: a window by its program and title, else the id.
+    pub lasting_id: String,
+    /// `"monitor"`, `"window"`, `"game"`, `"region"`, `"camera"`, `"image"`, `"text"`, `"color"` or `"pattern"`.
     pub kind: String,
-    /// The monitor's output name or the window's title.
+    /// The monitor's output name, the window's title, the camera's name, ….
     pub title: String,
-    /// The program that owns the window; empty for a monitor.
+    /// The program that owns the window; else empty.
     pub program: String,
     /// Position on the desktop, pixels.
     pub x: i32,

@@ -1,7 +1,7 @@
 /** Parses what the page sends: one parser per call, as a type is not a validation. Pure. */
 import type { CallName, Calls, GoLiveTarget, SettingsChange, VideoChange } from '../shared/contract';
 import { fields, flag, integer, number, oneOf, optional, Refused, text, type Fields } from '../shared/parse';
-import { DESTINATION_KINDS, LANGUAGES, THEMES, type AudioPreferences } from '../shared/settings';
+import { DESTINATION_KINDS, LANGUAGES, sourceId, THEMES, type AudioPreferences } from '../shared/settings';
 import { evenPixels, LIMITS } from '../shared/video_settings';
 
 type Parsers = { [Name in CallName]: (args: readonly unknown[]) => Calls[Name]['args'] };
@@ -33,12 +33,6 @@ function partial<T extends object>(
     }
     return result;
   };
-}
-
-function nonEmpty(value: unknown, path: string): string {
-  const found = text(value, path, 512);
-  if (found === '') throw new Refused(path, 'a text that is not empty');
-  return found;
 }
 
 /** A WHIP address: only the two schemes that the engine speaks. */
@@ -101,7 +95,10 @@ export const parsers: Parsers = {
   bootstrap: none,
   listSources: none,
   probeEncoders: none,
-  startCapture: one(nonEmpty),
+  addSource: one(sourceId),
+  removeSource: one(sourceId),
+  choosePicture: none,
+  startCapture: one(sourceId),
   stopCapture: none,
   changeVideo: one(videoChange),
   changeAudio: one(audioChange),

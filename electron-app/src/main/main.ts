@@ -182,6 +182,14 @@ function run(): void {
     },
     listSources: () => studio.listSources(),
     probeEncoders: () => studio.probeEncoders(),
+    addSource: (id) => studio.addSource(id),
+    removeSource: async (id) => studio.removeSource(id),
+    choosePicture: async () => {
+      const filters = [{ name: 'PNG, JPEG, WebP', extensions: ['png', 'jpg', 'jpeg', 'webp'] }];
+      const question: Electron.OpenDialogOptions = { properties: ['openFile'], filters };
+      const { filePaths } = await (window === undefined ? dialog.showOpenDialog(question) : dialog.showOpenDialog(window, question));
+      return filePaths[0] === undefined ? null : { path: filePaths[0] };
+    },
     startCapture: (sourceId) => studio.startCapture(sourceId),
     stopCapture: () => studio.stopCapture(),
     changeVideo: (change) => studio.changeVideo(change),

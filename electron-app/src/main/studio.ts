@@ -5,7 +5,21 @@
  * what changed. Windows, IPC and files are other rooms'.
  */
 import type { GoLiveTarget, HostStatus, Notice, StateView, VideoChange } from '../shared/contract';
-import type { Area, Command, Encoders, EngineEvent, Outcome, PreviewEndpoint, Problem, Reply, Sources, State, Stats } from '../shared/model';
+import type {
+  Area,
+  Command,
+  Described,
+  Encoders,
+  EngineEvent,
+  Outcome,
+  PreviewEndpoint,
+  Problem,
+  Reply,
+  Sources,
+  State,
+  Stats,
+  VideoSource,
+} from '../shared/model';
 import { emptySession, remember, replay, type Session } from '../shared/session';
 import type { AudioPreferences } from '../shared/settings';
 import { DEFAULT_VIDEO } from '../shared/video_settings';
@@ -42,6 +56,8 @@ export class Studio {
   private state: State | undefined;
   /** What each source that was ever listed is: `"monitor"`, `"window"`. */
   private readonly kinds = new Map<string, string>();
+  /** What names each of them after a restart. */
+  private readonly lasting = new Map<string, string>();
   private liveSince: number | undefined;
   private lastServer: { port: number; viewToken: string } | undefined;
   private lastStats: Stats | undefined;
@@ -91,7 +107,8 @@ export class Studio {
   get capturedDesktop(): Area | undefined {
     if (this.state === undefined || this.state.capture.kind === 'idle') return undefined;
     const { sourceId, area } = this.state;
-    const alone = typeof sourceId === 'string' && this.kinds.get(sourceId) === 'window';
+    const kind = typeof sourceId === 'string' ? this.kinds.get(sourceId) : undefined;
+    const alone = kind === 'window' || kind === 'game';
     return alone ? undefined : (area ?? undefined);
   }
 
@@ -123,8 +140,40 @@ export class Studio {
   async listSources(): Promise<Sources> {
     const reply = await this.ask({ type: 'list_sources' });
     if (reply.type !== 'sources') throw unexpected(reply);
-    for (const { id, kind } of reply.sources.video) this.kinds.set(id, kind);
-    return reply.sources;
+    const own = await this.describe(this.settings.get().ownSources);
+    const video = [...reply.sources.video, ...own.sources];
+    for (const { id, kind, lastingId } of video) {
+      this.kinds.set(id, kind);
+      this.lasting.set(id, lastingId);
+    }
+    return { ...reply.sources, video };
+  }
+
+  /** What the engine makes of ids; one that can't be shown now stays in the list, so that it can be taken out of it. */
+  private async describe(ids: string[]): Promise<Described> {
+    if (ids.length === 0) return { sources: [], problems: [] };
+    const reply = await this.ask({ type: 'describe_sources', ids });
+    if (reply.type !== 'described') throw unexpected(reply);
+    const { sources, problems } = reply.described;
+    const broken = problems.map(({ id, problem }) => brokenSource(id, problem.message));
+    const all = [...sources, ...broken];
+    return { sources: ids.flatMap((id) => all.filter((source) => source.id === id)), problems };
+  }
+
+  async addSource(id: string): Promise<VideoSource> {
+    const described = await this.describe([id]);
+    const problem = described.problems[0]?.problem;
+    if (problem !== undefined) throw new ProblemError(problem);
+    const source = described.sources[0];
+    if (source === undefined) throw unexpected({ type: 'described', described });
+    const { ownSources } = this.settings.get();
+    if (!ownSources.includes(id)) this.settings.update({ ownSources: [...ownSources, id] });
+    this.kinds.set(source.id, source.kind);
+    return source;
+  }
+
+  removeSource(id: string): void {
+    this.settings.update({ ownSources: this.settings.get().ownSources.filter((own) => own !== id) });
   }
 
   async openPreview(): Promise<PreviewEndpoint> {
@@ -164,6 +213,8 @@ export class Studio {
     return this.change(async () => {
       const { video, cursor } = this.settings.get();
       await this.send({ type: 'start_capture', sourceId, settings: video ?? DEFAULT_VIDEO, cursor });
+      this.settings.update({ lastSource: this.lasting.get(sourceId) ?? sourceId });
+      this.listeners.settings();
     });
   }
 
@@ -338,6 +389,11 @@ export class Studio {
       publishingTo: destination === undefined ? undefined : destination.kind === 'whip' ? 'whip' : 'local',
     };
   }
+}
+
+function brokenSource(id: string, message: string): VideoSource {
+  const kind = id.slice(0, Math.max(0, id.indexOf(':')));
+  return { id, lastingId: id, kind, title: message, program: '', x: 0, y: 0, width: 0, height: 0, thumbnailUrl: '' };
 }
 
 function unexpected(reply: Reply): ProblemError {

@@ -19,6 +19,9 @@ function on<Name extends MessageName>(name: Name) {
 const bridge: Bridge = {
   bootstrap: call('bootstrap'),
   listSources: call('listSources'),
+  addSource: call('addSource'),
+  removeSource: call('removeSource'),
+  choosePicture: call('choosePicture'),
   probeEncoders: call('probeEncoders'),
   startCapture: call('startCapture'),
   stopCapture: call('stopCapture'),

@@ -89,11 +89,27 @@ export function makeActions(bridge: Bridge, store: Store) {
     const sources = answer.value;
     const { chosen } = store.get();
     const stillThere = sources.video.some((source) => source.id === chosen);
-    const next = { sources, sourcesProblem: undefined, chosen: stillThere ? chosen : sources.video[0]?.id };
+    // After a restart: the one of last time, found by what lasts.
+    const known = sources.video.find(({ lastingId }) => lastingId === store.get().settings.lastSource);
+    const next = { sources, sourcesProblem: undefined, chosen: stillThere ? chosen : (known ?? sources.video[0])?.id };
     const { sources: old, sourcesProblem, chosen: oldChosen } = store.get();
     // A list that says the same changes nothing: a window that rests stays at rest.
     if (sourcesProblem === undefined && oldChosen === next.chosen && JSON.stringify(old) === JSON.stringify(sources)) return;
     store.set(next);
+  }
+
+  /** Gives what is wrong with it, to be said where it was typed. */
+  async function addSource(id: string): Promise<Problem | undefined> {
+    const answer = await bridge.addSource(id);
+    if (!answer.ok) return answer.problem;
+    await refreshSources();
+    await choose(answer.value.id);
+    return undefined;
+  }
+
+  async function removeSource(id: string): Promise<void> {
+    await ask(bridge.removeSource(id));
+    await refreshSources();
   }
 
   function takeNotice(notice: Notice): void {
@@ -130,6 +146,9 @@ export function makeActions(bridge: Bridge, store: Store) {
     goLive,
     endLive,
     refreshSources,
+    addSource,
+    removeSource,
+    choosePicture: () => ask(bridge.choosePicture()),
     takeNotice,
     changeVideo: (change: VideoChange) => ask(bridge.changeVideo(change)),
     changeAudio: (change: Partial<AudioPreferences>) => ask(bridge.changeAudio(change)),

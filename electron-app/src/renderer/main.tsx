@@ -6,6 +6,7 @@ import { mayShow } from './pace';
 import { linkPreview } from './preview_link';
 import { initialState, Store } from './store';
 import './styles/app.css';
+import './styles/sources.css';
 import { App } from './ui/app';
 
 async function begin(): Promise<void> {

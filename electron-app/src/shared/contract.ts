@@ -12,6 +12,7 @@ import type {
   State,
   Stats,
   VideoSettings,
+  VideoSource,
 } from './model';
 import type { AudioPreferences, DestinationKind, Language, Settings, Theme } from './settings';
 
@@ -102,6 +103,11 @@ export interface Calls {
   bootstrap: { args: []; result: Bootstrap };
   listSources: { args: []; result: Sources };
   probeEncoders: { args: []; result: Encoders };
+  /** A source that the user describes is tried, kept in the list, and given back. */
+  addSource: { args: [id: string]; result: VideoSource };
+  removeSource: { args: [id: string]; result: void };
+  /** Asks the user for a picture file; nothing where none was chosen. */
+  choosePicture: { args: []; result: { path: string } | null };
   startCapture: { args: [sourceId: string]; result: void };
   stopCapture: { args: []; result: void };
   changeVideo: { args: [change: VideoChange]; result: void };

@@ -11,6 +11,7 @@ export type {
   AudioInputState,
   CaptureState,
   Command,
+  Described,
   Destination,
   Encoders,
   Event as EngineEvent,

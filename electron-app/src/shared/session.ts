@@ -62,6 +62,7 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
     case 'stop_local_server':
       return { ...session, localServer: undefined };
     case 'list_sources':
+    case 'describe_sources':
     case 'probe_encoders':
     case 'open_preview':
     case 'stats':

@@ -5,7 +5,7 @@
  * the clear: `sealedWhipKey` is what the system's secure storage made of the key, and is absent where there is none.
  */
 import type { VideoSettings } from './model';
-import { fields, flag, number, oneOf, optional, text, integer } from './parse';
+import { fields, flag, number, oneOf, optional, Refused, text, integer } from './parse';
 import { videoSettings } from './video_settings';
 
 export const LANGUAGES = ['en', 'zh'] as const;
@@ -37,6 +37,10 @@ export interface Settings {
   audio: AudioPreferences;
   destination: DestinationKind;
   whipUrl: string;
+  /** Sources that the user made (a region, a text, …), by their ids. */
+  ownSources: string[];
+  /** The lasting id of the source that was captured last. */
+  lastSource?: string;
   /** Base64 of the sealed key. */
   sealedWhipKey?: string;
   window?: { width: number; height: number };
@@ -56,6 +60,7 @@ export function defaultSettings(): Settings {
     },
     destination: 'local',
     whipUrl: '',
+    ownSources: [],
   };
 }
 
@@ -73,6 +78,22 @@ export function audioPreferences(value: unknown, path: string): AudioPreferences
   };
 }
 
+/** The longest text, each character of it escaped, and some options. */
+const MOST_ID = 40_000;
+/** As many as a list can show in good order. */
+const MOST_OWN_SOURCES = 100;
+
+export function sourceId(value: unknown, path: string): string {
+  const id = text(value, path, MOST_ID);
+  if (id === '') throw new Refused(path, 'an id');
+  return id;
+}
+
+export function sourceIds(value: unknown, path: string): string[] {
+  if (!Array.isArray(value) || value.length > MOST_OWN_SOURCES) throw new Refused(path, `at most ${MOST_OWN_SOURCES} ids`);
+  return value.map((id: unknown, index) => sourceId(id, `${path}[${index}]`));
+}
+
 /** Reads the parsed JSON of a settings file; throws `Refused` where it is not one of ours. */
 export function parseSettings(value: unknown): Settings {
   const f = fields(value, 'settings');
@@ -86,6 +107,9 @@ export function parseSettings(value: unknown): Settings {
     audio: audioPreferences(f.audio, 'settings.audio'),
     destination: oneOf(f.destination, 'settings.destination', DESTINATION_KINDS),
     whipUrl: text(f.whipUrl, 'settings.whipUrl', 2048),
+    // Absent in files of before there were such sources.
+    ownSources: optional(f.ownSources, 'settings.ownSources', sourceIds) ?? [],
+    lastSource: optional(f.lastSource, 'settings.lastSource', sourceId),
     sealedWhipKey: optional(f.sealedWhipKey, 'settings.sealedWhipKey', (v, p) => text(v, p, 16_384)),
     window: optional(f.window, 'settings.window', (v, p) => {
       const size = fields(v, p);

@@ -34,6 +34,7 @@ impl From<control_api::Reply> for Reply {
         match reply {
             control_api::Reply::Done => Self::Done,
             control_api::Reply::Sources(sources) => Self::Sources { sources: sources.into() },
+            control_api::Reply::Described(described) => Self::Described { described: described.into() },
             control_api::Reply::Encoders(encoders) => Self::Encoders { encoders: encoders.into() },
             control_api::Reply::LocalServer(server) => Self::LocalServer { local_server: server.into() },
             control_api::Reply::Preview(preview) => Self::Preview { preview: preview.into() },
@@ -120,10 +121,23 @@ impl From<control_api::Sources> for Sources {
     }
 }
 
+impl From<control_api::Described> for Described {
+    fn from(it: control_api::Described) -> Self {
+        Self { sources: all(it.sources), problems: all(it.problems) }
+    }
+}
+
+impl From<control_api::SourceProblem> for SourceProblem {
+    fn from(it: control_api::SourceProblem) -> Self {
+        Self { id: it.id, problem: it.problem.into() }
+    }
+}
+
 impl From<control_api::VideoSourceInfo> for VideoSourceInfo {
     fn from(it: control_api::VideoSourceInfo) -> Self {
         Self {
             id: it.id,
+            lasting_id: it.lasting_id,
             kind: it.kind,
             title: it.title,
             program: it.program,

@@ -24,6 +24,13 @@ const PATHS = {
   chart: 'M4 20V10M10 20V4M16 20v-7M21 20H3',
   pause: 'M9 6v12M15 6v12',
   mirror: 'M3 5h18v14H3zM7 8h10v8H7zM10 10.5h4v3h-4z',
+  plus: 'M12 5v14M5 12h14',
+  camera: 'M3 8h4l2-3h6l2 3h4v11H3zM12 17a4 4 0 1 0 0-8 4 4 0 0 0 0 8z',
+  game: 'M7 8h10a5 5 0 0 1 0 9l-3-3h-4l-3 3a5 5 0 0 1 0-9zM8 11v3M6.5 12.5h3M15.5 12.5h.01M17.5 11.5h.01',
+  picture: 'M3 5h18v14H3zM3 16l5-5 4 4 3-3 6 6M15.5 9.5h.01',
+  letter: 'M5 7V5h14v2M12 5v14M9.5 19h5',
+  color: 'M12 3c4 5 6 7.5 6 11a6 6 0 0 1-12 0c0-3.5 2-6 6-11z',
+  region: 'M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4M8 8h8v8H8z',
   chevron: 'M7 10l5 5 5-5',
 } as const;
 

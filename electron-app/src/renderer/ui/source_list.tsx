@@ -5,7 +5,7 @@ import type { VideoSource } from '../../shared/model';
 import { isCapturing, isPublishing } from '../actions';
 import { useUi } from './context';
 import { IconButton } from './controls';
-import { Icon } from './icons';
+import { Icon, type IconName } from './icons';
 
 /** A thumbnail costs a grab and a JPEG: twice in four seconds is enough to recognise a window by. */
 const THUMBNAIL_MS = 2_000;
@@ -18,6 +18,24 @@ function bust(url: string, round: number): string {
   return `${url}${url.includes('?') ? '&' : '?'}round=${round}`;
 }
 
+/** The kinds that a user makes: they are kept in the settings, and can be taken out of the list. */
+const OWN_KINDS: readonly string[] = ['region', 'image', 'text', 'color', 'pattern'];
+
+const ICONS: { readonly [kind: string]: IconName } = {
+  monitor: 'screen',
+  game: 'game',
+  camera: 'camera',
+  region: 'region',
+  image: 'picture',
+  text: 'letter',
+  color: 'color',
+  pattern: 'chart',
+};
+
+function iconOf(kind: string): IconName {
+  return ICONS[kind] ?? 'window';
+}
+
 function Thumbnail({ source, round }: { source: VideoSource; round: number }) {
   const [broken, setBroken] = useState(false);
   useEffect(() => setBroken(false), [round, source.thumbnailUrl]);
@@ -26,7 +44,7 @@ function Thumbnail({ source, round }: { source: VideoSource; round: number }) {
     <span class="thumb">
       {broken || source.thumbnailUrl === '' ? (
         <span class="thumb-empty" title={words.noPicture}>
-          <Icon name={source.kind === 'monitor' ? 'screen' : 'window'} size={22} />
+          <Icon name={iconOf(source.kind)} size={22} />
         </span>
       ) : (
         <img src={bust(source.thumbnailUrl, round)} alt="" draggable={false} onError={() => setBroken(true)} />
@@ -39,13 +57,15 @@ function SourceItem({ source, round }: { source: VideoSource; round: number }) {
   const { state, actions, words } = useUi();
   const captured = isCapturing(state) && state.state?.sourceId === source.id;
   const chosen = state.chosen === source.id;
-  const size = `${source.width}×${source.height}`;
+  const size = source.width === 0 ? '' : `${source.width}×${source.height}`;
+  const title = source.kind === 'game' ? words.gameSource : source.kind === 'pattern' ? words.patternBars : source.title;
+  const details = [source.program, size].filter((part) => part !== '').join(' · ');
   return (
     <button
       type="button"
-      class={`source ${source.kind}${chosen ? ' chosen' : ''}${captured ? ' captured' : ''}`}
+      class={`source ${source.kind === 'monitor' ? 'monitor' : 'window'}${chosen ? ' chosen' : ''}${captured ? ' captured' : ''}`}
       aria-pressed={chosen}
-      title={source.title}
+      title={source.kind === 'game' ? words.gameSourceHint : title}
       data-testid="source-item"
       data-source-id={source.id}
       data-kind={source.kind}
@@ -54,16 +74,27 @@ function SourceItem({ source, round }: { source: VideoSource; round: number }) {
     >
       <Thumbnail source={source} round={round} />
       <span class="source-text">
-        <span class="source-title">{source.title}</span>
-        <span class="source-detail">{source.program === '' ? size : `${source.program} · ${size}`}</span>
+        <span class="source-title">{title}</span>
+        <span class="source-detail">{details}</span>
       </span>
       {captured && <span class={`source-mark${isPublishing(state) ? ' live' : ''}`}>{isPublishing(state) ? words.captured : words.capturedPreview}</span>}
     </button>
   );
 }
 
+/** A source that the user made, with the button that takes it out of the list. */
+function OwnSource({ source, round }: { source: VideoSource; round: number }) {
+  const { actions, words } = useUi();
+  return (
+    <div class="own-source">
+      <SourceItem source={source} round={round} />
+      <IconButton icon="close" label={words.removeSource} testid="remove-source" onClick={() => void actions.removeSource(source.id)} />
+    </div>
+  );
+}
+
 export function SourceList() {
-  const { state, actions, words } = useUi();
+  const { state, store, actions, words } = useUi();
   const [round, setRound] = useState(0);
   const running = state.host.kind === 'running';
   const lost = state.state?.capture.kind === 'lost';
@@ -92,13 +123,16 @@ export function SourceList() {
 
   const sources = state.sources;
   const monitors = sources?.video.filter((source) => source.kind === 'monitor') ?? [];
-  const windows = sources?.video.filter((source) => source.kind !== 'monitor') ?? [];
+  const windows = sources?.video.filter((source) => source.kind === 'window' || source.kind === 'game') ?? [];
+  const cameras = sources?.video.filter((source) => source.kind === 'camera') ?? [];
+  const own = sources?.video.filter((source) => OWN_KINDS.includes(source.kind)) ?? [];
   const problems = [...(sources?.problems ?? []), ...(state.sourcesProblem === undefined ? [] : [state.sourcesProblem])];
 
   return (
     <aside class="sources" aria-label={words.sources}>
       <header class="panel-head">
         <h2>{words.sources}</h2>
+        <IconButton icon="plus" label={words.addSource} testid="add-source" onClick={() => store.set({ dialog: 'add_source' })} />
         <IconButton
           icon="refresh"
           label={words.refresh}
@@ -128,6 +162,14 @@ export function SourceList() {
         {sources !== undefined && sources.video.length > 0 && <h3>{words.windows}</h3>}
         {windows.map((source) => (
           <SourceItem key={source.id} source={source} round={round} />
+        ))}
+        {cameras.length > 0 && <h3>{words.cameras}</h3>}
+        {cameras.map((source) => (
+          <SourceItem key={source.id} source={source} round={round} />
+        ))}
+        {own.length > 0 && <h3>{words.ownSources}</h3>}
+        {own.map((source) => (
+          <OwnSource key={source.id} source={source} round={round} />
         ))}
         {sources !== undefined && sources.video.length > 0 && windows.length === 0 && <p class="quiet">{words.noWindows}</p>}
       </div>

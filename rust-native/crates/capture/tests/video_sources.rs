@@ -11,7 +11,8 @@ use video_rig::*;
 
 fn titles(display: &Xvfb) -> Vec<(SourceKind, String)> {
     let sources = list_sources_on(Some(display.display())).expect("sources");
-    sources.into_iter().map(|source| (source.kind, source.title)).collect()
+    let of_screen = |kind| matches!(kind, SourceKind::Monitor | SourceKind::Window);
+    sources.into_iter().filter(|source| of_screen(source.kind)).map(|source| (source.kind, source.title)).collect()
 }
 
 #[test]
@@ -58,7 +59,11 @@ fn the_primary_monitor_comes_first() {
     display.xrandr(&["--setmonitor", "right", "400/100x400/100+400+0", "none"]).expect("right");
     display.xrandr(&["--setmonitor", "*left", "400/100x400/100+0+0", "screen"]).expect("left");
     let sources = list_sources_on(Some(display.display())).expect("sources");
-    let monitors: Vec<_> = sources.iter().map(|source| (source.id.as_str(), source.area.x)).collect();
+    let monitors: Vec<_> = sources
+        .iter()
+        .filter(|source| source.kind == SourceKind::Monitor)
+        .map(|source| (source.id.as_str(), source.area.x))
+        .collect();
     assert_eq!(monitors, [("x11:monitor:left", 0), ("x11:monitor:right", 400)]);
 }
 

@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 pub enum Command {
     /// Every monitor, window and sound device that can be captured now. Replies [`Reply::Sources`].
     ListSources,
+    /// What the sources of those ids are now, listed or not: regions, texts, windows by their lasting id. Replies
+    /// [`Reply::Described`].
+    DescribeSources {
+        /// Ids as `start_capture` takes them.
+        ids: Vec<String>,
+    },
     /// Tries every encoder and measures this machine. Replies [`Reply::Encoders`]; takes up to two seconds.
     ProbeEncoders,
     /// Opens (or closes, with `None`/`false`) the sound inputs; their meters run from then on.
@@ -133,6 +139,8 @@ pub enum Reply {
     Done,
     /// To `list_sources`.
     Sources(Sources),
+    /// To `describe_sources`.
+    Described(Described),
     /// To `probe_encoders`.
     Encoders(Encoders),
     /// To `start_local_server`.
@@ -156,16 +164,36 @@ pub struct Sources {
     pub problems: Vec<crate::Problem>,
 }
 
-/// One monitor or window.
+/// What became of some ids.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Described {
+    /// Those that are sources, in the order that was asked.
+    pub sources: Vec<VideoSourceInfo>,
+    /// The others.
+    pub problems: Vec<SourceProblem>,
+}
+
+/// An id that is no source now, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceProblem {
+    /// As it was asked.
+    pub id: String,
+    /// Why.
+    pub problem: crate::Problem,
+}
+
+/// Something that gives a picture.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct VideoSourceInfo {
     /// Names it in `start_capture`; stable while it exists.
     pub id: String,
-    /// `"monitor"` or `"window"`.
+    /// Names it in `start_capture` also after a restart: a window by its program and title, else the id.
+    pub lasting_id: String,
+    /// `"monitor"`, `"window"`, `"game"`, `"region"`, `"camera"`, `"image"`, `"text"`, `"color"` or `"pattern"`.
     pub kind: String,
-    /// The monitor's output name or the window's title.
+    /// The monitor's output name, the window's title, the camera's name, ….
     pub title: String,
-    /// The program that owns the window; empty for a monitor.
+    /// The program that owns the window; else empty.
     pub program: String,
     /// Position on the desktop, pixels.
     pub x: i32,

@@ -50,7 +50,7 @@ impl Session {
                 }
             }
             Command::Stats => return Ok(Reply::Stats(self.stats.clone())),
-            Command::ListSources | Command::ProbeEncoders | Command::OpenPreview => {
+            Command::ListSources | Command::DescribeSources { .. } | Command::ProbeEncoders | Command::OpenPreview => {
                 return Err(Problem::internal("a looking command reached the session"));
             }
         }

@@ -60,6 +60,10 @@ impl Engine {
                 let endpoint = Arc::clone(&self.endpoint);
                 blocking(move || Reply::Sources(listing::sources(|id| endpoint.thumbnail_url(id)))).await
             }
+            Command::DescribeSources { ids } => {
+                let endpoint = Arc::clone(&self.endpoint);
+                blocking(move || Reply::Described(listing::describe(&ids, |id| endpoint.thumbnail_url(id)))).await
+            }
             Command::ProbeEncoders => blocking(listing::encoders).await?.map(Reply::Encoders),
             Command::OpenPreview => Ok(Reply::Preview(Preview {
                 url: self.endpoint.preview_url(),

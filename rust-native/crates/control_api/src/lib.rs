@@ -22,8 +22,8 @@ mod sound;
 mod usage;
 
 pub use command::{
-    AudioInput, Command, Destination, Encoders, LocalServer, MicrophoneInfo, Preview, Reach, RefusedEncoder, Reply,
-    Sources, VideoSettings, VideoSourceInfo,
+    AudioInput, Command, Described, Destination, Encoders, LocalServer, MicrophoneInfo, Preview, Reach, RefusedEncoder,
+    Reply, SourceProblem, Sources, VideoSettings, VideoSourceInfo,
 };
 pub use engine::{Engine, EngineOptions};
 pub use event::{Area, AudioInputState, CaptureState, Event, Problem, PublishState, State, Stats};

@@ -3,40 +3,54 @@
 use capture::video::{SourceInfo, SourceKind, VideoError};
 
 use crate::settings::propose;
-use crate::{Encoders, MicrophoneInfo, Problem, RefusedEncoder, Sources, VideoSourceInfo};
+use crate::{Described, Encoders, MicrophoneInfo, Problem, RefusedEncoder, SourceProblem, Sources, VideoSourceInfo};
 
 /// Everything that can be captured now; what can't be listed is named in `problems`. Blocks.
 pub(crate) fn sources(thumbnail_url: impl Fn(&str) -> String) -> Sources {
     let mut problems = Vec::new();
-    let video = capture::video::list_sources().unwrap_or_else(|error| {
+    let mut video = capture::video::list_sources().unwrap_or_else(|error| {
         problems.push(Problem::from(error));
         Vec::new()
     });
     problems.extend(without_screens(&video).map(Problem::from));
+    video.extend(capture::video::list_cameras());
     let microphones = capture::audio::list_microphones().unwrap_or_else(|error| {
         problems.push(Problem::from(error));
         Vec::new()
     });
-    let info = |source: SourceInfo| VideoSourceInfo {
+    Sources {
+        video: video.into_iter().map(|source| info(source, &thumbnail_url)).collect(),
+        microphones: microphones.into_iter().map(|m| MicrophoneInfo { id: m.id, name: m.name }).collect(),
+        system_sound: capture::audio::system_sound_available(),
+        problems,
+    }
+}
+
+/// What the sources of those ids are now, in their order; one that can't be had is named in `problems`, by its id.
+/// Blocks.
+pub(crate) fn describe(ids: &[String], thumbnail_url: impl Fn(&str) -> String) -> Described {
+    let mut described = Described { sources: Vec::new(), problems: Vec::new() };
+    for id in ids {
+        match capture::video::describe(id) {
+            Ok(source) => described.sources.push(info(source, &thumbnail_url)),
+            Err(error) => described.problems.push(SourceProblem { id: id.clone(), problem: error.into() }),
+        }
+    }
+    described
+}
+
+fn info(source: SourceInfo, thumbnail_url: impl Fn(&str) -> String) -> VideoSourceInfo {
+    VideoSourceInfo {
         thumbnail_url: thumbnail_url(&source.id),
         id: source.id,
-        kind: match source.kind {
-            SourceKind::Monitor => "monitor",
-            SourceKind::Window => "window",
-        }
-        .to_owned(),
+        lasting_id: source.lasting_id,
+        kind: source.kind.name().to_owned(),
         title: source.title,
         program: source.program,
         x: source.area.x,
         y: source.area.y,
         width: source.area.width,
         height: source.area.height,
-    };
-    Sources {
-        video: video.into_iter().map(info).collect(),
-        microphones: microphones.into_iter().map(|m| MicrophoneInfo { id: m.id, name: m.name }).collect(),
-        system_sound: capture::audio::system_sound_available(),
-        problems,
     }
 }
 
@@ -72,7 +86,7 @@ mod tests {
 
     fn source(kind: SourceKind) -> SourceInfo {
         let (id, title, program) = (String::new(), String::new(), String::new());
-        SourceInfo { id, kind, title, program, area: Rect::default() }
+        SourceInfo { lasting_id: id.clone(), id, kind, title, program, area: Rect::default() }
     }
 
     #[test]

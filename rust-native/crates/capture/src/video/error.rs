@@ -34,6 +34,45 @@ pub enum VideoError {
     /// The window has no picture now.
     #[error("the window is minimised or on another workspace")]
     SourceMinimised,
+    /// The part of the monitor that was asked for is not on it now.
+    #[error("the region lies outside of its monitor")]
+    RegionOutside,
+    /// No window of that title or program is open now.
+    #[error("the window is not open now")]
+    WindowNotOpen,
+    /// No program fills a screen now.
+    #[error("no program fills the screen now")]
+    NoFullScreen,
+    /// An id that describes a source describes none.
+    #[error("the source can't be made: {0}")]
+    BadSource(String),
+    /// A picture file that is not there.
+    #[error("there is no picture at {0}")]
+    PictureMissing(String),
+    /// A file that is no picture of a known kind, or is damaged.
+    #[error("the picture can't be read: {0}")]
+    PictureUnreadable(String),
+    /// A picture that would take more memory than pictures may.
+    #[error("the picture is too large: {0}")]
+    PictureTooLarge(String),
+    /// The system doesn't let this user read the device or file.
+    #[error("the system does not allow it: {0}")]
+    PermissionDenied(String),
+    /// Another program uses the camera.
+    #[error("the camera is used by another program")]
+    CameraBusy,
+    /// The camera is not plugged in now.
+    #[error("the camera is not plugged in")]
+    CameraUnplugged,
+    /// The camera took the request and then gave nothing.
+    #[error("the camera does not answer")]
+    CameraSilent,
+    /// The camera has no format that can be read here.
+    #[error("the camera gives no picture that can be read: {0}")]
+    CameraFormat(String),
+    /// The camera answered a request with an error that has no better name.
+    #[error("the camera refused a request: {0}")]
+    CameraRefused(String),
     /// The picture could not be compressed.
     #[error("the thumbnail could not be made: {0}")]
     Thumbnail(String),
@@ -71,6 +110,19 @@ impl VideoError {
             Self::SourceNotFound(_) => "source_not_found",
             Self::SourceClosed => "source_closed",
             Self::SourceMinimised => "source_minimised",
+            Self::RegionOutside => "region_outside",
+            Self::WindowNotOpen => "window_not_open",
+            Self::NoFullScreen => "no_full_screen",
+            Self::BadSource(_) => "bad_source",
+            Self::PictureMissing(_) => "picture_missing",
+            Self::PictureUnreadable(_) => "picture_unreadable",
+            Self::PictureTooLarge(_) => "picture_too_large",
+            Self::PermissionDenied(_) => "permission_denied",
+            Self::CameraBusy => "camera_busy",
+            Self::CameraUnplugged => "camera_unplugged",
+            Self::CameraSilent => "camera_silent",
+            Self::CameraFormat(_) => "camera_format",
+            Self::CameraRefused(_) => "camera_refused",
             Self::Thumbnail(_) => "thumbnail_failed",
             Self::Thread(_) => "thread_failed",
             Self::ProtectedContent => "protected_content",
@@ -94,6 +146,19 @@ impl VideoError {
             Self::SourceNotFound(_) => "Refresh the list of sources and choose one of it.",
             Self::SourceClosed => "Choose another window or monitor.",
             Self::SourceMinimised => "Show the window on the present workspace; it may be covered by others.",
+            Self::RegionOutside => "Choose the region anew, inside of the monitor.",
+            Self::WindowNotOpen => "Open the window again; it is picked up by itself.",
+            Self::NoFullScreen => "Switch the game to full screen; it is picked up by itself.",
+            Self::BadSource(_) => "Correct the description of the source.",
+            Self::PictureMissing(_) => "Put the file back, or choose another one.",
+            Self::PictureUnreadable(_) => "Choose a PNG, JPEG or WebP file that other programs can show.",
+            Self::PictureTooLarge(_) => "Make the picture smaller: 16384 pixels a side and 64 megapixels at most.",
+            Self::PermissionDenied(_) => "Allow this user to read it; a camera belongs to the group “video”.",
+            Self::CameraBusy => "Close the other program that uses the camera.",
+            Self::CameraUnplugged => "Plug it in again; it is picked up by itself.",
+            Self::CameraSilent => "Unplug the camera and plug it in again.",
+            Self::CameraFormat(_) => "Choose another camera, or another size of this one.",
+            Self::CameraRefused(_) => "Unplug the camera and plug it in again, or choose another size.",
             Self::Thumbnail(_) => "Try again; the capture itself does not need it.",
             Self::Thread(_) => "Close other programs and try again.",
             Self::ProtectedContent => "Choose another window; only its own program can allow this one.",

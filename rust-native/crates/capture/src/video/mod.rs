@@ -1,11 +1,21 @@
-//! Monitors and windows as frames: what there is, a small picture of each, and a capture that runs by itself.
+//! Picture sources as frames: what there is, a small picture of each, and a capture that runs by itself.
 //!
-//! A capture is one named thread that sleeps until the screen says that something changed; a screen that rests
-//! costs nothing. It does not scale or convert, and the pixels are those that the display server wrote.
+//! A capture is one named thread that sleeps until its source says that something changed; a screen that rests
+//! costs nothing. It does not scale, and a screen's pixels are those that the display server wrote. Which room
+//! a source belongs to is told by its id: `generated` for what no device gives, `camera`, else the system's screens.
 
+mod backend;
+#[cfg(target_os = "linux")]
+mod camera;
+#[cfg(not(target_os = "linux"))]
+#[path = "camera/unsupported.rs"]
+mod camera;
+mod canvas;
+mod card;
 #[cfg(any(target_os = "windows", target_os = "macos", test))]
 mod desktop_id;
 mod error;
+mod generated;
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(any(target_os = "linux", target_os = "windows", target_os = "macos", test))]
@@ -13,8 +23,12 @@ mod pacing;
 #[cfg(any(target_os = "windows", target_os = "macos", test))]
 mod pool;
 mod rect;
-#[cfg(any(target_os = "linux", target_os = "windows", target_os = "macos"))]
+#[cfg(any(target_os = "linux", test))]
+mod region;
+#[cfg(any(target_os = "windows", target_os = "macos"))]
+mod screens;
 mod shrink;
+mod spec;
 #[cfg(any(target_os = "windows", target_os = "macos", test))]
 mod stamps;
 #[cfg(any(target_os = "windows", test))]
@@ -29,6 +43,7 @@ mod x11;
 use media::{FrameRate, Size, VideoFrame};
 use stream::FrameSlot;
 
+use backend::Backend;
 pub use error::VideoError;
 pub use rect::Rect;
 
@@ -41,6 +56,9 @@ use unsupported as imp;
 #[cfg(target_os = "linux")]
 use x11 as imp;
 
+#[cfg(not(any(target_os = "windows", target_os = "macos")))]
+use imp as screens;
+
 /// What a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SourceKind {
@@ -48,20 +66,54 @@ pub enum SourceKind {
     Monitor,
     /// One window, also where others cover it.
     Window,
+    /// Whatever program fills the screen, as it comes and goes.
+    Game,
+    /// A rectangle of a monitor.
+    Region,
+    /// A camera.
+    Camera,
+    /// A picture file.
+    Image,
+    /// A text.
+    Text,
+    /// A plain colour.
+    Color,
+    /// A test picture that moves.
+    Pattern,
+}
+
+impl SourceKind {
+    /// Stable, `snake_case`: a program may depend on it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Monitor => "monitor",
+            Self::Window => "window",
+            Self::Game => "game",
+            Self::Region => "region",
+            Self::Camera => "camera",
+            Self::Image => "image",
+            Self::Text => "text",
+            Self::Color => "color",
+            Self::Pattern => "pattern",
+        }
+    }
 }
 
 /// Something that can be captured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceInfo {
-    /// Names it in [`VideoOptions::source_id`]: `x11:monitor:HDMI-1`, `x11:window:0x1400003`. Stable while it exists.
+    /// Names it in [`VideoOptions::source_id`]: `x11:monitor:HDMI-1`, `x11:window:0x1400003`, `text:Hello?size=72`.
+    /// Stable while it exists.
     pub id: String,
-    /// Monitor or window.
+    /// Names it also after a restart: a window by its program and title (`x11:find:Editor?title=notes`), else the id.
+    pub lasting_id: String,
+    /// Monitor, window, ….
     pub kind: SourceKind,
-    /// The monitor's name or the window's title; never empty.
+    /// The monitor's name, the window's title, the first line of a text, …; never empty.
     pub title: String,
-    /// The program that owns the window; empty for a monitor.
+    /// The program that owns the window; else empty.
     pub program: String,
-    /// Where it lies on the desktop, pixels.
+    /// Where it lies on the desktop, pixels; from 0, 0 what is not a part of it.
     pub area: Rect,
 }
 
@@ -84,7 +136,8 @@ pub struct VideoOptions {
 pub enum VideoEvent {
     /// The part of the desktop that is captured, now and after each change; `None` where it is not a part of it.
     Area(Option<Rect>),
-    /// The source gives no picture for now; the capture goes on by itself when it does again.
+    /// The source gives no picture for now; the capture goes on by itself when it does again. A card that says so
+    /// was put into the slot, except for picture files, which keep their last picture.
     Paused(VideoError),
     /// It does again.
     Resumed,
@@ -98,7 +151,25 @@ pub enum VideoEvent {
 /// the engine) are left out. Minimised windows are listed: they can be captured once they are shown. In a Wayland
 /// session only the windows of X programs can be listed; where there are none the error says so.
 pub fn list_sources() -> Result<Vec<SourceInfo>, VideoError> {
-    imp::list_sources(None)
+    list_sources_on(None)
+}
+
+/// Every camera that is plugged in; asks each what it can do, without switching it on.
+pub fn list_cameras() -> Vec<SourceInfo> {
+    camera::list()
+}
+
+/// What the source of that id is now, also one that no list has: a region, or a source that its id describes.
+pub fn describe(id: &str) -> Result<SourceInfo, VideoError> {
+    describe_on(None, id)
+}
+
+/// [`describe`] on a display by name; `None` takes `$DISPLAY`.
+pub fn describe_on(display: Option<&str>, id: &str) -> Result<SourceInfo, VideoError> {
+    if generated::is_generated(id) {
+        return generated::describe(id);
+    }
+    if camera::is_camera(id) { camera::describe(id) } else { screens::describe(display, id) }
 }
 
 /// [`list_sources`] on a display by name (`":7"`); `None` takes `$DISPLAY`.
@@ -108,20 +179,28 @@ pub fn list_sources_on(display: Option<&str>) -> Result<Vec<SourceInfo>, VideoEr
 
 /// A JPEG of a source as it looks now, at most `max` large, in its own aspect. Blocks for up to 0.2 s.
 pub fn thumbnail(id: &str, max: Size) -> Result<Vec<u8>, VideoError> {
-    imp::thumbnail(None, id, max)
+    thumbnail_on(None, id, max)
 }
 
 /// [`thumbnail`] on a display by name; `None` takes `$DISPLAY`.
 pub fn thumbnail_on(display: Option<&str>, id: &str, max: Size) -> Result<Vec<u8>, VideoError> {
+    if generated::is_generated(id) {
+        let canvas = generated::still(id)?;
+        return shrink::jpeg(&canvas.pixels, canvas.size.width as usize * 4, canvas.size, max);
+    }
+    if camera::is_camera(id) {
+        // Its light would go on, and another program's picture be taken away, for a list.
+        return Err(VideoError::Thumbnail("a camera is opened only to be captured".to_owned()));
+    }
     imp::thumbnail(display, id, max)
 }
 
 /// A running capture; ends, and its thread with it, when it is dropped.
 #[derive(Debug)]
-pub struct VideoCapture(imp::Capture);
+pub struct VideoCapture(Box<dyn Backend>);
 
 impl VideoCapture {
-    /// Opens the source on `$DISPLAY` and returns once the first frame lies in `slot`, or with the reason why none
+    /// Opens the source (a screen's on `$DISPLAY`) and returns once the first frame lies in `slot`, or with the reason why none
     /// will. `on_event` is called on the capture's thread and must not block or drop the capture.
     ///
     /// The slot is left open when the capture ends: another one may go on with it.
@@ -140,7 +219,14 @@ impl VideoCapture {
         slot: FrameSlot<VideoFrame>,
         on_event: impl Fn(VideoEvent) + Send + 'static,
     ) -> Result<Self, VideoError> {
-        imp::Capture::start(display, options, slot, Box::new(on_event)).map(Self)
+        if generated::is_generated(&options.source_id) {
+            return generated::start(&options, slot, Box::new(on_event)).map(Self);
+        }
+        let on_event = card::with_cards(slot.clone(), on_event);
+        if camera::is_camera(&options.source_id) {
+            return camera::start(&options, slot, on_event).map(Self);
+        }
+        screens::start(display, options, slot, on_event).map(Self)
     }
 
     /// Takes another rate from the next frame on.

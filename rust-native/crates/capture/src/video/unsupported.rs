@@ -1,8 +1,9 @@
 //! Systems whose screens this crate can't capture yet: every request says so.
 
-use media::{FrameRate, Size, VideoFrame};
+use media::{Size, VideoFrame};
 use stream::FrameSlot;
 
+use super::backend::Backend;
 use super::{SourceInfo, VideoError, VideoEvent, VideoOptions};
 
 const REFUSAL: VideoError = VideoError::NotSupportedHere("the screens of this system");
@@ -15,33 +16,15 @@ pub(super) fn thumbnail(_display: Option<&str>, _id: &str, _max: Size) -> Result
     Err(REFUSAL)
 }
 
-/// Can't be made, so that nothing can be asked of it.
-#[derive(Debug)]
-pub(super) enum Capture {}
+pub(super) fn describe(_display: Option<&str>, _id: &str) -> Result<SourceInfo, VideoError> {
+    Err(REFUSAL)
+}
 
-impl Capture {
-    pub(super) fn start(
-        _display: Option<&str>,
-        _options: VideoOptions,
-        _slot: FrameSlot<VideoFrame>,
-        _on_event: Box<dyn Fn(VideoEvent) + Send>,
-    ) -> Result<Self, VideoError> {
-        Err(REFUSAL)
-    }
-
-    pub(super) fn set_frame_rate(&self, _rate: FrameRate) {
-        match *self {}
-    }
-
-    pub(super) fn set_own_window(&self, _window: Option<u32>) {
-        match *self {}
-    }
-
-    pub(super) fn set_cursor(&self, _cursor: bool) {
-        match *self {}
-    }
-
-    pub(super) fn captured(&self) -> u64 {
-        match *self {}
-    }
+pub(super) fn start(
+    _display: Option<&str>,
+    _options: VideoOptions,
+    _slot: FrameSlot<VideoFrame>,
+    _on_event: Box<dyn Fn(VideoEvent) + Send>,
+) -> Result<Box<dyn Backend>, VideoError> {
+    Err(REFUSAL)
 }

@@ -85,6 +85,17 @@ impl Running {
         Ok(Self { capture, slot, events })
     }
 
+    /// A source that needs no display.
+    pub(crate) fn generated(id: &str, fps: u32) -> Result<Self, VideoError> {
+        let frame_rate = FrameRate::new(fps).expect("rate");
+        let options = VideoOptions { source_id: id.to_owned(), frame_rate, cursor: false, own_window: None };
+        let slot = FrameSlot::default();
+        let (sender, events) = mpsc::channel();
+        let on_event = move |event| drop(sender.send(event));
+        let capture = VideoCapture::start(options, slot.clone(), on_event)?;
+        Ok(Self { capture, slot, events })
+    }
+
     /// The next frame for which `is_it` holds.
     pub(crate) fn frame(&self, what: &str, is_it: impl Fn(&VideoFrame) -> bool) -> VideoFrame {
         let deadline = Instant::now() + PATIENCE;

@@ -174,6 +174,31 @@ impl TestWindow {
         self.sync()
     }
 
+    /// Asks the window manager to let it fill the screen, or to end that (EWMH `_NET_WM_STATE`).
+    pub fn fill_screen(&self, fill: bool) -> Result<(), XvfbError> {
+        let (state, full_screen) = (self.atom(b"_NET_WM_STATE")?, self.atom(b"_NET_WM_STATE_FULLSCREEN")?);
+        let message = ClientMessageEvent::new(32, self.id, state, [u32::from(fill), full_screen, 0, 1, 0]);
+        let mask = EventMask::SUBSTRUCTURE_NOTIFY | EventMask::SUBSTRUCTURE_REDIRECT;
+        self.connection.send_event(false, self.root, mask, message).map_err(XvfbError::x)?;
+        self.sync()
+    }
+
+    /// Asks the window manager to make it the active window (EWMH `_NET_ACTIVE_WINDOW`).
+    pub fn activate(&self) -> Result<(), XvfbError> {
+        let active = self.atom(b"_NET_ACTIVE_WINDOW")?;
+        let message = ClientMessageEvent::new(32, self.id, active, [2, 0, 0, 0, 0]);
+        let mask = EventMask::SUBSTRUCTURE_NOTIFY | EventMask::SUBSTRUCTURE_REDIRECT;
+        self.connection.send_event(false, self.root, mask, message).map_err(XvfbError::x)?;
+        self.sync()
+    }
+
+    /// Gives it another title.
+    pub fn rename(&self, title: &str) -> Result<(), XvfbError> {
+        self.set_text(b"_NET_WM_NAME", title)?;
+        self.set_text(b"WM_NAME", title)?;
+        self.sync()
+    }
+
     /// A square pointer of one colour over this window, `side` pixels, its hot spot at (`hot`, `hot`).
     pub fn set_square_cursor(&self, side: u16, hot: u16, colour: u32) -> Result<(), XvfbError> {
         let pixmap = self.connection.generate_id().map_err(XvfbError::x)?;

@@ -76,8 +76,10 @@ pub(super) fn list() -> Result<Vec<SourceInfo>, VideoError> {
 fn describe_display(display: &SCDisplay, index: usize) -> SourceInfo {
     // SAFETY: plain getters.
     let (number, frame) = unsafe { (display.displayID(), display.frame()) };
+    let id = DesktopId { system: SYSTEM, what: What::Monitor(number.to_string()) }.to_string();
     SourceInfo {
-        id: DesktopId { system: SYSTEM, what: What::Monitor(number.to_string()) }.to_string(),
+        lasting_id: id.clone(),
+        id,
         kind: SourceKind::Monitor,
         title: format!("Display {}", index + 1),
         program: String::new(),
@@ -100,7 +102,7 @@ fn describe_window(window: &SCWindow) -> Option<SourceInfo> {
     // SAFETY: a plain getter.
     let program = unsafe { owner.applicationName() }.to_string();
     let id = DesktopId { system: SYSTEM, what: What::Window(number.into()) }.to_string();
-    Some(SourceInfo { id, kind: SourceKind::Window, title, program, area })
+    Some(SourceInfo { lasting_id: id.clone(), id, kind: SourceKind::Window, title, program, area })
 }
 
 /// This process, or the app that holds it: the engine runs in a child process of the one that owns the window.

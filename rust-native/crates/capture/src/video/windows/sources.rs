@@ -40,7 +40,14 @@ fn list_monitors() -> Result<Vec<SourceInfo>, VideoError> {
             let title = monitor.name().ok().filter(|name| !name.trim().is_empty());
             let title = title.unwrap_or_else(|| device.trim_start_matches(r"\\.\").to_owned());
             let id = DesktopId { system: SYSTEM, what: What::Monitor(device) }.to_string();
-            Some(SourceInfo { id, kind: SourceKind::Monitor, title, program: String::new(), area })
+            Some(SourceInfo {
+                lasting_id: id.clone(),
+                id,
+                kind: SourceKind::Monitor,
+                title,
+                program: String::new(),
+                area,
+            })
         })
         .collect();
     // The desktop's origin is the primary monitor's corner.
@@ -70,7 +77,7 @@ fn describe(window: &Window, own: Option<&Path>) -> Option<SourceInfo> {
     let stem = program.as_deref().and_then(Path::file_stem);
     let program = stem.map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let id = DesktopId { system: SYSTEM, what: What::Window(hwnd.0.addr() as u64) }.to_string();
-    Some(SourceInfo { id, kind: SourceKind::Window, title, program, area })
+    Some(SourceInfo { lasting_id: id.clone(), id, kind: SourceKind::Window, title, program, area })
 }
 
 /// The file of the program that owns a window; `None` for those of the system itself.

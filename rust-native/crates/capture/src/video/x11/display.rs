@@ -17,10 +17,13 @@ use crate::video::{Rect, VideoError};
 x11rb::atom_manager! {
     /// The names of properties and types that are asked for.
     pub(super) Atoms: AtomsCookie {
+        _NET_ACTIVE_WINDOW,
         _NET_CLIENT_LIST,
         _NET_CLIENT_LIST_STACKING,
         _NET_WM_NAME,
         _NET_WM_PID,
+        _NET_WM_STATE,
+        _NET_WM_STATE_FULLSCREEN,
         _NET_WM_WINDOW_TYPE,
         _NET_WM_WINDOW_TYPE_DESKTOP,
         _NET_WM_WINDOW_TYPE_DOCK,

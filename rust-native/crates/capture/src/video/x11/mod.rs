@@ -5,6 +5,7 @@
 //! side. A session on Wayland is not for this room: its X server sees its own windows only.
 
 mod display;
+mod follow;
 mod grab;
 mod memory;
 mod pointer;
@@ -27,8 +28,10 @@ use parking_lot::Mutex;
 use stream::FrameSlot;
 
 use self::display::Display;
+use self::follow::{Follow, Rule};
 use self::waker::Waker;
 use self::worker::Worker;
+use super::backend::Backend;
 use super::{SourceInfo, VideoError, VideoEvent, VideoOptions};
 
 /// How long a display may take to give the first frame: a machine that is swapping is slow, not dead.
@@ -38,6 +41,23 @@ const END_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) fn list_sources(display: Option<&str>) -> Result<Vec<SourceInfo>, VideoError> {
     sources::list(&Display::open(display)?)
+}
+
+pub(super) fn describe(display: Option<&str>, id: &str) -> Result<SourceInfo, VideoError> {
+    sources::describe_id(&Display::open(display)?, id)
+}
+
+/// Begins a capture and returns once its first frame lies in the slot.
+pub(super) fn start(
+    display: Option<&str>,
+    options: VideoOptions,
+    slot: FrameSlot<VideoFrame>,
+    on_event: Box<dyn Fn(VideoEvent) + Send>,
+) -> Result<Box<dyn Backend>, VideoError> {
+    if let Some(rule) = Rule::parse(&options.source_id)? {
+        return Ok(Box::new(Follow::start(display, rule, options, slot, on_event)?));
+    }
+    Ok(Box::new(Capture::start(display, options, slot, on_event)?))
 }
 
 pub(super) fn thumbnail(display: Option<&str>, id: &str, max: Size) -> Result<Vec<u8>, VideoError> {
@@ -63,7 +83,7 @@ struct Shared {
 
 /// The owner's end of a capture thread.
 #[derive(Debug)]
-pub(super) struct Capture {
+struct Capture {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     /// Never gets a message: it disconnects when the thread ends.
@@ -72,7 +92,7 @@ pub(super) struct Capture {
 }
 
 impl Capture {
-    pub(super) fn start(
+    fn start(
         display: Option<&str>,
         options: VideoOptions,
         slot: FrameSlot<VideoFrame>,
@@ -118,25 +138,27 @@ impl Capture {
         }
     }
 
-    pub(super) fn set_frame_rate(&self, rate: FrameRate) {
-        self.set(|settings| settings.rate = rate);
-    }
-
-    pub(super) fn set_own_window(&self, window: Option<u32>) {
-        self.set(|settings| settings.own_window = window);
-    }
-
-    pub(super) fn set_cursor(&self, cursor: bool) {
-        self.set(|settings| settings.cursor = cursor);
-    }
-
-    pub(super) fn captured(&self) -> u64 {
-        self.shared.captured.load(Ordering::Relaxed)
-    }
-
     fn set(&self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.shared.settings.lock());
         self.shared.waker.wake();
+    }
+}
+
+impl Backend for Capture {
+    fn set_frame_rate(&self, rate: FrameRate) {
+        self.set(|settings| settings.rate = rate);
+    }
+
+    fn set_own_window(&self, window: Option<u32>) {
+        self.set(|settings| settings.own_window = window);
+    }
+
+    fn set_cursor(&self, cursor: bool) {
+        self.set(|settings| settings.cursor = cursor);
+    }
+
+    fn captured(&self) -> u64 {
+        self.shared.captured.load(Ordering::Relaxed)
     }
 }
 

@@ -3,7 +3,8 @@
 use x11rb::protocol::xproto::{Atom, AtomEnum, ConnectionExt as _, GetPropertyReply, MapState, Window, WindowClass};
 
 use super::display::{Display, if_exists};
-use super::target::{SourceId, monitors};
+use super::follow::{GAME, Rule};
+use super::target::{SourceId, Target, monitors};
 use crate::video::{Rect, SourceInfo, SourceKind, VideoError};
 
 /// Windows smaller than this on a side are helpers that no one means to show.
@@ -18,6 +19,9 @@ pub(super) fn list(display: &Display) -> Result<Vec<SourceInfo>, VideoError> {
     for window in windows(display)? {
         sources.extend(describe(display, window)?);
     }
+    if !display.is_xwayland {
+        sources.push(game());
+    }
     if sources.is_empty() && display.is_xwayland {
         return Err(VideoError::NotSupportedHere("the screens of a Wayland session"));
     }
@@ -29,6 +33,7 @@ fn list_monitors(display: &Display) -> Result<Vec<SourceInfo>, VideoError> {
     monitors.sort_by_key(|monitor| !monitor.is_primary);
     let sources = monitors.into_iter().map(|monitor| SourceInfo {
         id: SourceId::Monitor(monitor.name.clone()).to_string(),
+        lasting_id: SourceId::Monitor(monitor.name.clone()).to_string(),
         kind: SourceKind::Monitor,
         title: monitor.name,
         program: String::new(),
@@ -37,9 +42,59 @@ fn list_monitors(display: &Display) -> Result<Vec<SourceInfo>, VideoError> {
     Ok(sources.collect())
 }
 
+/// The one source that is always there: whatever fills the screen.
+fn game() -> SourceInfo {
+    SourceInfo {
+        id: GAME.to_owned(),
+        lasting_id: GAME.to_owned(),
+        kind: SourceKind::Game,
+        title: "Full-screen program".to_owned(),
+        program: String::new(),
+        area: Rect::default(),
+    }
+}
+
+/// What the source of that id is now, listed or not.
+pub(super) fn describe_id(display: &Display, id: &str) -> Result<SourceInfo, VideoError> {
+    let not_found = || VideoError::SourceNotFound(id.to_owned());
+    match SourceId::parse(id)? {
+        SourceId::Follow(rule) => {
+            let found = rule.find(display, None)?.map(|window| describe(display, window)).transpose()?.flatten();
+            let info = match (found, &rule) {
+                (Some(info), Rule::FullScreen) => SourceInfo { area: info.area, ..game() },
+                (None, Rule::FullScreen) => game(),
+                (Some(info), Rule::Named { .. }) => info,
+                (None, Rule::Named { program, title }) => SourceInfo {
+                    id: String::new(),
+                    lasting_id: String::new(),
+                    kind: SourceKind::Window,
+                    title: title.clone(),
+                    program: program.clone(),
+                    area: Rect::default(),
+                },
+            };
+            Ok(SourceInfo { id: id.to_owned(), lasting_id: id.to_owned(), ..info })
+        }
+        SourceId::Window(window) => describe(display, window)?.ok_or_else(not_found),
+        SourceId::Monitor(_) => list_monitors(display)?.into_iter().find(|info| info.id == id).ok_or_else(not_found),
+        SourceId::Region(name, region) => {
+            let view = Target::open(display, &SourceId::Region(name.clone(), region.clone()))?.view(display)?;
+            let part = region.part;
+            Ok(SourceInfo {
+                id: id.to_owned(),
+                lasting_id: id.to_owned(),
+                kind: SourceKind::Region,
+                title: format!("{name} {},{} {}×{}", part.x, part.y, part.width, part.height),
+                program: String::new(),
+                area: view.map_or(Rect::default(), |view| view.area),
+            })
+        }
+    }
+}
+
 /// Client windows from the top of the stack down: as the window manager lists them (EWMH), else as the tree holds
 /// them.
-fn windows(display: &Display) -> Result<Vec<Window>, VideoError> {
+pub(super) fn windows(display: &Display) -> Result<Vec<Window>, VideoError> {
     for list in [display.atoms._NET_CLIENT_LIST_STACKING, display.atoms._NET_CLIENT_LIST] {
         let property = property(display, display.root, list, LIST_UNITS)?;
         if let Some(windows) = property.as_ref().and_then(|property| property.value32()) {
@@ -77,7 +132,7 @@ fn client_of(display: &Display, frame: Window) -> Result<Window, VideoError> {
 }
 
 /// `None` for a window that is not for capture.
-fn describe(display: &Display, window: Window) -> Result<Option<SourceInfo>, VideoError> {
+pub(super) fn describe(display: &Display, window: Window) -> Result<Option<SourceInfo>, VideoError> {
     let (connection, atoms) = (&display.connection, &display.atoms);
     let geometry = connection.get_geometry(window)?;
     let position = connection.translate_coordinates(window, display.root, 0, 0)?;
@@ -101,7 +156,9 @@ fn describe(display: &Display, window: Window) -> Result<Option<SourceInfo>, Vid
     }
     let Some(title) = title(display, window)? else { return Ok(None) };
     let id = SourceId::Window(window).to_string();
-    Ok(Some(SourceInfo { id, kind: SourceKind::Window, title, program: program(display, window)?, area }))
+    let program = program(display, window)?;
+    let lasting_id = Rule::Named { program: program.clone(), title: title.clone() }.to_string();
+    Ok(Some(SourceInfo { id, lasting_id, kind: SourceKind::Window, title, program, area }))
 }
 
 /// This process, or the app that holds it: the engine runs in a child process of the one that owns the window.
@@ -138,7 +195,12 @@ fn text(display: &Display, property: &GetPropertyReply) -> String {
 }
 
 /// `None` where the window or its property does not exist.
-fn property(display: &Display, window: Window, name: Atom, units: u32) -> Result<Option<GetPropertyReply>, VideoError> {
+pub(super) fn property(
+    display: &Display,
+    window: Window,
+    name: Atom,
+    units: u32,
+) -> Result<Option<GetPropertyReply>, VideoError> {
     let cookie = display.connection.get_property(false, window, name, AtomEnum::ANY, 0, units)?;
     Ok(if_exists(cookie.reply())?.filter(|property| property.type_ != x11rb::NONE))
 }

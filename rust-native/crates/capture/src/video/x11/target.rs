@@ -11,7 +11,9 @@ use x11rb::protocol::xproto::{
 };
 
 use super::display::{Display, if_exists};
+use super::follow::Rule;
 use super::stacking;
+use crate::video::region::RegionId;
 use crate::video::{Rect, VideoError};
 
 const MONITOR: &str = "x11:monitor:";
@@ -22,12 +24,25 @@ const WINDOW: &str = "x11:window:";
 pub(super) enum SourceId {
     Monitor(String),
     Window(Window),
+    /// Of a monitor, by its name.
+    Region(String, RegionId),
+    /// Whichever window the rule finds.
+    Follow(Rule),
 }
 
 impl SourceId {
     pub(super) fn parse(text: &str) -> Result<Self, VideoError> {
         if let Some(name) = text.strip_prefix(MONITOR) {
             return Ok(Self::Monitor(name.to_owned()));
+        }
+        if let Some(region) = RegionId::parse(text) {
+            let region = region?;
+            let name = region.monitor.strip_prefix(MONITOR).map(str::to_owned);
+            let name = name.ok_or_else(|| VideoError::SourceNotFound(region.monitor.clone()))?;
+            return Ok(Self::Region(name, region));
+        }
+        if let Some(rule) = Rule::parse(text)? {
+            return Ok(Self::Follow(rule));
         }
         text.strip_prefix(WINDOW)
             .and_then(|rest| rest.strip_prefix("0x"))
@@ -42,6 +57,8 @@ impl fmt::Display for SourceId {
         match self {
             Self::Monitor(name) => write!(f, "{MONITOR}{name}"),
             Self::Window(window) => write!(f, "{WINDOW}{window:#x}"),
+            Self::Region(_, region) => region.fmt(f),
+            Self::Follow(rule) => rule.fmt(f),
         }
     }
 }
@@ -61,10 +78,10 @@ pub(super) struct View {
     pub(super) is_whole: bool,
 }
 
-/// A monitor or a window.
+/// A monitor, a part of one, or a window.
 #[derive(Debug)]
 pub(super) enum Target {
-    Monitor { name: String },
+    Monitor { name: String, part: Option<RegionId> },
     Window(WindowTarget),
 }
 
@@ -89,13 +106,18 @@ impl Target {
     pub(super) fn open(display: &Display, id: &SourceId) -> Result<Self, VideoError> {
         let connection = &display.connection;
         match id {
-            SourceId::Monitor(_) if display.is_xwayland => {
+            SourceId::Monitor(_) | SourceId::Region(..) if display.is_xwayland => {
                 Err(VideoError::NotSupportedHere("a monitor of a Wayland session"))
             }
-            SourceId::Monitor(name) => {
+            SourceId::Monitor(name) | SourceId::Region(name, _) => {
                 let mask = NotifyMask::SCREEN_CHANGE | NotifyMask::CRTC_CHANGE | NotifyMask::OUTPUT_CHANGE;
                 connection.randr_select_input(display.root, mask)?;
-                Ok(Self::Monitor { name: name.clone() })
+                let part = if let SourceId::Region(_, region) = id { Some(region.clone()) } else { None };
+                Ok(Self::Monitor { name: name.clone(), part })
+            }
+            SourceId::Follow(rule) => {
+                let window = rule.find(display, None)?.ok_or_else(|| rule.absence())?;
+                Self::open(display, &SourceId::Window(window))
             }
             &SourceId::Window(window) => {
                 let attributes = ChangeWindowAttributesAux::new().event_mask(EventMask::STRUCTURE_NOTIFY);
@@ -106,6 +128,14 @@ impl Target {
                 let frame = stacking::top_level_of(display, window)?.ok_or_else(not_found)?;
                 Ok(Self::Window(WindowTarget { window, frame, named: None }))
             }
+        }
+    }
+
+    /// Why there is no [`View`] at a time.
+    pub(super) fn absence(&self) -> VideoError {
+        match self {
+            Self::Monitor { .. } => VideoError::RegionOutside,
+            Self::Window(_) => VideoError::SourceMinimised,
         }
     }
 
@@ -142,22 +172,28 @@ impl Target {
         }
     }
 
-    /// Where the pixels are now; `None` while there are none (a minimised window).
+    /// Where the pixels are now; `None` while there are none, for the reason that [`Target::absence`] gives.
     pub(super) fn view(&mut self, display: &Display) -> Result<Option<View>, VideoError> {
         match self {
-            Self::Monitor { name } => monitor_view(display, name).map(Some),
+            Self::Monitor { name, part } => monitor_view(display, name, part.as_ref()),
             Self::Window(target) => target.view(display),
         }
     }
 }
 
-fn monitor_view(display: &Display, name: &str) -> Result<View, VideoError> {
+fn monitor_view(display: &Display, name: &str, part: Option<&RegionId>) -> Result<Option<View>, VideoError> {
     let desktop = display.desktop()?;
     let monitors = monitors(display)?;
     let monitor = monitors.into_iter().find(|monitor| monitor.name == name).ok_or(VideoError::SourceClosed)?;
     // A grab that leaves the screen would be refused as a whole.
     let area = monitor.area.intersection(desktop).ok_or(VideoError::SourceClosed)?;
-    Ok(View { drawable: display.root, x: area.x as i16, y: area.y as i16, area, is_whole: area == desktop })
+    let area = match part {
+        // By the monitor's own corner, also where part of the monitor is off the desktop.
+        Some(part) => part.on(monitor.area).and_then(|part| part.intersection(desktop)),
+        None => Some(area),
+    };
+    let is_whole = area == Some(desktop);
+    Ok(area.map(|area| View { drawable: display.root, x: area.x as i16, y: area.y as i16, area, is_whole }))
 }
 
 /// A monitor of the desktop.

@@ -13,7 +13,10 @@ use crate::video::{VideoError, shrink};
 /// See [`crate::video::thumbnail`].
 pub(super) fn thumbnail(display: Option<&str>, id: &str, max: Size) -> Result<Vec<u8>, VideoError> {
     let display = Display::open(display)?;
-    let id = SourceId::parse(id)?;
+    let id = match SourceId::parse(id)? {
+        SourceId::Follow(rule) => rule.find(&display, None)?.map(SourceId::Window).ok_or_else(|| rule.absence())?,
+        id => id,
+    };
     let view = match uncovered(&display, &id)? {
         Some(view) => view,
         None => kept_picture(&display, &id)?,
@@ -51,5 +54,5 @@ fn kept_picture(display: &Display, id: &SourceId) -> Result<View, VideoError> {
             VideoError::SourceClosed => VideoError::SourceNotFound(id.to_string()),
             other => other,
         })?
-        .ok_or(VideoError::SourceMinimised)
+        .ok_or_else(|| target.absence())
 }

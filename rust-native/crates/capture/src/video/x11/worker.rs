@@ -90,18 +90,18 @@ impl Worker {
         // Asked before the window is redirected, which brings it out from under the others.
         let was_covered = match id {
             SourceId::Window(window) => stacking::uncovered(&display, window)?.is_none(),
-            SourceId::Monitor(_) => false,
+            _ => false,
         };
         let mut target = Target::open(&display, &id)?;
         let not_found = |error| match error {
             VideoError::SourceClosed => VideoError::SourceNotFound(source.to_owned()),
             other => other,
         };
-        let mut view = target.view(&display).map_err(not_found)?.ok_or(VideoError::SourceMinimised)?;
+        let mut view = target.view(&display).map_err(not_found)?.ok_or_else(|| target.absence())?;
         let mut watch = Watch::open(&display, target.watched(display.root))?;
         if was_covered {
             watch.settle(&display, &shared.waker)?;
-            view = target.view(&display).map_err(not_found)?.ok_or(VideoError::SourceMinimised)?;
+            view = target.view(&display).map_err(not_found)?.ok_or_else(|| target.absence())?;
         }
         let settings = *shared.settings.lock();
         let pointer = settings.cursor.then(|| Pointer::open(&display)).transpose()?;
@@ -131,7 +131,7 @@ impl Worker {
         while worker.captured() == 0 {
             worker.turn()?;
             if worker.view.is_none() {
-                return Err(VideoError::SourceMinimised);
+                return Err(worker.target.absence());
             }
         }
         Ok(worker)
@@ -279,7 +279,7 @@ impl Worker {
         let view = self.target.view(&self.display)?;
         let old = std::mem::replace(&mut self.view, view);
         match (&old, &view) {
-            (Some(_), None) => self.tell(VideoEvent::Paused(VideoError::SourceMinimised)),
+            (Some(_), None) => self.tell(VideoEvent::Paused(self.target.absence())),
             (None, Some(_)) => self.tell(VideoEvent::Resumed),
             _ => {}
         }

@@ -1,0 +1,85 @@
+//! What stands in the picture while a source gives none: never a silent black frame, never an old one for a live one.
+
+use media::{Clock, MonotonicClock, Size, VideoFrame};
+use parking_lot::Mutex;
+use stream::FrameSlot;
+
+use super::canvas::Canvas;
+use super::{VideoError, VideoEvent, generated};
+
+/// Dark, and clearly not black.
+const GROUND: [u8; 4] = [0x2e, 0x26, 0x22, 0xff];
+/// A stripe above the text.
+const STRIPE: [u8; 4] = [0x30, 0x9c, 0xf0, 0xff];
+/// Of the card of a source that never had a picture.
+const DEFAULT_SIZE: Size = Size { width: 1280, height: 720 };
+
+/// A card that says why there is no picture.
+pub(super) fn paint(size: Size, reason: &VideoError) -> Canvas {
+    let mut canvas = Canvas::filled(size, GROUND);
+    let mut text = reason.to_string();
+    if let Some(first) = text.get(..1).map(str::to_ascii_uppercase) {
+        text.replace_range(..1, &first);
+    }
+    // As large as fits, in two tries: the width of a text grows with its size.
+    let wanted = (size.height as f32 / 14.0).clamp(10.0, 80.0);
+    let fits = |label: &Canvas| label.size.width <= size.width * 9 / 10;
+    let label = generated::label(&text, wanted).ok().and_then(|label| {
+        if fits(&label) {
+            return Some(label);
+        }
+        let scale = size.width as f32 * 0.85 / label.size.width as f32;
+        generated::label(&text, wanted * scale).ok().filter(|label| fits(label) && wanted * scale >= 6.0)
+    });
+    let middle = size.height / 2;
+    let height = label.as_ref().map_or(0, |label| label.size.height);
+    let width = (size.width / 4).max(8);
+    canvas.fill(
+        (size.width - width.min(size.width)) / 2,
+        middle.saturating_sub(height),
+        width,
+        (size.height / 90).max(2),
+        STRIPE,
+    );
+    if let Some(label) = label {
+        let left = (size.width - label.size.width) / 2;
+        canvas.draw(&label, left as i32, middle as i32 - height as i32 / 2);
+    }
+    canvas
+}
+
+/// Puts such a card into the slot whenever the source pauses or is lost, and hands the events on.
+pub(super) fn with_cards(
+    slot: FrameSlot<VideoFrame>,
+    on_event: impl Fn(VideoEvent) + Send + 'static,
+) -> Box<dyn Fn(VideoEvent) + Send> {
+    let size = Mutex::new(DEFAULT_SIZE);
+    Box::new(move |event| {
+        match &event {
+            VideoEvent::Area(Some(area)) => *size.lock() = Size { width: area.width, height: area.height },
+            VideoEvent::Paused(reason) | VideoEvent::Lost(reason) => {
+                let size = *size.lock();
+                slot.put(paint(size, reason).into_frame(MonotonicClock.now()));
+            }
+            _ => {}
+        }
+        on_event(event);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_is_neither_black_nor_empty_at_any_size() {
+        for (width, height) in [(16, 16), (1, 1), (320, 240), (1920, 1080), (200, 1000)] {
+            let card = paint(Size { width, height }, &VideoError::SourceMinimised);
+            assert_eq!(card.pixels.len(), (width * height * 4) as usize);
+            assert!(card.pixels.chunks_exact(4).all(|pixel| pixel[3] == 255 && pixel[..3] != [0; 3]));
+        }
+        let card = paint(Size { width: 640, height: 360 }, &VideoError::SourceMinimised);
+        let bright = card.pixels.chunks_exact(4).filter(|pixel| pixel[..3] == [255; 3]).count();
+        assert!(bright > 300, "{bright} pixels of text");
+    }
+}

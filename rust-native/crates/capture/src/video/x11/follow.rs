@@ -1,0 +1,506 @@
+//! Sources that are a window by what it is, not by its number: the one of a program and title, or the one that
+//! fills the screen. The window may come, go and come back as another one; the capture follows.
+//!
+//! A thread of its own looks for the window and holds a plain capture of it while there is one.
+
+use std::fmt;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use media::{Clock, FrameRate, MediaTime, MonotonicClock, VideoFrame};
+use parking_lot::Mutex;
+use stream::FrameSlot;
+use x11rb::connection::Connection;
+use x11rb::protocol::Event;
+use x11rb::protocol::xproto::{
+    Atom, AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, EventMask, MapState, Window,
+};
+
+use super::display::{Display, if_exists};
+use super::sources::{describe, property, windows};
+use super::target::{SourceId, monitors};
+use super::waker::Waker;
+use super::{Capture, Settings};
+use crate::video::backend::Backend;
+use crate::video::spec::{Spec, encode};
+use crate::video::{Rect, SourceInfo, VideoError, VideoEvent, VideoOptions};
+
+const FIND: &str = "x11:find:";
+/// The id of whatever fills the screen.
+pub(super) const GAME: &str = "x11:game";
+/// The least time between two looks at all windows: a desktop that is busy must not keep this thread busy.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
+/// A window that is there but can't be captured yet (mapped, not painted) is tried again after this time.
+const TRY_AGAIN: Duration = Duration::from_millis(250);
+
+/// Which window is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// The one of that program (the class of `WM_CLASS`) with that title; where no title fits, that program's only
+    /// one. Never one of several: a stranger's letter must not be shown in place of a document.
+    Named { program: String, title: String },
+    /// The one that fills a monitor: the active one first.
+    FullScreen,
+}
+
+impl Rule {
+    /// `None` for ids of other kinds.
+    pub(super) fn parse(id: &str) -> Result<Option<Self>, VideoError> {
+        if id == GAME {
+            return Ok(Some(Self::FullScreen));
+        }
+        let Some(rest) = id.strip_prefix(FIND) else { return Ok(None) };
+        let spec = Spec::parse(id, rest)?;
+        spec.allow(&["title"])?;
+        let title = spec.text("title").unwrap_or_default().to_owned();
+        if spec.body.is_empty() && title.is_empty() {
+            return Err(spec.refuse("a window is found by its program, its title, or both"));
+        }
+        Ok(Some(Self::Named { program: spec.body, title }))
+    }
+
+    /// Why there is no picture while no window is found.
+    pub(super) fn absence(&self) -> VideoError {
+        match self {
+            Self::Named { .. } => VideoError::WindowNotOpen,
+            Self::FullScreen => VideoError::NoFullScreen,
+        }
+    }
+
+    /// The window that is meant now; `current` is the one that was until now.
+    pub(super) fn find(&self, display: &Display, current: Option<Window>) -> Result<Option<Window>, VideoError> {
+        let windows = windows(display)?;
+        match self {
+            Self::Named { program, title } => {
+                let mut found = Vec::new();
+                for window in windows {
+                    found.extend(describe(display, window)?.map(|info| (window, info)));
+                }
+                Ok(choose(&found, program, title, current))
+            }
+            Self::FullScreen => find_full_screen(display, &windows, current),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named { program, title } => write!(f, "{FIND}{}?title={}", encode(program), encode(title)),
+            Self::FullScreen => f.write_str(GAME),
+        }
+    }
+}
+
+/// Of the windows, from the top of the stack down, the one of that program and title.
+fn choose(windows: &[(Window, SourceInfo)], program: &str, title: &str, current: Option<Window>) -> Option<Window> {
+    let of_program = |info: &SourceInfo| program.is_empty() || info.program == program;
+    let candidates: Vec<_> = windows.iter().filter(|(_, info)| of_program(info)).collect();
+    // One that is captured already stays, though its title changes with what is open in it.
+    if let Some((window, _)) = candidates.iter().find(|(window, _)| Some(*window) == current) {
+        return Some(*window);
+    }
+    let by_title = candidates.iter().find(|(_, info)| info.title == title);
+    let only = || candidates.first().filter(|_| candidates.len() == 1 && !program.is_empty());
+    by_title.or_else(only).map(|(window, _)| *window)
+}
+
+fn find_full_screen(
+    display: &Display,
+    windows: &[Window],
+    current: Option<Window>,
+) -> Result<Option<Window>, VideoError> {
+    let monitors: Vec<Rect> = monitors(display)?.into_iter().map(|monitor| monitor.area).collect();
+    let active = property(display, display.root, display.atoms._NET_ACTIVE_WINDOW, 1)?;
+    let active = active.as_ref().and_then(|active| active.value32()).and_then(|mut active| active.next());
+    // The one that the user is in; else the one that was captured; else the uppermost.
+    let order = active.into_iter().chain(current).chain(windows.iter().copied());
+    for window in order {
+        if windows.contains(&window) && is_full_screen(display, window, &monitors)? {
+            return Ok(Some(window));
+        }
+    }
+    Ok(None)
+}
+
+/// Shown, and by its own word (EWMH `_NET_WM_STATE_FULLSCREEN`) or its size as large as a monitor.
+fn is_full_screen(display: &Display, window: Window, monitors: &[Rect]) -> Result<bool, VideoError> {
+    let attributes = if_exists(display.connection.get_window_attributes(window)?.reply())?;
+    if attributes.is_none_or(|attributes| attributes.map_state != MapState::VIEWABLE) {
+        return Ok(false);
+    }
+    let Some(info) = describe(display, window)? else { return Ok(false) };
+    let states = display.connection.get_property(false, window, display.atoms._NET_WM_STATE, AtomEnum::ATOM, 0, 64)?;
+    let states = if_exists(states.reply())?;
+    let says_so = |atom: Atom| {
+        states.as_ref().and_then(|states| states.value32()).is_some_and(|mut states| states.any(|state| state == atom))
+    };
+    Ok(says_so(display.atoms._NET_WM_STATE_FULLSCREEN) || monitors.contains(&info.area))
+}
+
+/// What the owner and the thread share.
+#[derive(Debug)]
+struct Shared {
+    settings: Mutex<Settings>,
+    stop: AtomicBool,
+    waker: Waker,
+    /// The capture of the window that is there now.
+    inner: Mutex<Option<Capture>>,
+    /// Frames of those before it.
+    before: AtomicU64,
+}
+
+/// The owner's end.
+#[derive(Debug)]
+pub(super) struct Follow {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Follow {
+    /// Begins to follow; where there is no window yet, the pause is told and a card stands in the slot.
+    pub(super) fn start(
+        display: Option<&str>,
+        rule: Rule,
+        options: VideoOptions,
+        slot: FrameSlot<VideoFrame>,
+        on_event: Box<dyn Fn(VideoEvent) + Send>,
+    ) -> Result<Self, VideoError> {
+        let settings = Settings { rate: options.frame_rate, cursor: options.cursor, own_window: options.own_window };
+        let shared = Arc::new(Shared {
+            settings: Mutex::new(settings),
+            stop: AtomicBool::new(false),
+            waker: Waker::new().map_err(|error| VideoError::Thread(error.to_string()))?,
+            inner: Mutex::new(None),
+            before: AtomicU64::new(0),
+        });
+        let connection = Display::open(display)?;
+        let (sender, inbox) = mpsc::channel();
+        let mut follower = Follower {
+            display: connection,
+            display_name: display.map(str::to_owned),
+            rule,
+            shared: Arc::clone(&shared),
+            slot,
+            on_event,
+            sender,
+            inbox,
+            generation: 0,
+            window: None,
+            told: Told::Nothing,
+            look_at: Some(MediaTime::ZERO),
+            last_look: MediaTime::ZERO,
+        };
+        follower.listen(follower.display.root)?;
+        // On this thread, so that the first picture or the reason why there is none is there at the return.
+        follower.turn()?;
+        let thread = std::thread::Builder::new()
+            .name("capture-follow".to_owned())
+            .spawn(move || follower.run())
+            .map_err(|error| VideoError::Thread(error.to_string()))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Settings)) {
+        let settings = {
+            let mut settings = self.shared.settings.lock();
+            change(&mut settings);
+            *settings
+        };
+        if let Some(inner) = &*self.shared.inner.lock() {
+            apply(inner, settings);
+        }
+    }
+}
+
+fn apply(capture: &Capture, settings: Settings) {
+    capture.set_frame_rate(settings.rate);
+    capture.set_cursor(settings.cursor);
+    capture.set_own_window(settings.own_window);
+}
+
+impl Backend for Follow {
+    fn set_frame_rate(&self, rate: FrameRate) {
+        self.set(|settings| settings.rate = rate);
+    }
+
+    fn set_own_window(&self, window: Option<u32>) {
+        self.set(|settings| settings.own_window = window);
+    }
+
+    fn set_cursor(&self, cursor: bool) {
+        self.set(|settings| settings.cursor = cursor);
+    }
+
+    fn captured(&self) -> u64 {
+        let inner = self.shared.inner.lock().as_ref().map_or(0, |inner| inner.captured());
+        self.shared.before.load(Ordering::Relaxed) + inner
+    }
+}
+
+impl Drop for Follow {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.waker.wake();
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the owner was told last.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Nothing,
+    Capturing,
+    Paused(VideoError),
+}
+
+/// The thread's own.
+struct Follower {
+    display: Display,
+    display_name: Option<String>,
+    rule: Rule,
+    shared: Arc<Shared>,
+    slot: FrameSlot<VideoFrame>,
+    on_event: Box<dyn Fn(VideoEvent) + Send>,
+    sender: mpsc::Sender<(u64, VideoEvent)>,
+    inbox: mpsc::Receiver<(u64, VideoEvent)>,
+    /// Names the inner capture: a late word of an ended one is ignored.
+    generation: u64,
+    window: Option<Window>,
+    told: Told,
+    /// When all windows are to be looked at next.
+    look_at: Option<MediaTime>,
+    last_look: MediaTime,
+}
+
+impl Follower {
+    fn run(mut self) {
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            if let Err(error) = self.turn() {
+                self.end_inner();
+                (self.on_event)(VideoEvent::Lost(error));
+                return;
+            }
+            let limit = self.look_at.map(|at| at.since(MonotonicClock.now()));
+            self.shared.waker.sleep(Some(self.display.connection.stream().as_raw_fd()), limit);
+        }
+        self.end_inner();
+    }
+
+    /// Takes in what happened and looks at the windows, if it is time.
+    fn turn(&mut self) -> Result<(), VideoError> {
+        let now = MonotonicClock.now();
+        while let Some(event) = self.display.connection.poll_for_event()? {
+            if self.matters(&event) {
+                self.look_soon(now);
+            }
+        }
+        while let Ok((generation, event)) = self.inbox.try_recv() {
+            if generation == self.generation {
+                self.take(event)?;
+            }
+        }
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.look_at = None;
+            self.last_look = now;
+            self.look()?;
+            // The answers to our questions may have brought events along, which the socket won't tell of.
+            self.look_at_queued(now)?;
+        }
+        self.display.connection.flush()?;
+        Ok(())
+    }
+
+    fn look_at_queued(&mut self, now: MediaTime) -> Result<(), VideoError> {
+        while let Some(event) = self.display.connection.poll_for_event()? {
+            if self.matters(&event) {
+                self.look_soon(now);
+            }
+        }
+        Ok(())
+    }
+
+    fn look_soon(&mut self, now: MediaTime) {
+        let at = now.max(self.last_look + LOOK_PAUSE);
+        self.look_at = Some(self.look_at.map_or(at, |planned| planned.min(at)));
+    }
+
+    /// Whether it may change which window is meant.
+    fn matters(&self, event: &Event) -> bool {
+        match event {
+            Event::PropertyNotify(event) => {
+                let atoms = &self.display.atoms;
+                [
+                    atoms._NET_ACTIVE_WINDOW,
+                    atoms._NET_CLIENT_LIST,
+                    atoms._NET_CLIENT_LIST_STACKING,
+                    atoms._NET_WM_STATE,
+                    atoms._NET_WM_NAME,
+                    AtomEnum::WM_NAME.into(),
+                    AtomEnum::WM_CLASS.into(),
+                ]
+                .contains(&event.atom)
+            }
+            Event::ConfigureNotify(_)
+            | Event::MapNotify(_)
+            | Event::UnmapNotify(_)
+            | Event::DestroyNotify(_)
+            | Event::ReparentNotify(_) => true,
+            _ => false,
+        }
+    }
+
+    fn listen(&self, window: Window) -> Result<(), VideoError> {
+        let mut mask = EventMask::PROPERTY_CHANGE;
+        if window == self.display.root {
+            mask |= EventMask::SUBSTRUCTURE_NOTIFY | EventMask::STRUCTURE_NOTIFY;
+        }
+        let attributes = ChangeWindowAttributesAux::new().event_mask(mask);
+        // A window that is gone meanwhile answers with an error event, which is ignored.
+        self.display.connection.change_window_attributes(window, &attributes)?;
+        Ok(())
+    }
+
+    /// Finds the window that is meant now and captures it.
+    fn look(&mut self) -> Result<(), VideoError> {
+        for window in windows(&self.display)? {
+            self.listen(window)?;
+        }
+        let found = self.rule.find(&self.display, self.window)?;
+        if found.is_some() && found == self.window {
+            return Ok(());
+        }
+        let Some(window) = found else {
+            self.end_inner();
+            self.pause(self.rule.absence());
+            return Ok(());
+        };
+        self.end_inner();
+        self.generation += 1;
+        let (sender, generation, shared) = (self.sender.clone(), self.generation, Arc::clone(&self.shared));
+        let on_event = move |event| {
+            let _ = sender.send((generation, event));
+            shared.waker.wake();
+        };
+        let settings = *self.shared.settings.lock();
+        let options = VideoOptions {
+            source_id: SourceId::Window(window).to_string(),
+            frame_rate: settings.rate,
+            cursor: settings.cursor,
+            own_window: settings.own_window,
+        };
+        match Capture::start(self.display_name.as_deref(), options, self.slot.clone(), Box::new(on_event)) {
+            Ok(capture) => {
+                // What was changed while it opened.
+                let settings = *self.shared.settings.lock();
+                apply(&capture, settings);
+                *self.shared.inner.lock() = Some(capture);
+                self.window = Some(window);
+                if matches!(self.told, Told::Paused(_)) {
+                    (self.on_event)(VideoEvent::Resumed);
+                }
+                self.told = Told::Capturing;
+                Ok(())
+            }
+            Err(error @ (VideoError::DisplayLost(_) | VideoError::DisplaySilent | VideoError::NoDisplay(_))) => {
+                Err(error)
+            }
+            Err(error) => {
+                self.look_at = Some(MonotonicClock.now() + TRY_AGAIN);
+                let is_gone = matches!(error, VideoError::SourceNotFound(_) | VideoError::SourceClosed);
+                self.pause(if is_gone { self.rule.absence() } else { error });
+                Ok(())
+            }
+        }
+    }
+
+    /// What the inner capture says.
+    fn take(&mut self, event: VideoEvent) -> Result<(), VideoError> {
+        match event {
+            VideoEvent::Lost(VideoError::SourceClosed) => {
+                self.end_inner();
+                self.look_at = Some(MonotonicClock.now());
+            }
+            VideoEvent::Lost(error) => return Err(error),
+            VideoEvent::Paused(error) => {
+                // A game that is minimised fills the screen no more: there may be another one.
+                if self.rule == Rule::FullScreen {
+                    self.look_at = Some(MonotonicClock.now());
+                }
+                self.pause(error);
+            }
+            VideoEvent::Resumed => {
+                if std::mem::replace(&mut self.told, Told::Capturing) != Told::Capturing {
+                    (self.on_event)(VideoEvent::Resumed);
+                }
+            }
+            VideoEvent::Area(area) => (self.on_event)(VideoEvent::Area(area)),
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, reason: VideoError) {
+        let told = Told::Paused(reason.clone());
+        if self.told != told {
+            self.told = told;
+            (self.on_event)(VideoEvent::Paused(reason));
+        }
+    }
+
+    fn end_inner(&mut self) {
+        self.window = None;
+        // Taken out first: dropping it waits for its thread, and nobody else must wait for that.
+        let inner = self.shared.inner.lock().take();
+        if let Some(inner) = inner {
+            self.shared.before.fetch_add(inner.captured(), Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::video::SourceKind;
+
+    fn window(id: Window, program: &str, title: &str) -> (Window, SourceInfo) {
+        let info = SourceInfo {
+            id: String::new(),
+            lasting_id: String::new(),
+            kind: SourceKind::Window,
+            title: title.to_owned(),
+            program: program.to_owned(),
+            area: Rect::default(),
+        };
+        (id, info)
+    }
+
+    #[test]
+    fn rules_are_read_as_they_are_written() {
+        let named = Rule::Named { program: "Text?Editor".to_owned(), title: "50% & more = ü".to_owned() };
+        for rule in [named, Rule::FullScreen] {
+            assert_eq!(Rule::parse(&rule.to_string()), Ok(Some(rule)));
+        }
+        assert_eq!(Rule::parse("x11:window:0x1"), Ok(None));
+        assert_eq!(Rule::parse("x11:find:?title=").expect_err("empty").code(), "bad_source");
+    }
+
+    #[test]
+    fn a_window_is_found_by_title_then_by_its_program_alone() {
+        let open = [window(1, "Editor", "a"), window(2, "Editor", "b"), window(3, "Player", "song 2")];
+        assert_eq!(choose(&open, "Editor", "b", None), Some(2));
+        assert_eq!(choose(&open, "Player", "song 1", None), Some(3), "its title changed");
+        assert_eq!(choose(&open, "Editor", "c", None), None, "one of several is never guessed");
+        assert_eq!(choose(&open, "Editor", "c", Some(2)), Some(2), "the one that is captured stays");
+        assert_eq!(choose(&open, "", "b", None), Some(2));
+        assert_eq!(choose(&open, "", "z", None), None);
+        assert_eq!(choose(&open, "Player", "b", None), Some(3), "another program's title does not count");
+    }
+}
