@@ -17,6 +17,8 @@ const whole = {
   audio: { microphone: 'default', systemSound: true, microphoneMuted: true, systemMuted: false, microphoneVolume: 0.5, systemVolume: 4 },
   destination: 'whip',
   whipUrl: 'https://live.example.com/whip/a',
+  ownSources: ['text:Hello?size=72'],
+  lastSource: 'x11:find:Editor?title=notes',
   sealedWhipKey: 'c2VhbGVk',
   window: { width: 1024, height: 640 },
 };
@@ -50,6 +52,7 @@ test('a wrong field refuses the file and is named', () => {
     ['settings.video.gopSeconds', { ...whole, video: { ...whole.video, gopSeconds: '2' } }],
     ['settings.audio.systemVolume', { ...whole, audio: { ...whole.audio, systemVolume: 4.1 } }],
     ['settings.cursor', { ...whole, cursor: 'yes' }],
+    ['settings.ownSources[0]', { ...whole, ownSources: [''] }],
     ['settings.whipUrl', { ...whole, whipUrl: 'x'.repeat(3000) }],
     ['settings', []],
     ['settings', null],

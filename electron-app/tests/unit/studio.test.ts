@@ -194,7 +194,7 @@ test('the demonstration captures the first monitor and gives the link', async ()
     type: 'ok',
     reply: {
       type: 'sources',
-      sources: { video: [{ ...source, id: 'w', kind: 'window' }, { ...source, id: 'm', kind: 'monitor' }], microphones: [], systemSound: false, problems: [] },
+      sources: { video: [{ ...source, id: 'w', lastingId: 'find:w', kind: 'window' }, { ...source, id: 'm', lastingId: 'm', kind: 'monitor' }], microphones: [], systemSound: false, problems: [] },
     },
   };
   const { studio, sent } = rig((command) => (command.type === 'list_sources' ? list : undefined));
@@ -209,7 +209,7 @@ test('a window is captured by itself: nothing that covers it is in the picture',
     type: 'ok',
     reply: {
       type: 'sources',
-      sources: { video: [{ ...source, id: 'w', kind: 'window' }, { ...source, id: 'm', kind: 'monitor' }], microphones: [], systemSound: false, problems: [] },
+      sources: { video: [{ ...source, id: 'w', lastingId: 'find:w', kind: 'window' }, { ...source, id: 'm', lastingId: 'm', kind: 'monitor' }], microphones: [], systemSound: false, problems: [] },
     },
   };
   const { studio } = rig((command) => (command.type === 'list_sources' ? list : undefined));
@@ -222,4 +222,39 @@ test('a window is captured by itself: nothing that covers it is in the picture',
   assert.equal(studio.capturedDesktop, undefined);
   studio.engineEvent({ type: 'state', state: { ...state, sourceId: 'm', capture: { kind: 'idle' } } });
   assert.equal(studio.capturedDesktop, undefined);
+});
+
+test('a source that the user describes is tried, kept, listed with the others, and taken out again', async () => {
+  const listed: Outcome = { type: 'ok', reply: { type: 'sources', sources: { video: [], microphones: [], systemSound: false, problems: [] } } };
+  const rest = { title: 't', program: '', x: 0, y: 0, width: 2, height: 2, thumbnailUrl: 'u' };
+  const { studio, settings } = rig((command) => {
+    if (command.type === 'list_sources') return listed;
+    if (command.type !== 'describe_sources') return undefined;
+    const good = command.ids.filter((id) => id.startsWith('text:'));
+    const bad = command.ids.filter((id) => !good.includes(id));
+    const described = {
+      sources: good.map((id) => ({ ...rest, id, lastingId: id, kind: 'text' })),
+      problems: bad.map((id) => ({ id, problem: { code: 'picture_missing', message: 'gone', hint: '' } })),
+    };
+    return { type: 'ok', reply: { type: 'described', described } };
+  });
+  assert.equal((await studio.addSource('text:a')).kind, 'text');
+  await studio.addSource('text:a');
+  await assert.rejects(studio.addSource('image:/gone.png'), (error) => error instanceof ProblemError && error.problem.code === 'picture_missing');
+  assert.deepEqual(settings.get().ownSources, ['text:a']);
+  // A file that went missing later stays in the list, so that it can be taken out.
+  settings.update({ ownSources: ['image:/gone.png', 'text:a'] });
+  const { video } = await studio.listSources();
+  assert.deepEqual(video.map(({ id, kind, title }) => [id, kind, title]), [['image:/gone.png', 'image', 'gone'], ['text:a', 'text', 't']]);
+  studio.removeSource('image:/gone.png');
+  assert.deepEqual(settings.get().ownSources, ['text:a']);
+});
+
+test('what was captured last is remembered by what lasts', async () => {
+  const source = { title: 't', program: '', x: 0, y: 0, width: 2, height: 2, thumbnailUrl: '', id: 'w', lastingId: 'find:w', kind: 'window' };
+  const list: Outcome = { type: 'ok', reply: { type: 'sources', sources: { video: [source], microphones: [], systemSound: false, problems: [] } } };
+  const { studio, settings } = rig((command) => (command.type === 'list_sources' ? list : undefined));
+  await studio.listSources();
+  await studio.startCapture('w');
+  assert.equal(settings.get().lastSource, 'find:w');
 });
