@@ -45,6 +45,8 @@ export const testPackages = [
   "fonts-noto-cjk",
   "imagemagick",
   "zbar-tools",
+  "qemu-system-x86", // a machine with a camera, see rust-native/crates/testkit/rigs/camera-vm
+  "cpio",
 ];
 
 /** The fallback Electron runtime comes from PyPI. */

@@ -27,7 +27,8 @@ pub(crate) enum Verb {
 
 #[derive(Debug, Args)]
 pub(crate) struct StreamOptions {
-    /// A source's id (`tidecast sources`), or `first-monitor`
+    /// A source's id: one of `tidecast sources`, `region:MONITOR-ID:x,y,w,h`, `x11:find:PROGRAM?title=TITLE`,
+    /// `image:/path`, `text:Hello?size=72&color=ffffff`, `color:ff8000`, `pattern:bars`; or `first-monitor`
     #[arg(long, default_value = "first-monitor")]
     pub(crate) source: String,
     /// Encode at this size, e.g. 1280x720

@@ -40,8 +40,9 @@ const TRY_AGAIN: Duration = Duration::from_millis(250);
 /// Which window is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// The one of that program (the class of `WM_CLASS`) with that title; where no title fits, that program's only
-    /// one. Never one of several: a stranger's letter must not be shown in place of a document.
+    /// The one of that program (the class of `WM_CLASS`) with that title. At the start, where no title fits, that
+    /// program's only one: players and browsers change their titles. Never one of several, and none in place of one
+    /// that was closed: a letter must not be shown in place of a document.
     Named { program: String, title: String },
     /// The one that fills a monitor: the active one first.
     FullScreen,
@@ -71,8 +72,13 @@ impl Rule {
         }
     }
 
+    /// The window that is meant at the start.
+    pub(super) fn find_first(&self, display: &Display) -> Result<Option<Window>, VideoError> {
+        self.find(display, None, true)
+    }
+
     /// The window that is meant now; `current` is the one that was until now.
-    pub(super) fn find(&self, display: &Display, current: Option<Window>) -> Result<Option<Window>, VideoError> {
+    fn find(&self, display: &Display, current: Option<Window>, is_first: bool) -> Result<Option<Window>, VideoError> {
         let windows = windows(display)?;
         match self {
             Self::Named { program, title } => {
@@ -80,7 +86,7 @@ impl Rule {
                 for window in windows {
                     found.extend(describe(display, window)?.map(|info| (window, info)));
                 }
-                Ok(choose(&found, program, title, current))
+                Ok(choose(&found, program, title, current, is_first))
             }
             Self::FullScreen => find_full_screen(display, &windows, current),
         }
@@ -97,7 +103,13 @@ impl fmt::Display for Rule {
 }
 
 /// Of the windows, from the top of the stack down, the one of that program and title.
-fn choose(windows: &[(Window, SourceInfo)], program: &str, title: &str, current: Option<Window>) -> Option<Window> {
+fn choose(
+    windows: &[(Window, SourceInfo)],
+    program: &str,
+    title: &str,
+    current: Option<Window>,
+    is_first: bool,
+) -> Option<Window> {
     let of_program = |info: &SourceInfo| program.is_empty() || info.program == program;
     let candidates: Vec<_> = windows.iter().filter(|(_, info)| of_program(info)).collect();
     // One that is captured already stays, though its title changes with what is open in it.
@@ -105,7 +117,7 @@ fn choose(windows: &[(Window, SourceInfo)], program: &str, title: &str, current:
         return Some(*window);
     }
     let by_title = candidates.iter().find(|(_, info)| info.title == title);
-    let only = || candidates.first().filter(|_| candidates.len() == 1 && !program.is_empty());
+    let only = || candidates.first().filter(|_| is_first && candidates.len() == 1 && !program.is_empty());
     by_title.or_else(only).map(|(window, _)| *window)
 }
 
@@ -374,7 +386,7 @@ impl Follower {
         for window in windows(&self.display)? {
             self.listen(window)?;
         }
-        let found = self.rule.find(&self.display, self.window)?;
+        let found = self.rule.find(&self.display, self.window, self.told == Told::Nothing)?;
         if found.is_some() && found == self.window {
             return Ok(());
         }
@@ -495,12 +507,13 @@ mod tests {
     #[test]
     fn a_window_is_found_by_title_then_by_its_program_alone() {
         let open = [window(1, "Editor", "a"), window(2, "Editor", "b"), window(3, "Player", "song 2")];
-        assert_eq!(choose(&open, "Editor", "b", None), Some(2));
-        assert_eq!(choose(&open, "Player", "song 1", None), Some(3), "its title changed");
-        assert_eq!(choose(&open, "Editor", "c", None), None, "one of several is never guessed");
-        assert_eq!(choose(&open, "Editor", "c", Some(2)), Some(2), "the one that is captured stays");
-        assert_eq!(choose(&open, "", "b", None), Some(2));
-        assert_eq!(choose(&open, "", "z", None), None);
-        assert_eq!(choose(&open, "Player", "b", None), Some(3), "another program's title does not count");
+        assert_eq!(choose(&open, "Editor", "b", None, true), Some(2));
+        assert_eq!(choose(&open, "Player", "song 1", None, true), Some(3), "its title changed");
+        assert_eq!(choose(&open, "Editor", "c", None, true), None, "one of several is never guessed");
+        assert_eq!(choose(&open, "Editor", "c", Some(2), true), Some(2), "the one that is captured stays");
+        assert_eq!(choose(&open, "Player", "song 1", None, false), None, "none in place of one that was closed");
+        assert_eq!(choose(&open, "", "b", None, true), Some(2));
+        assert_eq!(choose(&open, "", "z", None, true), None);
+        assert_eq!(choose(&open, "Player", "b", None, true), Some(3), "another program's title does not count");
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn describe_id(display: &Display, id: &str) -> Result<SourceInfo, Vid
     let not_found = || VideoError::SourceNotFound(id.to_owned());
     match SourceId::parse(id)? {
         SourceId::Follow(rule) => {
-            let found = rule.find(display, None)?.map(|window| describe(display, window)).transpose()?.flatten();
+            let found = rule.find_first(display)?.map(|window| describe(display, window)).transpose()?.flatten();
             let info = match (found, &rule) {
                 (Some(info), Rule::FullScreen) => SourceInfo { area: info.area, ..game() },
                 (None, Rule::FullScreen) => game(),

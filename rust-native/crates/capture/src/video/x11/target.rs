@@ -116,7 +116,7 @@ impl Target {
                 Ok(Self::Monitor { name: name.clone(), part })
             }
             SourceId::Follow(rule) => {
-                let window = rule.find(display, None)?.ok_or_else(|| rule.absence())?;
+                let window = rule.find_first(display)?.ok_or_else(|| rule.absence())?;
                 Self::open(display, &SourceId::Window(window))
             }
             &SourceId::Window(window) => {

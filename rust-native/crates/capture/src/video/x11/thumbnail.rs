@@ -14,7 +14,7 @@ use crate::video::{VideoError, shrink};
 pub(super) fn thumbnail(display: Option<&str>, id: &str, max: Size) -> Result<Vec<u8>, VideoError> {
     let display = Display::open(display)?;
     let id = match SourceId::parse(id)? {
-        SourceId::Follow(rule) => rule.find(&display, None)?.map(SourceId::Window).ok_or_else(|| rule.absence())?,
+        SourceId::Follow(rule) => rule.find_first(&display)?.map(SourceId::Window).ok_or_else(|| rule.absence())?,
         id => id,
     };
     let view = match uncovered(&display, &id)? {

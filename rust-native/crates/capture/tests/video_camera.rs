@@ -1,0 +1,114 @@
+//! Cameras, by their pixels and their clock, on a real V4L2 device: Linux' `vivid` driver in a virtual machine.
+//!
+//! One test starts the machine and runs the others, which are of no use elsewhere, inside of it.
+#![cfg(target_os = "linux")]
+
+mod video_rig;
+
+use std::process::Command;
+use std::time::Duration;
+
+use capture::video::{SourceKind, VideoEvent, list_cameras};
+use media::{Alpha, Size};
+use video_rig::*;
+
+const INSIDE: &str = "runs in the virtual machine that the_cameras_of_a_virtual_machine_work starts";
+
+#[test]
+fn the_cameras_of_a_virtual_machine_work() {
+    let rig = concat!(env!("CARGO_MANIFEST_DIR"), "/../testkit/rigs/camera-vm");
+    let program = std::env::current_exe().expect("this test");
+    let outcome = Command::new(rig).arg(program).args(["--ignored", "--test-threads=1"]).output().expect("the rig");
+    let said = String::from_utf8_lossy(&outcome.stdout);
+    let complaint = String::from_utf8_lossy(&outcome.stderr);
+    assert!(outcome.status.success(), "{}\n{said}\n{complaint}", outcome.status);
+    assert!(said.contains("4 passed"), "{said}");
+}
+
+fn camera() -> String {
+    assert!(std::env::var("CAMERA_VM").is_ok(), "{INSIDE}");
+    until("a camera in the list", || list_cameras().into_iter().next().map(|camera| camera.id))
+}
+
+/// vivid's first picture: bars of 75 % (ITU-R BT.1729), white, yellow, cyan, green, magenta, red, blue, black.
+const BARS: [[i32; 3]; 8] =
+    [[191, 191, 191], [191, 191, 0], [0, 191, 191], [0, 191, 0], [191, 0, 191], [191, 0, 0], [0, 0, 191], [0, 0, 0]];
+
+#[test]
+#[ignore = "runs in the virtual machine that the_cameras_of_a_virtual_machine_work starts"]
+fn a_camera_is_listed_with_what_it_can_do() {
+    camera();
+    let cameras = list_cameras();
+    assert_eq!(cameras.len(), 1);
+    assert_eq!((cameras[0].kind, cameras[0].title.as_str()), (SourceKind::Camera, "vivid"));
+    assert_eq!(cameras[0].id, "camera:/dev/video0");
+    assert!(cameras[0].area.width >= 640, "{:?}", cameras[0].area);
+}
+
+#[test]
+#[ignore = "runs in the virtual machine that the_cameras_of_a_virtual_machine_work starts"]
+fn each_format_gives_the_same_picture() {
+    let camera = camera();
+    for format in ["nv12", "yuyv"] {
+        let running = Running::generated(&format!("{camera}?size=640x360&fps=15&format={format}"), 60).expect(format);
+        let frame = running.frame(format, |_| true);
+        assert_eq!((frame.size, frame.alpha), (Size { width: 640, height: 360 }, Alpha::Opaque));
+        for (index, expected) in (0..).zip(BARS) {
+            let colour = pixel(&frame, index * 80 + 40, 300);
+            let colour = [colour >> 16, colour >> 8 & 0xff, colour & 0xff].map(|part| part as i32);
+            let near = colour.iter().zip(expected).all(|(is, wanted)| (is - wanted).abs() <= 12);
+            assert!(near, "{format}, bar {index}: {colour:?} in place of {expected:?}");
+        }
+        let refusal = Running::generated(&format!("{camera}?format=mjpeg"), 30).err().expect("vivid has no JPEG");
+        assert_eq!(refusal.code(), "camera_format");
+    }
+}
+
+#[test]
+#[ignore = "runs in the virtual machine that the_cameras_of_a_virtual_machine_work starts"]
+fn a_camera_gives_its_rate_by_its_own_clock() {
+    let camera = camera();
+    let running = Running::generated(&format!("{camera}?size=320x180&fps=15&format=yuyv"), 60).expect("a camera");
+    let first = running.frame("the first", |_| true);
+    let before = running.capture.captured();
+    let mut last = first.captured_at;
+    let mut count = 0;
+    while last.since(first.captured_at) < Duration::from_secs(6) {
+        let frame = running.frame("the next", |_| true);
+        assert!(frame.captured_at > last, "time goes forward");
+        last = frame.captured_at;
+        count += 1;
+    }
+    assert_eq!(running.capture.captured() - before, count, "none was lost on the way");
+    let rate = f64::from(count as u32) / last.since(first.captured_at).as_secs_f64();
+    assert!((rate / 15.0 - 1.0).abs() < 0.02, "{rate:.3} frames per second in place of 15");
+    println!("rate {rate:.3} of 15");
+}
+
+#[test]
+#[ignore = "runs in the virtual machine that the_cameras_of_a_virtual_machine_work starts"]
+fn an_unplugged_camera_pauses_and_comes_back() {
+    let camera = camera();
+    let running = Running::generated(&format!("{camera}?size=320x180&fps=15"), 60).expect("a camera");
+    running.frame("a picture", |_| true);
+    press_disconnect();
+    running
+        .event("the pause", |event| matches!(event, VideoEvent::Paused(error) if error.code() == "camera_unplugged"));
+    running.frame("a card", |frame| pixel(frame, 2, 2) == 0x22_262e);
+    until("the driver lets go", || Command::new("unplug").status().expect("unplug").success().then_some(()));
+    assert!(Command::new("plug").status().expect("plug").success());
+    running.event("the resumption", |event| *event == VideoEvent::Resumed);
+    running.frame("a picture again", |frame| {
+        frame.size == Size { width: 320, height: 180 } && pixel(frame, 2, 150) > 0x80_8080
+    });
+}
+
+/// vivid's own button that takes the device away under its users.
+fn press_disconnect() {
+    let device = v4l::Device::with_path("/dev/video0").expect("the device");
+    let controls = device.query_controls().expect("its controls");
+    let button = controls.iter().find(|control| control.name == "Disconnect").expect("the button");
+    let press = v4l::Control { id: button.id, value: v4l::control::Value::None };
+    // The device is gone before it can answer well.
+    let _ = device.set_control(press);
+}
