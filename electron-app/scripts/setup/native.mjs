@@ -10,7 +10,7 @@ import { SetupError, command, step } from "../lib/steps.mjs";
 import { installedVersion } from "./tools.mjs";
 
 export async function ensureFfmpeg(stamps) {
-  // Elsewhere FFmpeg is linked dynamically, from where FFMPEG_DIR points.
+  // Elsewhere it comes from vcpkg, or wherever FFMPEG_DIR points.
   if (process.platform !== "linux") return checkForeignFfmpeg();
   if (process.env.FFMPEG_DIR) return;
   if (!fs.existsSync(ffmpegScript)) throw new SetupError(`${path.relative(app, ffmpegScript)} is missing`, { hint: "is this a whole checkout?" });
@@ -33,7 +33,7 @@ export async function ensureFfmpeg(stamps) {
 }
 
 function checkForeignFfmpeg() {
-  if (process.env.FFMPEG_DIR || process.platform === "darwin") return;
+  if (process.env.FFMPEG_DIR) return;
   throw new SetupError("FFMPEG_DIR is not set", { hint: "install FFmpeg's development files and set FFMPEG_DIR to their folder, see .github/CONTRIBUTING.md" });
 }
 

@@ -1,4 +1,5 @@
 //! Sources that no device gives, by their pixels.
+#![cfg(target_os = "linux")]
 
 mod video_rig;
 

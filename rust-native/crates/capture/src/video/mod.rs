@@ -5,13 +5,15 @@
 //! a source belongs to is told by its id: `generated` for what no device gives, `camera`, else the system's screens.
 
 mod backend;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "windows", target_os = "macos"))]
 mod camera;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "windows", target_os = "macos")))]
 #[path = "camera/unsupported.rs"]
 mod camera;
 mod canvas;
 mod card;
+#[cfg(any(target_os = "windows", target_os = "macos", test))]
+mod desktop_follow;
 #[cfg(any(target_os = "windows", target_os = "macos", test))]
 mod desktop_id;
 mod error;
@@ -23,7 +25,7 @@ mod pacing;
 #[cfg(any(target_os = "windows", target_os = "macos", test))]
 mod pool;
 mod rect;
-#[cfg(any(target_os = "linux", test))]
+#[cfg(any(target_os = "linux", target_os = "windows", target_os = "macos", test))]
 mod region;
 #[cfg(any(target_os = "windows", target_os = "macos"))]
 mod screens;
@@ -174,7 +176,7 @@ pub fn describe_on(display: Option<&str>, id: &str) -> Result<SourceInfo, VideoE
 
 /// [`list_sources`] on a display by name (`":7"`); `None` takes `$DISPLAY`.
 pub fn list_sources_on(display: Option<&str>) -> Result<Vec<SourceInfo>, VideoError> {
-    imp::list_sources(display)
+    screens::list_sources(display)
 }
 
 /// A JPEG of a source as it looks now, at most `max` large, in its own aspect. Blocks for up to 0.2 s.
@@ -192,7 +194,7 @@ pub fn thumbnail_on(display: Option<&str>, id: &str, max: Size) -> Result<Vec<u8
         // Its light would go on, and another program's picture be taken away, for a list.
         return Err(VideoError::Thumbnail("a camera is opened only to be captured".to_owned()));
     }
-    imp::thumbnail(display, id, max)
+    screens::thumbnail(display, id, max)
 }
 
 /// A running capture; ends, and its thread with it, when it is dropped.

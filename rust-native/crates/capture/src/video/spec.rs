@@ -4,18 +4,14 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use percent_encoding::percent_decode_str;
-#[cfg(any(target_os = "linux", test))]
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use super::VideoError;
 
 /// What would end a part early.
-#[cfg(any(target_os = "linux", test))]
 const RESERVED: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'&').add(b'=').add(b'#').add(b'+');
 
 /// Writes a text so that it can stand as a part of an id.
-#[cfg(any(target_os = "linux", test))]
 pub(super) fn encode(text: &str) -> impl Display + '_ {
     utf8_percent_encode(text, RESERVED)
 }

@@ -1,4 +1,5 @@
 //! FFmpeg's log lines become `tracing` events, and the reasons for which an encoder was refused.
+#![cfg_attr(windows, allow(clippy::missing_const_for_thread_local, reason = "it is const; the lint misreads it there"))]
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int, c_void};

@@ -16,6 +16,7 @@ use v4l::video::Capture as _;
 use v4l::video::capture::Parameters;
 use v4l::{Device, Fraction};
 
+use super::Camera;
 use super::convert::Layout;
 use super::formats::{Format, Mode, Wish, choose};
 use crate::video::VideoError;
@@ -25,15 +26,6 @@ const LASTING: &str = "/dev/v4l/by-id";
 /// Sizes that are tried with a camera that takes any.
 const USUAL: [(u32, u32); 7] =
     [(3840, 2160), (2560, 1440), (1920, 1080), (1280, 720), (960, 540), (640, 480), (640, 360)];
-
-/// A camera as the list shows it.
-#[derive(Debug)]
-pub(super) struct Camera {
-    pub(super) path: String,
-    pub(super) name: String,
-    /// Of the mode that would be chosen.
-    pub(super) best: Size,
-}
 
 /// Every device that gives pictures in a format that can be read here.
 pub(super) fn list() -> Vec<Camera> {

@@ -14,9 +14,11 @@ pub(super) enum Format {
 }
 
 impl Format {
+    #[cfg(target_os = "linux")]
     pub(super) const ALL: [Self; 3] = [Self::Nv12, Self::Yuyv, Self::Mjpeg];
 
     /// As V4L2 calls it.
+    #[cfg(target_os = "linux")]
     pub(super) const fn fourcc(self) -> [u8; 4] {
         match self {
             Self::Nv12 => *b"NV12",

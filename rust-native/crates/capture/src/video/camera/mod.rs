@@ -3,10 +3,25 @@
 //! An id is `camera:DEVICE?size=1280x720&fps=30&format=nv12`; each option that is left out is chosen well. What a
 //! camera gives is converted to BGRA here, as everything behind this works on that.
 
+#[cfg(target_os = "macos")]
+mod av_foundation;
+#[cfg(target_os = "linux")]
 mod convert;
+#[cfg(target_os = "linux")]
 mod device;
 mod formats;
+#[cfg(target_os = "windows")]
+mod media_foundation;
+mod watch;
+#[cfg(target_os = "linux")]
 mod worker;
+
+/// Cameras of Linux, by V4L2.
+#[cfg(target_os = "linux")]
+mod v4l2 {
+    pub(super) use super::device::{describe, list};
+    pub(super) use super::worker::read;
+}
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,7 +29,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use media::{FrameRate, VideoFrame};
+use media::{FrameRate, Size, VideoFrame};
 use parking_lot::Mutex;
 use stream::FrameSlot;
 
@@ -23,11 +38,27 @@ use super::backend::Backend;
 use super::spec::{Spec, encode, size};
 use super::{Rect, SourceInfo, SourceKind, VideoError, VideoEvent, VideoOptions};
 
+#[cfg(target_os = "macos")]
+use av_foundation as imp;
+#[cfg(target_os = "windows")]
+use media_foundation as imp;
+#[cfg(target_os = "linux")]
+use v4l2 as imp;
+
 const PREFIX: &str = "camera:";
 /// How long a camera may take to be opened and to give its first picture: USB cameras wake up within two seconds.
 const OPEN_LIMIT: Duration = Duration::from_secs(6);
 /// How long the thread may take to end: one wait for a picture.
 const END_LIMIT: Duration = Duration::from_secs(3);
+
+/// A camera as the list shows it.
+#[derive(Debug)]
+pub(super) struct Camera {
+    pub(super) path: String,
+    pub(super) name: String,
+    /// Of the mode that would be chosen.
+    pub(super) best: Size,
+}
 
 /// Whether the id is a camera's, well written or not.
 pub(super) fn is_camera(id: &str) -> bool {
@@ -36,10 +67,10 @@ pub(super) fn is_camera(id: &str) -> bool {
 
 /// Every camera that is plugged in.
 pub(super) fn list() -> Vec<SourceInfo> {
-    device::list().into_iter().map(|camera| info(&format!("{PREFIX}{}", encode(&camera.path)), camera)).collect()
+    imp::list().into_iter().map(|camera| info(&format!("{PREFIX}{}", encode(&camera.path)), camera)).collect()
 }
 
-fn info(id: &str, camera: device::Camera) -> SourceInfo {
+fn info(id: &str, camera: Camera) -> SourceInfo {
     SourceInfo {
         id: id.to_owned(),
         lasting_id: id.to_owned(),
@@ -53,14 +84,15 @@ fn info(id: &str, camera: device::Camera) -> SourceInfo {
 /// What the camera of that id is now.
 pub(super) fn describe(id: &str) -> Result<SourceInfo, VideoError> {
     let (path, wish) = parse(id)?;
-    Ok(info(id, device::describe(&path, &wish)?))
+    Ok(info(id, imp::describe(&path, &wish)?))
 }
 
 fn parse(id: &str) -> Result<(String, Wish), VideoError> {
     let rest = id.strip_prefix(PREFIX).ok_or_else(|| VideoError::SourceNotFound(id.to_owned()))?;
     let spec = Spec::parse(id, rest)?;
     spec.allow(&["size", "fps", "format"])?;
-    if !spec.body.starts_with('/') {
+    // Windows names devices by paths that begin with backslashes, macOS by ids of no shape.
+    if spec.body.is_empty() || (cfg!(target_os = "linux") && !spec.body.starts_with('/')) {
         return Err(spec.refuse("a camera is named by the path of its device"));
     }
     let wish = Wish {
@@ -109,7 +141,7 @@ pub(super) fn start(
         let shared = Arc::clone(&shared);
         move || {
             let _ending: mpsc::SyncSender<()> = ending;
-            worker::run(&path, &wish, &shared, &slot, &*on_event, |outcome| ready.send(outcome).is_ok());
+            watch::run(&path, &wish, &shared, &slot, &*on_event, |outcome| ready.send(outcome).is_ok());
         }
     };
     let thread = std::thread::Builder::new()
@@ -153,7 +185,6 @@ impl Drop for Capture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use media::Size;
 
     #[test]
     fn ids_tell_the_device_and_what_is_wished() {
@@ -161,12 +192,24 @@ mod tests {
         assert_eq!(path, "/dev/video0");
         assert_eq!((wish.size, wish.fps), (Some(Size { width: 640, height: 480 }), Some(25)));
         assert_eq!(wish.format, Some(formats::Format::Yuyv));
-        for bad in ["camera:0", "camera:/dev/video0?size=9", "camera:/dev/video0?fps=0", "camera:/d?format=gif"] {
+        for bad in ["camera:", "camera:/dev/video0?size=9", "camera:/dev/video0?fps=0", "camera:/d?format=gif"] {
             assert_eq!(parse(bad).expect_err(bad).code(), "bad_source");
         }
     }
 
     #[test]
+    fn a_path_of_windows_survives_its_id() {
+        let path = r"\\?\usb#vid_046d&pid_0825&mi_00#7&2a&0&0000#{e5323777-f976-4f5b-9b55-b94699c46e44}\global";
+        let id = format!("{PREFIX}{}", encode(path));
+        // Linux takes paths of its own kind only.
+        if cfg!(not(target_os = "linux")) {
+            assert_eq!(parse(&id).expect("an id").0, path);
+        }
+        assert_eq!(Spec::parse(&id, &id[PREFIX.len()..]).expect("a description").body, path);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn a_camera_that_is_not_there_is_refused_at_once() {
         let options = VideoOptions {
             source_id: "camera:/dev/tidecast-no-such-camera".to_owned(),
@@ -179,7 +222,9 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn a_device_that_is_no_camera_is_refused() {
+        assert_eq!(parse("camera:0").expect_err("no path").code(), "bad_source");
         assert_eq!(describe("camera:/dev/null").expect_err("no camera").code(), "camera_refused");
     }
 }

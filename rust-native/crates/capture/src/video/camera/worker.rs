@@ -1,4 +1,4 @@
-//! The camera's thread: opens it, reads it, and waits for it to come back when it was unplugged.
+//! Reading an open V4L2 camera.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,16 +16,12 @@ use super::Shared;
 use super::convert::to_bgra;
 use super::device::{explain, prepare};
 use super::formats::Wish;
+use crate::video::VideoError;
 use crate::video::pacing::Pacer;
-use crate::video::{VideoError, VideoEvent};
 
 /// How long a camera may give nothing before it counts as silent. The slowest give five pictures a second, and the
 /// first one takes a second.
 const SILENCE: Duration = Duration::from_secs(2);
-/// How often a camera that is gone is looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// The longest sleep between two looks at the order to stop.
-const NAP: Duration = Duration::from_millis(50);
 /// Buffers in the driver: one being read, the others being filled.
 const DRIVER_BUFFERS: u32 = 4;
 /// Pictures that may be out at once: one in the slot, one being encoded, one kept for repeats, one being converted,
@@ -34,50 +30,8 @@ const MOST_PICTURES: usize = 6;
 /// So many damaged pictures in a row are no accident.
 const MOST_DAMAGED: u32 = 60;
 
-/// Runs until the owner stops it. `ready` is told once, when the first picture lies in the slot or none will; it says
-/// whether anyone still waits.
-pub(super) fn run(
-    path: &str,
-    wish: &Wish,
-    shared: &Shared,
-    slot: &FrameSlot<VideoFrame>,
-    on_event: &dyn Fn(VideoEvent),
-    ready: impl FnOnce(Result<(), VideoError>) -> bool,
-) {
-    let mut ready = Some(ready);
-    let mut told: Option<VideoError> = None;
-    while !shared.stop.load(Ordering::Relaxed) {
-        let first_picture = || match ready.take() {
-            Some(ready) => {
-                on_event(VideoEvent::Area(None));
-                ready(Ok(()))
-            }
-            None => {
-                if told.take().is_some() {
-                    on_event(VideoEvent::Resumed);
-                }
-                true
-            }
-        };
-        let Err(error) = read(path, wish, shared, slot, first_picture) else { return };
-        if let Some(ready) = ready.take() {
-            ready(Err(error));
-            return;
-        }
-        if told.as_ref() != Some(&error) {
-            tracing::info!(code = error.code(), %error, "the camera gives no picture");
-            on_event(VideoEvent::Paused(error.clone()));
-            told = Some(error);
-        }
-        let again = MonotonicClock.now() + LOOK_EVERY;
-        while MonotonicClock.now() < again && !shared.stop.load(Ordering::Relaxed) {
-            std::thread::sleep(NAP);
-        }
-    }
-}
-
 /// Opens the camera and reads it until the owner stops it (`Ok`) or it fails.
-fn read(
+pub(super) fn read(
     path: &str,
     wish: &Wish,
     shared: &Shared,

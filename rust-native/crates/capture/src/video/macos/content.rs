@@ -14,6 +14,7 @@ use objc2_screen_capture_kit::{
 
 use super::SYSTEM;
 use crate::video::desktop_id::{DesktopId, What, by_points};
+use crate::video::region::RegionId;
 use crate::video::{Rect, SourceInfo, SourceKind, VideoError};
 
 /// The window server answers within milliseconds; under load within a second.
@@ -118,6 +119,8 @@ pub(super) struct Found {
     /// The window, where it is one.
     pub(super) window: Option<u32>,
     pub(super) area: Rect,
+    /// Of the display's picture, points; `None` is all of it.
+    pub(super) part: Option<Rect>,
     /// Pixels per point.
     pub(super) scale: f64,
 }
@@ -126,14 +129,16 @@ pub(super) struct Found {
 /// `source_not_found`, `screen_permission_missing`, `display_silent`.
 pub(super) fn find(id: &str) -> Result<Found, VideoError> {
     let unknown = || VideoError::SourceNotFound(id.to_owned());
-    let what = DesktopId::parse(SYSTEM, id)?.what;
+    let region = RegionId::parse(id).transpose()?;
+    let what = DesktopId::parse(SYSTEM, region.as_ref().map_or(id, |region| &region.monitor))?.what;
     let content = shareable()?;
     let (filter, window) = match what {
         What::Monitor(name) => {
             // SAFETY: plain getters, here and below.
             let displays = unsafe { content.displays() };
             let display = displays.iter().find(|each| unsafe { each.displayID() }.to_string() == name);
-            (whole_display(&content, &display.ok_or_else(unknown)?), None)
+            let display = display.ok_or_else(unknown)?;
+            (whole_display(&content, &display), None)
         }
         What::Window(number) => {
             // SAFETY: plain getters.
@@ -148,8 +153,13 @@ pub(super) fn find(id: &str) -> Result<Found, VideoError> {
     };
     // SAFETY: plain getters (macOS 14 and newer, which is what the app asks for).
     let (content, scale) = unsafe { (filter.contentRect(), filter.pointPixelScale()) };
-    let area = by_points(content.origin.x, content.origin.y, content.size.width, content.size.height);
-    Ok(Found { filter, window, area, scale: scale.into() })
+    let whole = by_points(content.origin.x, content.origin.y, content.size.width, content.size.height);
+    let area = match region {
+        Some(region) => region.on(whole).ok_or(VideoError::RegionOutside)?,
+        None => whole,
+    };
+    let part = (area != whole).then(|| Rect { x: area.x - whole.x, y: area.y - whole.y, ..area });
+    Ok(Found { filter, window, area, part, scale: scale.into() })
 }
 
 /// A display without the app's own windows.

@@ -4,7 +4,7 @@
 //! own windows out, to follow a window's size, and to say why a source gives no picture.
 
 mod content;
-mod pixels;
+pub(super) mod pixels;
 mod session;
 mod window_info;
 mod worker;
@@ -23,7 +23,7 @@ use self::worker::Worker;
 use super::{SourceInfo, VideoError, VideoEvent, VideoOptions};
 
 /// What our ids start with.
-const SYSTEM: &str = "mac";
+pub(super) const SYSTEM: &str = "mac";
 /// The permission question may stand before the first frame, but is answered as "no" at once; this is for slow machines.
 const START_LIMIT: Duration = Duration::from_secs(15);
 

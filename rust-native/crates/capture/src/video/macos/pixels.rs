@@ -30,7 +30,7 @@ pub(super) fn is_complete(sample: &CMSampleBuffer) -> bool {
 }
 
 /// The picture as a frame of our own memory; `None` without one, or while consumers hold every buffer.
-pub(super) fn frame(sample: &CMSampleBuffer, pool: &mut Pool) -> Result<Option<VideoFrame>, VideoError> {
+pub(in crate::video) fn frame(sample: &CMSampleBuffer, pool: &mut Pool) -> Result<Option<VideoFrame>, VideoError> {
     // SAFETY: a live buffer.
     let Some(image) = (unsafe { sample.image_buffer() }) else { return Ok(None) };
     if CVPixelBufferGetPixelFormatType(&image) != kCVPixelFormatType_32BGRA {

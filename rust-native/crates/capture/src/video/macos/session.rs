@@ -13,6 +13,7 @@ use media::{FrameRate, Size, VideoFrame};
 use objc2::rc::Retained;
 use objc2::runtime::{NSObject, NSObjectProtocol, ProtocolObject};
 use objc2::{AllocAnyThread, DefinedClass, define_class, msg_send};
+use objc2_core_foundation::{CGPoint, CGRect, CGSize};
 use objc2_core_graphics::kCGColorSpaceSRGB;
 use objc2_core_media::{CMSampleBuffer, CMTime};
 use objc2_core_video::kCVPixelFormatType_32BGRA;
@@ -27,7 +28,7 @@ use super::content::{Carried, Found, explain, failure};
 use super::{Settings, Shared, pixels};
 use crate::video::desktop_id;
 use crate::video::pool::Pool;
-use crate::video::{VideoError, shrink};
+use crate::video::{Rect, VideoError, shrink};
 
 /// Starting wakes the window server's capture service, which takes a second on a cold machine.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -124,7 +125,7 @@ impl Session {
             SCStream::initWithFilter_configuration_delegate(
                 SCStream::alloc(),
                 &found.filter,
-                &configuration(size, settings),
+                &configuration(size, found.part, settings),
                 Some(delegate),
             )
         };
@@ -145,14 +146,16 @@ impl Session {
     }
 
     /// Takes other settings or another size, in pixels, while it runs.
-    pub(super) fn configure(&self, size: Size, settings: Settings) {
+    pub(super) fn configure(&self, size: Size, part: Option<Rect>, settings: Settings) {
         let handler = RcBlock::new(|error: *mut NSError| {
             if !error.is_null() {
                 tracing::warn!(error = %failure(error), "the capture kept its old settings");
             }
         });
         // SAFETY: as in `start`.
-        unsafe { self.stream.updateConfiguration_completionHandler(&configuration(size, settings), Some(&handler)) };
+        unsafe {
+            self.stream.updateConfiguration_completionHandler(&configuration(size, part, settings), Some(&handler))
+        };
     }
 }
 
@@ -193,7 +196,7 @@ pub(super) fn screenshot(found: &Found, max: Size) -> Result<Vec<u8>, VideoError
     unsafe {
         SCScreenshotManager::captureSampleBufferWithFilter_configuration_completionHandler(
             &found.filter,
-            &configuration(size, settings),
+            &configuration(size, found.part, settings),
             Some(&handler),
         );
     }
@@ -202,13 +205,18 @@ pub(super) fn screenshot(found: &Found, max: Size) -> Result<Vec<u8>, VideoError
     shrink::jpeg(frame.pixels.bytes(), frame.stride, frame.size, max)
 }
 
-fn configuration(size: Size, settings: Settings) -> Retained<SCStreamConfiguration> {
+fn configuration(size: Size, part: Option<Rect>, settings: Settings) -> Retained<SCStreamConfiguration> {
     // SAFETY: plain setters, with values in their ranges.
     unsafe {
         let configuration = SCStreamConfiguration::new();
         configuration.setWidth(size.width as usize);
         configuration.setHeight(size.height as usize);
         configuration.setScalesToFit(true);
+        if let Some(part) = part {
+            let origin = CGPoint { x: part.x.into(), y: part.y.into() };
+            let size = CGSize { width: part.width.into(), height: part.height.into() };
+            configuration.setSourceRect(CGRect { origin, size });
+        }
         configuration.setPixelFormat(kCVPixelFormatType_32BGRA);
         configuration.setColorSpaceName(kCGColorSpaceSRGB);
         configuration.setShowsCursor(settings.cursor);

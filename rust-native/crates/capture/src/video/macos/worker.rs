@@ -116,6 +116,6 @@ impl Worker {
 
     fn configure(&self) {
         let size = session::size(self.area.width, self.area.height, self.found.scale);
-        self.session.configure(size, self.settings);
+        self.session.configure(size, self.found.part, self.settings);
     }
 }

@@ -11,6 +11,8 @@ mod target;
 mod thumbnail;
 mod worker;
 
+pub(super) use session::counter;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -27,7 +29,7 @@ use self::worker::Worker;
 use super::{SourceInfo, VideoError, VideoEvent, VideoOptions};
 
 /// What our ids start with.
-const SYSTEM: &str = "win";
+pub(super) const SYSTEM: &str = "win";
 /// The API gives a first frame at once, also of a desktop that rests; a machine that is swapping is slow.
 const FIRST_FRAME_LIMIT: Duration = Duration::from_secs(5);
 

@@ -25,7 +25,7 @@ use windows_capture::settings::{
 use super::target::Target;
 use crate::video::pool::copy_rows;
 use crate::video::tone_map::ToneMap;
-use crate::video::{VideoError, stamps};
+use crate::video::{Rect, VideoError, stamps};
 
 /// What the API's thread tells ours.
 #[derive(Debug, Default)]
@@ -165,9 +165,9 @@ impl Frames {
     }
 
     /// Writes the newest frame as BGRA rows of `width * 4` bytes; waits until the GPU has finished copying it.
-    fn read(&self, tone_map: Option<&ToneMap>, to: &mut [u8]) -> Result<(), VideoError> {
+    fn read(&self, tone_map: Option<&ToneMap>, part: Rect, to: &mut [u8]) -> Result<(), VideoError> {
         let Some(staging) = &self.staging else { return Ok(()) };
-        let (width, height) = (staging.desc().Width as usize, staging.desc().Height as usize);
+        let (width, height) = (part.width as usize, staging.desc().Height as usize);
         let mut mapped = D3D11_MAPPED_SUBRESOURCE::default();
         // SAFETY: a staging texture that the processor may read, mapped once at a time (`&mut` callers only, behind
         // the session's mutex), and `mapped` is writable.
@@ -176,10 +176,14 @@ impl Frames {
         let pitch = mapped.RowPitch as usize;
         // SAFETY: a mapped texture has `height` rows, `RowPitch` bytes apart, until it is unmapped below.
         let from = unsafe { std::slice::from_raw_parts(mapped.pData.cast::<u8>(), pitch * height) };
+        let bytes = if tone_map.is_some() { 8 } else { 4 };
+        // The part lies in the picture: see `Session::read`.
+        let start = part.y as usize * pitch + part.x as usize * bytes;
+        let from = from.get(start..).unwrap_or_default();
         match tone_map {
             Some(map) => {
-                for (from, to) in from.chunks_exact(pitch.max(1)).zip(to.chunks_exact_mut(width.max(1) * 4)) {
-                    map.convert_row(&from[..(width * 8).min(pitch)], to);
+                for (from, to) in from.chunks(pitch.max(1)).zip(to.chunks_exact_mut(width.max(1) * 4)) {
+                    map.convert_row(&from[..(width * bytes).min(from.len())], to);
                 }
             }
             None => copy_rows(from, pitch, to, width * 4),
@@ -222,9 +226,11 @@ impl Session {
         self.tone_map.as_ref()
     }
 
-    /// The newest frame's size, and the frame itself through `write`, which is given a reader for its bytes.
+    /// The newest frame's size, and the frame itself through `write`, which is given a reader for its bytes. Of `part`
+    /// only, where it is given, as far as the frame reaches.
     pub(super) fn read<T>(
         &self,
+        part: Option<Rect>,
         write: impl FnOnce(Size, &dyn Fn(&mut [u8]) -> Result<(), VideoError>) -> Result<Option<T>, VideoError>,
     ) -> Result<Option<(T, Pending)>, VideoError> {
         let Some(control) = &self.control else { return Ok(None) };
@@ -232,7 +238,10 @@ impl Session {
         // Held over the read: the next frame must not be copied into the texture meanwhile.
         let frames = frames.lock();
         let Some(size) = frames.size() else { return Ok(None) };
-        let written = write(size, &|to| frames.read(self.tone_map.as_ref(), to))?;
+        let whole = Rect { x: 0, y: 0, width: size.width, height: size.height };
+        let part = part.map_or(Some(whole), |part| part.intersection(whole)).ok_or(VideoError::RegionOutside)?;
+        let size = Size { width: part.width, height: part.height };
+        let written = write(size, &|to| frames.read(self.tone_map.as_ref(), part, to))?;
         // Where no buffer was free the frame stays pending.
         Ok(written.and_then(|written| Some((written, self.arrivals.take()?))))
     }
@@ -316,7 +325,7 @@ fn refused(error: &windows::core::Error) -> VideoError {
 }
 
 /// The performance counter, nanoseconds.
-fn counter() -> Option<i128> {
+pub(in crate::video) fn counter() -> Option<i128> {
     let (mut count, mut per_second) = (0, 0);
     // SAFETY: both are writable.
     unsafe {

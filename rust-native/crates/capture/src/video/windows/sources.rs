@@ -6,7 +6,7 @@ use windows::Win32::Foundation::{CloseHandle, HWND};
 use windows::Win32::System::Threading::{
     OpenProcess, PROCESS_NAME_WIN32, PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
 };
-use windows::Win32::UI::WindowsAndMessaging::{GetWindowThreadProcessId, IsIconic};
+use windows::Win32::UI::WindowsAndMessaging::{GetShellWindow, GetWindowThreadProcessId, IsIconic};
 use windows::core::PWSTR;
 use windows_capture::monitor::Monitor;
 use windows_capture::window::Window;
@@ -55,14 +55,16 @@ fn list_monitors() -> Result<Vec<SourceInfo>, VideoError> {
     Ok(sources)
 }
 
-/// `None` for a window that is not for capture: without a title, asleep, or of this program (the engine runs as
-/// another process of the very program that owns the app's window).
+/// `None` for a window that is not for capture: without a title, asleep, the desktop itself, or of this program (the
+/// engine runs as another process of the very program that owns the app's window).
 fn describe(window: &Window, own: Option<&Path>) -> Option<SourceInfo> {
     let hwnd = handle(window);
     let title = window.title().ok().filter(|title| !title.trim().is_empty())?;
     // SAFETY: a plain question about any handle.
     let minimised = unsafe { IsIconic(hwnd) }.as_bool();
-    if is_hidden(hwnd) && !minimised {
+    // SAFETY: as above.
+    let is_desktop = unsafe { GetShellWindow() } == hwnd;
+    if is_desktop || (is_hidden(hwnd) && !minimised) {
         return None;
     }
     let program = program(hwnd);

@@ -19,6 +19,7 @@ use windows_capture::window::Window;
 
 use super::SYSTEM;
 use crate::video::desktop_id::{DesktopId, What, by_edges};
+use crate::video::region::RegionId;
 use crate::video::{Rect, VideoError};
 
 /// While it lives, this thread is told real pixels instead of those of a 96 dpi screen, whatever the program's
@@ -44,6 +45,37 @@ impl Drop for RealPixels {
 pub(super) enum Target {
     Monitor(Monitor),
     Window(Window),
+}
+
+/// What an id names: a target, or a part of a monitor.
+#[derive(Debug, Clone)]
+pub(super) struct Aim {
+    pub(super) target: Target,
+    part: Option<RegionId>,
+}
+
+impl Aim {
+    /// # Errors
+    /// `source_not_found`, `bad_source`, `display_refused`.
+    pub(super) fn find(id: &str) -> Result<Self, VideoError> {
+        match RegionId::parse(id) {
+            Some(part) => {
+                let part = part?;
+                Ok(Self { target: Target::find(&part.monitor)?, part: Some(part) })
+            }
+            None => Ok(Self { target: Target::find(id)?, part: None }),
+        }
+    }
+
+    /// Where it lies on the desktop, and which part of the target's picture that is; `whole` is the target's place.
+    ///
+    /// # Errors
+    /// `region_outside`.
+    pub(super) fn place(&self, whole: Rect) -> Result<(Rect, Option<Rect>), VideoError> {
+        let Some(part) = &self.part else { return Ok((whole, None)) };
+        let area = part.on(whole).ok_or(VideoError::RegionOutside)?;
+        Ok((area, Some(Rect { x: area.x - whole.x, y: area.y - whole.y, ..area })))
+    }
 }
 
 /// How a target stands.

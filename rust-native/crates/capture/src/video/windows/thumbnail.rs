@@ -13,21 +13,21 @@ use windows::Win32::Graphics::Gdi::{
 use windows::Win32::Storage::Xps::{PRINT_WINDOW_FLAGS, PrintWindow};
 use windows::Win32::UI::WindowsAndMessaging::{GetWindowRect, IsHungAppWindow, PW_RENDERFULLCONTENT};
 
-use super::target::{RealPixels, Standing, Target, handle};
+use super::target::{Aim, RealPixels, Standing, Target, handle};
 use crate::video::desktop_id::by_edges;
 use crate::video::{Rect, VideoError, shrink};
 
 /// See [`crate::video::thumbnail`].
 pub(super) fn thumbnail(id: &str, max: Size) -> Result<Vec<u8>, VideoError> {
     let _real = RealPixels::new();
-    let target = Target::find(id)?;
-    let area = match target.standing() {
-        Standing::Shown(area) => area,
+    let aim = Aim::find(id)?;
+    let area = match aim.target.standing() {
+        Standing::Shown(whole) => aim.place(whole)?.0,
         Standing::Hidden => return Err(VideoError::SourceMinimised),
         Standing::Protected => return Err(VideoError::ProtectedContent),
         Standing::Gone => return Err(VideoError::SourceNotFound(id.to_owned())),
     };
-    let canvas = match target {
+    let canvas = match aim.target {
         Target::Monitor(_) => {
             let canvas = Canvas::new(Size { width: area.width, height: area.height })?;
             canvas.copy_screen(area)?;

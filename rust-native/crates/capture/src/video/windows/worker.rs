@@ -9,7 +9,7 @@ use stream::FrameSlot;
 
 use super::brightness;
 use super::session::Session;
-use super::target::{Standing, Target};
+use super::target::{Aim, Standing, Target};
 use super::{Settings, Shared};
 use crate::video::pacing::Pacer;
 use crate::video::pool::Pool;
@@ -26,7 +26,9 @@ const MOST_RESTARTS: u32 = 5;
 const STEADY_AFTER: Duration = Duration::from_secs(10);
 
 pub(super) struct Worker {
-    target: Target,
+    aim: Aim,
+    /// Of the target's picture; `None` is all of it.
+    part: Option<Rect>,
     shared: Arc<Shared>,
     slot: FrameSlot<VideoFrame>,
     on_event: Box<dyn Fn(VideoEvent) + Send>,
@@ -50,18 +52,19 @@ impl Worker {
         slot: FrameSlot<VideoFrame>,
         on_event: Box<dyn Fn(VideoEvent) + Send>,
     ) -> Result<Self, VideoError> {
-        let target = Target::find(id)?;
-        let area = match target.standing() {
-            Standing::Shown(area) => area,
+        let aim = Aim::find(id)?;
+        let (area, part) = match aim.target.standing() {
+            Standing::Shown(area) => aim.place(area)?,
             Standing::Hidden => return Err(VideoError::SourceMinimised),
             Standing::Protected => return Err(VideoError::ProtectedContent),
             Standing::Gone => return Err(VideoError::SourceNotFound(id.to_owned())),
         };
         let settings = *shared.settings.lock();
-        let session = start(target, &settings, &shared)?;
+        let session = start(aim.target, &settings, &shared)?;
         on_event(VideoEvent::Area(Some(area)));
         Ok(Self {
-            target,
+            aim,
+            part,
             shared,
             slot,
             on_event,
@@ -131,12 +134,14 @@ impl Worker {
 
     fn publish(&mut self, now: MediaTime) -> Result<(), VideoError> {
         let pool = &mut self.pool;
-        let read = self.session.read(|size, read| {
+        let read = self.session.read(self.part, |size, read| {
             pool.resize(size);
             Ok(pool.fill(read)?.map(|pixels| (size, pool.stride(), pixels)))
         });
         let read = match read {
             Ok(read) => read,
+            // The monitor became smaller a moment ago: the next look tells.
+            Err(VideoError::RegionOutside) => return Ok(()),
             Err(error) => return self.restart(error),
         };
         match read {
@@ -154,18 +159,23 @@ impl Worker {
 
     /// What became of the source, and of the session.
     fn look(&mut self) -> Result<(), VideoError> {
-        match self.target.standing() {
+        let placed = match self.aim.target.standing() {
             Standing::Gone => return Err(VideoError::SourceClosed),
             Standing::Protected => return Err(VideoError::ProtectedContent),
-            Standing::Hidden if !self.is_paused => {
+            Standing::Hidden => Err(VideoError::SourceMinimised),
+            Standing::Shown(whole) => self.aim.place(whole),
+        };
+        match placed {
+            Err(reason) if !self.is_paused => {
                 self.is_paused = true;
-                self.tell(VideoEvent::Paused(VideoError::SourceMinimised));
+                self.tell(VideoEvent::Paused(reason));
             }
-            Standing::Hidden => {}
-            Standing::Shown(area) => {
+            Err(_) => {}
+            Ok((area, part)) => {
                 if std::mem::take(&mut self.is_paused) {
                     self.tell(VideoEvent::Resumed);
                 }
+                self.part = part;
                 if self.area != Some(area) {
                     self.area = Some(area);
                     self.tell(VideoEvent::Area(Some(area)));
@@ -180,7 +190,7 @@ impl Worker {
         }
         self.looks = self.looks.wrapping_add(1);
         if self.looks.is_multiple_of(LOOKS_PER_BRIGHTNESS) {
-            let now = brightness::of(self.target.monitor());
+            let now = brightness::of(self.aim.target.monitor());
             if now != self.session.tone_map().map(ToneMap::brightness) {
                 tracing::info!(hdr = now.is_some(), "the monitor's brightness was changed");
                 return self.start_again();
@@ -209,7 +219,7 @@ impl Worker {
     }
 
     fn start_again(&mut self) -> Result<(), VideoError> {
-        self.session = start(self.target, &self.settings, &self.shared)?;
+        self.session = start(self.aim.target, &self.settings, &self.shared)?;
         self.started_at = Instant::now();
         Ok(())
     }
