@@ -108,7 +108,7 @@ async function aptWithPassword(full) {
 
 const advice = {
   darwin: "brew install nasm cmake pkg-config, the Xcode command line tools (xcode-select --install), and `vcpkg install \"ffmpeg[core,avcodec,avformat,x264,gpl]:arm64-osx\"` with FFMPEG_DIR pointing at its folder installed/arm64-osx",
-  win32: "winget install NASM.NASM Kitware.CMake LLVM.LLVM, Visual Studio Build Tools with C++, and `vcpkg install \"ffmpeg[core,avcodec,avformat,x264,gpl]:x64-windows-static-md\"` with FFMPEG_DIR pointing at its folder installed/x64-windows-static-md",
+  win32: "winget install NASM.NASM Kitware.CMake LLVM.LLVM, Visual Studio Build Tools with C++, and `vcpkg install \"ffmpeg[core,avcodec,avformat,x264,gpl,nvcodec,amf]:x64-windows-static-md\"` with FFMPEG_DIR pointing at its folder installed/x64-windows-static-md",
 };
 
 // Without apt the package names say little; the tools they bring can be looked for.
