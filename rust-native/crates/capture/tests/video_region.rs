@@ -79,7 +79,7 @@ fn a_region_goes_along_with_its_monitor_and_pauses_where_nothing_of_it_is_left()
 
 #[test]
 fn a_region_is_described_and_has_a_thumbnail() {
-    let (display, ..) = two_monitors();
+    let (display, _left, _right) = two_monitors();
     let id = "region:x11:monitor:right:10,20,300,200";
     let info = describe_on(Some(display.display()), id).expect("a description");
     assert_eq!((info.kind, info.id.as_str(), info.lasting_id.as_str()), (SourceKind::Region, id, id));
@@ -94,7 +94,7 @@ fn a_region_is_described_and_has_a_thumbnail() {
 
 #[test]
 fn wrong_regions_are_refused_with_their_code() {
-    let (display, ..) = two_monitors();
+    let (display, _left, _right) = two_monitors();
     for (id, code) in [
         ("region:x11:monitor:none:0,0,100,100", "source_not_found"),
         ("region:x11:monitor:left:0,0,100", "bad_source"),

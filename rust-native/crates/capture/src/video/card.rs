@@ -12,10 +12,10 @@ const GROUND: [u8; 4] = [0x2e, 0x26, 0x22, 0xff];
 /// A stripe above the text.
 const STRIPE: [u8; 4] = [0x30, 0x9c, 0xf0, 0xff];
 /// Of the card of a source that never had a picture.
-const DEFAULT_SIZE: Size = Size { width: 1280, height: 720 };
+pub(super) const DEFAULT_SIZE: Size = Size { width: 1280, height: 720 };
 
 /// A card that says why there is no picture.
-pub(super) fn paint(size: Size, reason: &VideoError) -> Canvas {
+fn paint(size: Size, reason: &VideoError) -> Canvas {
     let mut canvas = Canvas::filled(size, GROUND);
     let mut text = reason.to_string();
     if let Some(first) = text.get(..1).map(str::to_ascii_uppercase) {
@@ -48,10 +48,18 @@ pub(super) fn paint(size: Size, reason: &VideoError) -> Canvas {
     canvas
 }
 
+/// Puts such a card into the slot.
+pub(super) fn put(slot: &FrameSlot<VideoFrame>, size: Size, reason: &VideoError) {
+    slot.put(paint(size, reason).into_frame(MonotonicClock.now()));
+}
+
 /// Puts such a card into the slot whenever the source pauses or is lost, and hands the events on.
+///
+/// For the events of the thread that puts the pictures, on that thread: a card that came later could hide the first
+/// picture after a pause.
 pub(super) fn with_cards(
     slot: FrameSlot<VideoFrame>,
-    on_event: impl Fn(VideoEvent) + Send + 'static,
+    on_event: Box<dyn Fn(VideoEvent) + Send>,
 ) -> Box<dyn Fn(VideoEvent) + Send> {
     let size = Mutex::new(DEFAULT_SIZE);
     Box::new(move |event| {
@@ -59,7 +67,7 @@ pub(super) fn with_cards(
             VideoEvent::Area(Some(area)) => *size.lock() = Size { width: area.width, height: area.height },
             VideoEvent::Paused(reason) | VideoEvent::Lost(reason) => {
                 let size = *size.lock();
-                slot.put(paint(size, reason).into_frame(MonotonicClock.now()));
+                put(&slot, size, reason);
             }
             _ => {}
         }

@@ -224,11 +224,11 @@ impl VideoCapture {
         if generated::is_generated(&options.source_id) {
             return generated::start(&options, slot, Box::new(on_event)).map(Self);
         }
-        let on_event = card::with_cards(slot.clone(), on_event);
         if camera::is_camera(&options.source_id) {
+            let on_event = card::with_cards(slot.clone(), Box::new(on_event));
             return camera::start(&options, slot, on_event).map(Self);
         }
-        screens::start(display, options, slot, on_event).map(Self)
+        screens::start(display, options, slot, Box::new(on_event)).map(Self)
     }
 
     /// Takes another rate from the next frame on.

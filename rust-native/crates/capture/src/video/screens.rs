@@ -4,6 +4,7 @@ use media::{FrameRate, Size, VideoFrame};
 use stream::FrameSlot;
 
 use super::backend::Backend;
+use super::card::with_cards;
 use super::desktop_follow::{self, Rule};
 use super::region::RegionId;
 use super::{SourceInfo, SourceKind, VideoError, VideoEvent, VideoOptions, imp};
@@ -39,6 +40,7 @@ pub(super) fn start(
     slot: FrameSlot<VideoFrame>,
     on_event: Box<dyn Fn(VideoEvent) + Send>,
 ) -> Result<Box<dyn Backend>, VideoError> {
+    let on_event = with_cards(slot.clone(), on_event);
     if let Some(rule) = Rule::parse(imp::SYSTEM, &options.source_id)? {
         return desktop_follow::start(rule, options, slot, on_event);
     }

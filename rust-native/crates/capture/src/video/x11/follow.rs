@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use media::{Clock, FrameRate, MediaTime, MonotonicClock, VideoFrame};
+use media::{Clock, FrameRate, MediaTime, MonotonicClock, Size, VideoFrame};
 use parking_lot::Mutex;
 use stream::FrameSlot;
 use x11rb::connection::Connection;
@@ -27,7 +27,7 @@ use super::waker::Waker;
 use super::{Capture, Settings};
 use crate::video::backend::Backend;
 use crate::video::spec::{Spec, encode};
-use crate::video::{Rect, SourceInfo, VideoError, VideoEvent, VideoOptions};
+use crate::video::{Rect, SourceInfo, VideoError, VideoEvent, VideoOptions, card};
 
 const FIND: &str = "x11:find:";
 /// The id of whatever fills the screen.
@@ -203,6 +203,7 @@ impl Follow {
             inbox,
             generation: 0,
             window: None,
+            size: card::DEFAULT_SIZE,
             told: Told::Nothing,
             look_at: Some(MediaTime::ZERO),
             last_look: MediaTime::ZERO,
@@ -287,6 +288,8 @@ struct Follower {
     /// Names the inner capture: a late word of an ended one is ignored.
     generation: u64,
     window: Option<Window>,
+    /// Of the last picture, for the card after it.
+    size: Size,
     told: Told,
     /// When all windows are to be looked at next.
     look_at: Option<MediaTime>,
@@ -298,6 +301,7 @@ impl Follower {
         while !self.shared.stop.load(Ordering::Relaxed) {
             if let Err(error) = self.turn() {
                 self.end_inner();
+                card::put(&self.slot, self.size, &error);
                 (self.on_event)(VideoEvent::Lost(error));
                 return;
             }
@@ -392,7 +396,7 @@ impl Follower {
         }
         let Some(window) = found else {
             self.end_inner();
-            self.pause(self.rule.absence());
+            self.pause_with_card(self.rule.absence());
             return Ok(());
         };
         self.end_inner();
@@ -402,6 +406,7 @@ impl Follower {
             let _ = sender.send((generation, event));
             shared.waker.wake();
         };
+        let on_event = card::with_cards(self.slot.clone(), Box::new(on_event));
         let settings = *self.shared.settings.lock();
         let options = VideoOptions {
             source_id: SourceId::Window(window).to_string(),
@@ -409,7 +414,7 @@ impl Follower {
             cursor: settings.cursor,
             own_window: settings.own_window,
         };
-        match Capture::start(self.display_name.as_deref(), options, self.slot.clone(), Box::new(on_event)) {
+        match Capture::start(self.display_name.as_deref(), options, self.slot.clone(), on_event) {
             Ok(capture) => {
                 // What was changed while it opened.
                 let settings = *self.shared.settings.lock();
@@ -428,7 +433,7 @@ impl Follower {
             Err(error) => {
                 self.look_at = Some(MonotonicClock.now() + TRY_AGAIN);
                 let is_gone = matches!(error, VideoError::SourceNotFound(_) | VideoError::SourceClosed);
-                self.pause(if is_gone { self.rule.absence() } else { error });
+                self.pause_with_card(if is_gone { self.rule.absence() } else { error });
                 Ok(())
             }
         }
@@ -454,9 +459,22 @@ impl Follower {
                     (self.on_event)(VideoEvent::Resumed);
                 }
             }
-            VideoEvent::Area(area) => (self.on_event)(VideoEvent::Area(area)),
+            VideoEvent::Area(area) => {
+                if let Some(area) = area {
+                    self.size = Size { width: area.width, height: area.height };
+                }
+                (self.on_event)(VideoEvent::Area(area));
+            }
         }
         Ok(())
+    }
+
+    /// While no inner capture runs, which would put the card itself.
+    fn pause_with_card(&mut self, reason: VideoError) {
+        if self.told != Told::Paused(reason.clone()) {
+            card::put(&self.slot, self.size, &reason);
+        }
+        self.pause(reason);
     }
 
     fn pause(&mut self, reason: VideoError) {

@@ -32,6 +32,7 @@ use self::follow::{Follow, Rule};
 use self::waker::Waker;
 use self::worker::Worker;
 use super::backend::Backend;
+use super::card::with_cards;
 use super::{SourceInfo, VideoError, VideoEvent, VideoOptions};
 
 /// How long a display may take to give the first frame: a machine that is swapping is slow, not dead.
@@ -57,6 +58,7 @@ pub(super) fn start(
     if let Some(rule) = Rule::parse(&options.source_id)? {
         return Ok(Box::new(Follow::start(display, rule, options, slot, on_event)?));
     }
+    let on_event = with_cards(slot.clone(), on_event);
     Ok(Box::new(Capture::start(display, options, slot, on_event)?))
 }
 
