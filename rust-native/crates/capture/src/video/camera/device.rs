@@ -5,9 +5,11 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use media::Size;
+use parking_lot::Mutex;
 use v4l::capability::Flags;
 use v4l::format::{Colorspace, FourCC, Quantization};
 use v4l::frameinterval::FrameIntervalEnum;
@@ -38,12 +40,37 @@ pub(super) fn list() -> Vec<Camera> {
     let mut cameras = Vec::new();
     for (_, path) in paths {
         let name = lasting.get(&path).unwrap_or(&path).to_string_lossy().into_owned();
-        match describe(&name, &Wish::default()) {
+        match known(&path, &name) {
             Ok(camera) => cameras.push(camera),
             Err(error) => tracing::debug!(path = name, %error, "not a camera for us"),
         }
     }
     cameras
+}
+
+/// What the device is, asked once per plugging in: a list that is read every few seconds must not wake each camera
+/// every few seconds.
+fn known(path: &Path, name: &str) -> Result<Camera, VideoError> {
+    static KNOWN: Mutex<Vec<(Plugged, Camera)>> = Mutex::new(Vec::new());
+    let metadata = std::fs::metadata(path).map_err(|error| explain(&error))?;
+    let plugged =
+        Plugged { path: path.to_owned(), node: metadata.ino(), since: (metadata.ctime(), metadata.ctime_nsec()) };
+    let mut known = KNOWN.lock();
+    if let Some((_, camera)) = known.iter().find(|(other, _)| *other == plugged) {
+        return Ok(camera.clone());
+    }
+    let camera = describe(name, &Wish::default())?;
+    known.retain(|(other, _)| other.path != plugged.path);
+    known.push((plugged, camera.clone()));
+    Ok(camera)
+}
+
+/// What tells one plugging in from the next: the device's file is made anew.
+#[derive(Debug, PartialEq)]
+struct Plugged {
+    path: PathBuf,
+    node: u64,
+    since: (i64, i64),
 }
 
 /// From a device to its lasting name.

@@ -52,7 +52,7 @@ const OPEN_LIMIT: Duration = Duration::from_secs(6);
 const END_LIMIT: Duration = Duration::from_secs(3);
 
 /// A camera as the list shows it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Camera {
     pub(super) path: String,
     pub(super) name: String,
