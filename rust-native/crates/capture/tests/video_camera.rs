@@ -86,7 +86,9 @@ fn a_camera_gives_its_rate_by_its_own_clock() {
         last = frame.captured_at;
         count += 1;
     }
-    assert_eq!(running.capture.captured() - before, count, "none was lost on the way");
+    // A picture is counted a moment after it is put.
+    let captured = running.capture.captured() - before;
+    assert!(captured.abs_diff(count) <= 1, "{captured} put and {count} taken: some were lost on the way");
     let rate = f64::from(count as u32) / last.since(first.captured_at).as_secs_f64();
     assert!((rate / 15.0 - 1.0).abs() < 0.02, "{rate:.3} frames per second in place of 15");
     say(&format!("rate {rate:.3} of 15"));
