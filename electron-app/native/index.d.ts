@@ -52,6 +52,7 @@ export type Command =
   | { type: 'probe_encoders' }
   | { type: 'select_audio'; microphone?: string; systemSound: boolean }
   | { type: 'start_capture'; sourceId: string; settings: VideoSettings; cursor: boolean }
+  | { type: 'set_scene'; scene: string; transition: Transition; settings: VideoSettings; cursor: boolean }
   | { type: 'stop_capture' }
   | { type: 'change_resolution'; width: number; height: number }
   | { type: 'set_frame_rate'; fps: number }
@@ -201,6 +202,14 @@ export interface Sources {
   problems: Array<Problem>
 }
 
+/** One source of the live scene. */
+export interface SourceState {
+  /** As `list_sources` names it. */
+  id: string
+  /** Where its capture stands. */
+  capture: CaptureState
+}
+
 /** All that the engine is doing. */
 export interface State {
   /** The capture. */
@@ -211,8 +220,12 @@ export interface State {
   localServer?: LocalServer
   /** The settings that are in force. */
   settings: VideoSettings
-  /** The source that is captured. */
+  /** The source that is captured, where it was started as one. */
   sourceId?: string
+  /** The live scene's name, where a scene was started. */
+  scene?: string
+  /** Each source of what is captured, once. */
+  sources: Array<SourceState>
   /** The part of the desktop that is captured, pixels. */
   area?: Area
   /** The inputs of the mix. */
@@ -252,6 +265,11 @@ export interface Stats {
   /** Resident memory of the engine, MiB, where the system tells. */
   memoryMib?: number
 }
+
+/** How a scene follows the one before it; a fade takes 1 to 10000 ms. */
+export type Transition =
+  | { kind: 'cut' }
+  | { kind: 'fade'; ms: number }
 
 /** The encode's settings. */
 export interface VideoSettings {

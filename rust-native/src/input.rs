@@ -11,6 +11,7 @@ pub enum Command {
     ProbeEncoders,
     SelectAudio { microphone: Option<String>, system_sound: bool },
     StartCapture { source_id: String, settings: VideoSettings, cursor: bool },
+    SetScene { scene: String, transition: Transition, settings: VideoSettings, cursor: bool },
     StopCapture,
     ChangeResolution { width: u32, height: u32 },
     SetFrameRate { fps: u32 },
@@ -25,6 +26,13 @@ pub enum Command {
     OpenPreview,
     ExcludeWindow { window: Option<u32> },
     Stats,
+}
+
+/// How a scene follows the one before it; a fade takes 1 to 10000 ms.
+#[napi(discriminant = "kind", discriminant_case = "snake_case")]
+pub enum Transition {
+    Cut,
+    Fade { ms: u32 },
 }
 
 /// The encode's settings.
@@ -73,6 +81,13 @@ impl From<Command> for control_api::Command {
             Command::SelectAudio { microphone, system_sound } => Self::SelectAudio { microphone, system_sound },
             Command::StartCapture { source_id, settings, cursor } => {
                 Self::StartCapture { source_id, settings: settings.into(), cursor }
+            }
+            Command::SetScene { scene, transition, settings, cursor } => {
+                let transition = match transition {
+                    Transition::Cut => control_api::Transition::Cut,
+                    Transition::Fade { ms } => control_api::Transition::Fade { ms },
+                };
+                Self::SetScene { scene, transition, settings: settings.into(), cursor }
             }
             Command::StopCapture => Self::StopCapture,
             Command::ChangeResolution { width, height } => Self::ChangeResolution { width, height },

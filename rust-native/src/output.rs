@@ -43,6 +43,15 @@ pub enum CaptureState {
     Lost { code: String },
 }
 
+/// One source of the live scene.
+#[napi(object)]
+pub struct SourceState {
+    /// As `list_sources` names it.
+    pub id: String,
+    /// Where its capture stands.
+    pub capture: CaptureState,
+}
+
 /// Where the publication stands.
 #[napi(discriminant = "kind", discriminant_case = "snake_case")]
 pub enum PublishState {
@@ -188,8 +197,12 @@ pub struct State {
     pub local_server: Option<LocalServer>,
     /// The settings that are in force.
     pub settings: VideoSettings,
-    /// The source that is captured.
+    /// The source that is captured, where it was started as one.
     pub source_id: Option<String>,
+    /// The live scene's name, where a scene was started.
+    pub scene: Option<String>,
+    /// Each source of what is captured, once.
+    pub sources: Vec<SourceState>,
     /// The part of the desktop that is captured, pixels.
     pub area: Option<Area>,
     /// The inputs of the mix.

@@ -47,6 +47,7 @@ export const testPackages = [
   "zbar-tools",
   "qemu-system-x86", // a machine with a camera, see rust-native/crates/testkit/rigs/camera-vm
   "cpio",
+  "python3", // computes what scenes have to look like, without our code
 ];
 
 /** The fallback Electron runtime comes from PyPI. */

@@ -1,6 +1,7 @@
 /** Parses what the page sends: one parser per call, as a type is not a validation. Pure. */
 import type { CallName, Calls, GoLiveTarget, SettingsChange, VideoChange } from '../shared/contract';
 import { fields, flag, integer, number, oneOf, optional, Refused, text, type Fields } from '../shared/parse';
+import { parseScene, parseScenes, parseTransition } from '../shared/scene';
 import { DESTINATION_KINDS, LANGUAGES, sourceId, THEMES, type AudioPreferences } from '../shared/settings';
 import { evenPixels, LIMITS } from '../shared/video_settings';
 
@@ -89,6 +90,8 @@ const settingsChange = partial<Required<SettingsChange>>({
   cursor: flag,
   destination: (v, p) => oneOf(v, p, DESTINATION_KINDS),
   whipUrl: (v, p) => text(v, p, 2048),
+  scenes: parseScenes,
+  transition: parseTransition,
 });
 
 export const parsers: Parsers = {
@@ -99,6 +102,10 @@ export const parsers: Parsers = {
   removeSource: one(sourceId),
   choosePicture: none,
   startCapture: one(sourceId),
+  showScene: (args) => {
+    if (args.length !== 2) throw new Refused('arguments', 'exactly two');
+    return [parseScene(args[0], 'scene'), parseTransition(args[1], 'transition')];
+  },
   stopCapture: none,
   changeVideo: one(videoChange),
   changeAudio: one(audioChange),

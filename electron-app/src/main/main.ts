@@ -191,6 +191,7 @@ function run(): void {
       return filePaths[0] === undefined ? null : { path: filePaths[0] };
     },
     startCapture: (sourceId) => studio.startCapture(sourceId),
+    showScene: (scene, transition) => studio.showScene(scene, transition),
     stopCapture: () => studio.stopCapture(),
     changeVideo: (change) => studio.changeVideo(change),
     changeAudio: (change) => studio.changeAudio(change),

@@ -21,6 +21,7 @@ import type {
   VideoSource,
 } from '../shared/model';
 import { emptySession, remember, replay, type Session } from '../shared/session';
+import type { Scene, Transition } from '../shared/scene';
 import type { AudioPreferences } from '../shared/settings';
 import { DEFAULT_VIDEO } from '../shared/video_settings';
 import { ProblemError, problemOf } from './problem';
@@ -106,9 +107,9 @@ export class Studio {
    */
   get capturedDesktop(): Area | undefined {
     if (this.state === undefined || this.state.capture.kind === 'idle') return undefined;
-    const { sourceId, area } = this.state;
-    const kind = typeof sourceId === 'string' ? this.kinds.get(sourceId) : undefined;
-    const alone = kind === 'window' || kind === 'game';
+    const { sources, area } = this.state;
+    const byItself = (id: string): boolean => ['window', 'game'].includes(this.kinds.get(id) ?? '');
+    const alone = sources.length > 0 && sources.every(({ id }) => byItself(id));
     return alone ? undefined : (area ?? undefined);
   }
 
@@ -188,7 +189,7 @@ export class Studio {
     if (reply.type !== 'encoders') throw unexpected(reply);
     this.lastEncoders = reply.encoders;
     this.listeners.encoders(reply.encoders);
-    if (this.settings.get().video === undefined && this.session.capture === undefined) {
+    if (this.settings.get().video === undefined && this.session.capture === undefined && this.session.scene === undefined) {
       this.settings.update({ video: reply.encoders.proposal });
       this.listeners.settings();
     }
@@ -218,6 +219,14 @@ export class Studio {
     });
   }
 
+  /** Starts with a scene, or goes over to it live. */
+  showScene(scene: Scene, transition: Transition): Promise<void> {
+    return this.change(async () => {
+      const { video, cursor } = this.settings.get();
+      await this.send({ type: 'set_scene', scene: JSON.stringify(scene), transition, settings: video ?? DEFAULT_VIDEO, cursor });
+    });
+  }
+
   stopCapture(): Promise<void> {
     return this.change(async () => {
       await this.send({ type: 'stop_capture' });
@@ -231,7 +240,11 @@ export class Studio {
     return this.change(async () => {
       const current = this.settings.get().video ?? DEFAULT_VIDEO;
       const next = { ...current, ...change };
-      if (this.session.capture !== undefined) {
+      const { scene } = this.session;
+      if (scene !== undefined && (next.width !== current.width || next.height !== current.height)) {
+        // The scene's canvas decides the aspect: the engine finds the size anew.
+        await this.send({ type: 'set_scene', ...scene, settings: next, transition: { kind: 'cut' } });
+      } else if (this.session.capture !== undefined || scene !== undefined) {
         if (next.width !== current.width || next.height !== current.height) {
           await this.send({ type: 'change_resolution', width: next.width, height: next.height });
         }
@@ -272,7 +285,7 @@ export class Studio {
   /** `key` is the one to use, whether it was typed or unsealed. */
   goLive(target: GoLiveTarget, key: string | undefined): Promise<void> {
     return this.change(async () => {
-      if (this.session.capture === undefined) throw new ProblemError(NOT_CAPTURING);
+      if (this.session.capture === undefined && this.session.scene === undefined) throw new ProblemError(NOT_CAPTURING);
       if (target.kind === 'whip') {
         const destination = key === undefined || key === '' ? { kind: target.kind, url: target.url } : { kind: target.kind, url: target.url, key };
         await this.send({ type: 'start_publish', destination });
@@ -313,7 +326,7 @@ export class Studio {
         this.took(command, outcome.reply);
         continue;
       }
-      this.listeners.notice({ kind: command.type === 'start_capture' ? 'error' : 'warning', problem: outcome.problem });
+      this.listeners.notice({ kind: command.type === 'start_capture' || command.type === 'set_scene' ? 'error' : 'warning', problem: outcome.problem });
       if (outcome.problem.code === 'engine_interrupted') return;
     }
     if (restarted) this.listeners.notice({ kind: 'engine_restarted' });
@@ -370,7 +383,7 @@ export class Studio {
   }
 
   private viewOf(state: State): StateView {
-    const { capture, settings, sourceId, area, audio, encoder, refusedEncoders, localServer } = state;
+    const { capture, settings, sourceId, scene, sources, area, audio, encoder, refusedEncoders, localServer } = state;
     const destination = this.session.publish;
     return {
       capture,
@@ -378,6 +391,8 @@ export class Studio {
         state.publish.kind === 'live' ? { kind: 'live', sinceMs: this.liveSince ?? state.publish.sinceMs } : state.publish,
       settings,
       sourceId,
+      scene,
+      sources,
       area,
       audio,
       encoder,

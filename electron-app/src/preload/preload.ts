@@ -24,6 +24,7 @@ const bridge: Bridge = {
   choosePicture: call('choosePicture'),
   probeEncoders: call('probeEncoders'),
   startCapture: call('startCapture'),
+  showScene: call('showScene'),
   stopCapture: call('stopCapture'),
   changeVideo: call('changeVideo'),
   changeAudio: call('changeAudio'),

@@ -2,6 +2,7 @@
 import type { Answer, Bridge, GoLiveTarget, Notice, SettingsChange, VideoChange } from '../shared/contract';
 import { dictionaryOf, fill, sayProblem, type Dictionary } from '../shared/i18n/index';
 import type { Problem } from '../shared/model';
+import type { Scene, Transition } from '../shared/scene';
 import type { AudioPreferences } from '../shared/settings';
 import type { PageState, Store } from './store';
 
@@ -46,6 +47,12 @@ export function makeActions(bridge: Bridge, store: Store) {
     const chosen = sourceId ?? store.get().chosen;
     if (chosen === undefined) return;
     await whileBusy('start', () => ask(bridge.startCapture(chosen)));
+  }
+
+  /** Starts with a scene, or goes over to it live. */
+  async function showScene(scene: Scene, transition: Transition): Promise<void> {
+    if (isCapturing(store.get())) await ask(bridge.showScene(scene, transition));
+    else await whileBusy('start', () => ask(bridge.showScene(scene, transition)));
   }
 
   const stop = (): Promise<void> => whileBusy('stop', () => ask(bridge.stopCapture()));
@@ -141,6 +148,7 @@ export function makeActions(bridge: Bridge, store: Store) {
 
   return {
     start,
+    showScene,
     stop,
     choose,
     goLive,

@@ -4,6 +4,7 @@ import { makeActions } from './actions';
 import { MeterBus } from './meters';
 import { mayShow } from './pace';
 import { linkPreview } from './preview_link';
+import { SceneDesk } from './scene_desk';
 import { initialState, Store } from './store';
 import './styles/app.css';
 import './styles/sources.css';
@@ -17,6 +18,7 @@ async function begin(): Promise<void> {
   const store = new Store(initialState(boot));
   const actions = makeActions(bridge, store);
   const meters = new MeterBus();
+  const desk = new SceneDesk(store, actions);
 
   bridge.onState((state) => store.set({ state }));
   bridge.onStats((stats) => {
@@ -38,7 +40,7 @@ async function begin(): Promise<void> {
   });
 
   const root = document.getElementById('app');
-  if (root !== null) render(<App store={store} actions={actions} meters={meters} />, root);
+  if (root !== null) render(<App store={store} actions={actions} meters={meters} desk={desk} />, root);
 }
 
 void begin();

@@ -14,6 +14,7 @@ import type {
   VideoSettings,
   VideoSource,
 } from './model';
+import type { Scene, Transition } from './scene';
 import type { AudioPreferences, DestinationKind, Language, Settings, Theme } from './settings';
 
 /** How a call ended: nothing rejects over IPC, a failure is a value. */
@@ -42,6 +43,9 @@ export interface StateView {
   publish: PublishState;
   settings: VideoSettings;
   sourceId?: string;
+  /** The live scene's name, where a scene was started. */
+  scene?: string;
+  sources: State['sources'];
   area?: Area;
   audio: State['audio'];
   encoder?: string;
@@ -96,6 +100,8 @@ export interface SettingsChange {
   cursor?: boolean;
   destination?: DestinationKind;
   whipUrl?: string;
+  scenes?: Scene[];
+  transition?: Transition;
 }
 
 /** Calls from the page to main. */
@@ -109,6 +115,8 @@ export interface Calls {
   /** Asks the user for a picture file; nothing where none was chosen. */
   choosePicture: { args: []; result: { path: string } | null };
   startCapture: { args: [sourceId: string]; result: void };
+  /** Starts with a scene, or goes over to it. */
+  showScene: { args: [scene: Scene, transition: Transition]; result: void };
   stopCapture: { args: []; result: void };
   changeVideo: { args: [change: VideoChange]; result: void };
   changeAudio: { args: [change: Partial<AudioPreferences>]; result: void };

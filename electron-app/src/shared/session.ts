@@ -12,6 +12,8 @@ export interface Session {
   volume: { [input in AudioInput]?: number };
   excludedWindow?: number;
   capture?: { sourceId: string; settings: VideoSettings; cursor: boolean };
+  /** Instead of `capture`: a scene as JSON. */
+  scene?: { scene: string; settings: VideoSettings; cursor: boolean };
   localServer?: { reach: Reach; port: number; viewToken?: string };
   publish?: Destination;
 }
@@ -31,10 +33,14 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
       return { ...session, excludedWindow: command.window };
     case 'start_capture': {
       const { sourceId, settings, cursor } = command;
-      return { ...session, capture: { sourceId, settings, cursor } };
+      return { ...session, capture: { sourceId, settings, cursor }, scene: undefined };
+    }
+    case 'set_scene': {
+      const { scene, settings, cursor } = command;
+      return { ...session, scene: { scene, settings, cursor }, capture: undefined };
     }
     case 'stop_capture':
-      return { ...session, capture: undefined, publish: undefined };
+      return { ...session, capture: undefined, scene: undefined, publish: undefined };
     case 'change_resolution':
       return withSettings(session, { width: command.width, height: command.height });
     case 'set_frame_rate':
@@ -71,6 +77,9 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
 }
 
 function withSettings(session: Session, change: Partial<VideoSettings>): Session {
+  if (session.scene !== undefined) {
+    return { ...session, scene: { ...session.scene, settings: { ...session.scene.settings, ...change } } };
+  }
   if (session.capture === undefined) return session;
   return { ...session, capture: { ...session.capture, settings: { ...session.capture.settings, ...change } } };
 }
@@ -87,6 +96,7 @@ export function replay(session: Session): Command[] {
     if (volume !== undefined) commands.push({ type: 'set_volume', input, volume });
   }
   if (session.capture !== undefined) commands.push({ type: 'start_capture', ...session.capture });
+  if (session.scene !== undefined) commands.push({ type: 'set_scene', ...session.scene, transition: { kind: 'cut' } });
   if (session.localServer !== undefined) commands.push({ type: 'start_local_server', ...session.localServer });
   if (session.publish !== undefined) commands.push({ type: 'start_publish', destination: session.publish });
   return commands;

@@ -6,6 +6,7 @@
  */
 import type { VideoSettings } from './model';
 import { fields, flag, number, oneOf, optional, Refused, text, integer } from './parse';
+import { parseScenes, parseTransition, type Scene, type Transition } from './scene';
 import { videoSettings } from './video_settings';
 
 export const LANGUAGES = ['en', 'zh'] as const;
@@ -44,6 +45,10 @@ export interface Settings {
   /** Base64 of the sealed key. */
   sealedWhipKey?: string;
   window?: { width: number; height: number };
+  /** What the user arranged; absent until the first scene. */
+  scenes?: Scene[];
+  /** How one scene follows another. */
+  transition?: Transition;
 }
 
 export function defaultSettings(): Settings {
@@ -118,5 +123,7 @@ export function parseSettings(value: unknown): Settings {
         height: integer(size.height, `${p}.height`, 480, 16_384),
       };
     }),
+    scenes: optional(f.scenes, 'settings.scenes', parseScenes),
+    transition: optional(f.transition, 'settings.transition', parseTransition),
   };
 }

@@ -21,6 +21,30 @@ const whole = {
   lastSource: 'x11:find:Editor?title=notes',
   sealedWhipKey: 'c2VhbGVk',
   window: { width: 1024, height: 640 },
+  scenes: [
+    {
+      name: 'Both',
+      canvas: { width: 1080, height: 1920 },
+      items: [
+        {
+          id: '1',
+          name: '',
+          source: 'camera:0',
+          x: -10.5,
+          y: 0,
+          width: 640,
+          height: 480,
+          fit: 'cover',
+          crop: { left: 0.1, top: 0, right: 0, bottom: 0.2 },
+          rotation: 270,
+          opacity: 0.5,
+          visible: false,
+          chroma_key: { colour: '#00b140', similarity: 0.2, smoothness: 0.1, spill: 0 },
+        },
+      ],
+    },
+  ],
+  transition: { kind: 'fade', ms: 300 },
 };
 
 function inFolder<T>(work: (folder: string) => T): T {

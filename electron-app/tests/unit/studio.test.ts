@@ -16,7 +16,7 @@ after(() => fs.rmSync(folder, { recursive: true, force: true }));
 const video = { width: 1280, height: 720, fps: 30, kbps: 3500, gopSeconds: 2 };
 
 function stateWith(publish: PublishState): State {
-  return { capture: { kind: 'capturing' }, publish, settings: video, audio: [], refusedEncoders: [] };
+  return { capture: { kind: 'capturing' }, publish, settings: video, sources: [], audio: [], refusedEncoders: [] };
 }
 
 let count = 0;
@@ -216,11 +216,11 @@ test('a window is captured by itself: nothing that covers it is in the picture',
   await studio.listSources();
   const area = { x: 0, y: 0, width: 100, height: 100 };
   const state = { ...stateWith({ kind: 'idle' }), area };
-  studio.engineEvent({ type: 'state', state: { ...state, sourceId: 'm' } });
+  studio.engineEvent({ type: 'state', state: { ...state, sources: [{ id: 'm', capture: { kind: 'capturing' } }] } });
   assert.deepEqual(studio.capturedDesktop, area);
-  studio.engineEvent({ type: 'state', state: { ...state, sourceId: 'w' } });
+  studio.engineEvent({ type: 'state', state: { ...state, sources: [{ id: 'w', capture: { kind: 'capturing' } }] } });
   assert.equal(studio.capturedDesktop, undefined);
-  studio.engineEvent({ type: 'state', state: { ...state, sourceId: 'm', capture: { kind: 'idle' } } });
+  studio.engineEvent({ type: 'state', state: { ...state, capture: { kind: 'idle' } } });
   assert.equal(studio.capturedDesktop, undefined);
 });
 

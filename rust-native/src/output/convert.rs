@@ -200,6 +200,12 @@ impl From<control_api::State> for State {
             local_server: it.local_server.map(Into::into),
             settings: it.settings.into(),
             source_id: it.source_id,
+            scene: it.scene,
+            sources: it
+                .sources
+                .into_iter()
+                .map(|source| SourceState { id: source.id, capture: source.capture.into() })
+                .collect(),
             area: it.area.map(Into::into),
             audio: all(it.audio),
             encoder: it.encoder,

@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { isCapturing, isPublishing, type Actions } from '../actions';
 import type { MeterBus } from '../meters';
+import type { SceneDesk } from '../scene_desk';
 import { useStore, type PageState, type Store } from '../store';
 import { ActionBar, canGoLive } from './action_bar';
 import { makeUi, UiContext } from './context';
@@ -11,6 +12,8 @@ import { FiguresPanel, StatusBar } from './figures';
 import { Mixer } from './mixer';
 import { PicturePanel } from './picture_panel';
 import { Preview } from './preview';
+import { DeskContext } from './scene_context';
+import { ScenePanel } from './scene_panel';
 import { SourceList } from './source_list';
 import { Toasts } from './toasts';
 import { TopBar } from './top_bar';
@@ -20,9 +23,16 @@ function isTyping(target: EventTarget | null): boolean {
 }
 
 /** The keys that act anywhere in the window. */
-function onKey(event: KeyboardEvent, state: PageState, store: Store, actions: Actions, draft: WhipDraft): void {
-  if (state.askQuit || state.dialog !== undefined || event.repeat) return;
+function onKey(event: KeyboardEvent, state: PageState, store: Store, actions: Actions, desk: SceneDesk, draft: WhipDraft): void {
+  if (state.askQuit || state.dialog !== undefined) return;
   const command = event.ctrlKey || event.metaKey;
+  if (command && event.key.toLowerCase() === 'z' && !isTyping(event.target)) {
+    event.preventDefault();
+    if (event.shiftKey) desk.redo();
+    else desk.undo();
+    return;
+  }
+  if (event.repeat) return;
   const ready = state.host.kind === 'running' && state.busy === undefined;
   if (command && event.key === 'Enter' && ready) {
     event.preventDefault();
@@ -56,13 +66,13 @@ function useKeyboardFocus(): void {
   }, []);
 }
 
-export function App({ store, actions, meters }: { store: Store; actions: Actions; meters: MeterBus }) {
+export function App({ store, actions, meters, desk }: { store: Store; actions: Actions; meters: MeterBus; desk: SceneDesk }) {
   const state = useStore(store);
   const [draft, setDraft] = useState<WhipDraft>({ url: state.settings.whipUrl, key: '', keep: false });
   useKeyboardFocus();
 
   useEffect(() => {
-    const listener = (event: KeyboardEvent): void => onKey(event, store.get(), store, actions, draft);
+    const listener = (event: KeyboardEvent): void => onKey(event, store.get(), store, actions, desk, draft);
     document.addEventListener('keydown', listener);
     return () => document.removeEventListener('keydown', listener);
   }, [draft]);
@@ -79,6 +89,7 @@ export function App({ store, actions, meters }: { store: Store; actions: Actions
 
   return (
     <UiContext.Provider value={makeUi(state, store, actions, meters)}>
+      <DeskContext.Provider value={desk}>
       <div class="app">
         <TopBar />
         <SourceList />
@@ -90,6 +101,7 @@ export function App({ store, actions, meters }: { store: Store; actions: Actions
         </main>
         <aside class="settings">
           <div class="settings-scroll">
+            <ScenePanel />
             <PicturePanel />
             <DestinationPanel draft={draft} onDraft={setDraft} />
           </div>
@@ -98,6 +110,7 @@ export function App({ store, actions, meters }: { store: Store; actions: Actions
         <StatusBar />
       </div>
       <Dialogs />
+      </DeskContext.Provider>
     </UiContext.Provider>
   );
 }

@@ -32,6 +32,11 @@ const PATHS = {
   color: 'M12 3c4 5 6 7.5 6 11a6 6 0 0 1-12 0c0-3.5 2-6 6-11z',
   region: 'M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4M8 8h8v8H8z',
   chevron: 'M7 10l5 5 5-5',
+  undo: 'M9 7 4.5 11.5 9 16M5 11.5h9a5 5 0 0 1 0 10h-3',
+  redo: 'M15 7l4.5 4.5L15 16M19 11.5h-9a5 5 0 0 0 0 10h3',
+  up: 'M12 19V5M6 11l6-6 6 6',
+  import: 'M12 4v11M7.5 11l4.5 4.5 4.5-4.5M4 20h16',
+  eyeOff: 'M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12zM4 4l16 16',
 } as const;
 
 export type IconName = keyof typeof PATHS;

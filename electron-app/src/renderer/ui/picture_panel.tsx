@@ -4,6 +4,7 @@ import type { VideoSettings } from '../../shared/model';
 import { DEFAULT_VIDEO, LIMITS } from '../../shared/video_settings';
 import { useUi } from './context';
 import { Field, NumberField, Panel, Select, Switch } from './controls';
+import { useDesk } from './scene_context';
 import { EncoderRow } from './encoder_row';
 
 const SIZES = [
@@ -20,6 +21,7 @@ function rateOptions(current: number): Array<{ value: string; label: string }> {
 
 export function PicturePanel() {
   const { state, actions, words } = useUi();
+  const desk = useDesk();
   const video: VideoSettings = state.settings.video ?? DEFAULT_VIDEO;
   const size = `${video.width}x${video.height}`;
   const known = SIZES.some(({ value }) => value === size);
@@ -108,6 +110,7 @@ export function PicturePanel() {
             void actions.changeSettings({ cursor }).then(() => {
               // The pointer is drawn by the capture: the source is started again with the new wish.
               if (state.state?.sourceId !== undefined && state.state.capture.kind !== 'idle') void actions.start(state.state.sourceId);
+              else if (desk.live !== undefined) desk.show();
             });
           }}
         />

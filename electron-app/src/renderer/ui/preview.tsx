@@ -6,6 +6,7 @@ import { isCapturing, isPublishing } from '../actions';
 import { useUi } from './context';
 import { IconButton } from './controls';
 import { Icon, type IconName } from './icons';
+import { SceneOverlay } from './scene_overlay';
 
 function Card(props: { icon: IconName; title: string; text: string; hint?: string; busy?: boolean; children?: ComponentChildren; kind: string }) {
   return (
@@ -100,6 +101,7 @@ export function Preview() {
         onPlaying={() => setHasPicture(true)}
       />
       {card}
+      {card === undefined && <SceneOverlay />}
       {isCapturing(state) && stream !== undefined && (
         <div class="stage-tools">
           <IconButton

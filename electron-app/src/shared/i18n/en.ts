@@ -1,4 +1,5 @@
 /** English: the dictionary that the others are checked against. `{name}` is filled in by the caller. */
+import { enScenes } from './en_scenes';
 import { enProblems } from './en_problems';
 
 export const en = {
@@ -216,6 +217,7 @@ export const en = {
 
   preview_reconnecting: 'Connecting the preview…',
   ...enProblems,
+  ...enScenes,
 } as const;
 
 export type TextKey = keyof typeof en;

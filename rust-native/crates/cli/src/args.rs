@@ -31,6 +31,9 @@ pub(crate) struct StreamOptions {
     /// `image:/path`, `text:Hello?size=72&color=ffffff`, `color:ff8000`, `pattern:bars`; or `first-monitor`
     #[arg(long, default_value = "first-monitor")]
     pub(crate) source: String,
+    /// Show the first scene of this file instead of one source; its canvas decides the aspect
+    #[arg(long, conflicts_with = "source")]
+    pub(crate) scene: Option<std::path::PathBuf>,
     /// Encode at this size, e.g. 1280x720
     #[arg(long, default_value = "1280x720", value_parser = parse_size)]
     pub(crate) size: (u32, u32),

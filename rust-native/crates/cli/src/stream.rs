@@ -1,9 +1,10 @@
 //! `tidecast stream`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use control_api::{
-    Command, Destination, Engine, EngineOptions, Event, Problem, PublishState, Reach, Reply, VideoSettings,
+    Command, Destination, Engine, EngineOptions, Event, Problem, PublishState, Reach, Reply, Transition, VideoSettings,
 };
 use media::Secret;
 use tokio::sync::mpsc;
@@ -32,7 +33,6 @@ async fn stream(
         let microphone = options.microphone.clone();
         engine.dispatch(Command::SelectAudio { microphone, system_sound: options.system_sound }).await?;
     }
-    let source_id = source_id(engine, &options.source).await?;
     let settings = VideoSettings {
         width: options.size.0,
         height: options.size.1,
@@ -40,7 +40,12 @@ async fn stream(
         kbps: options.kbps,
         gop_seconds: options.gop,
     };
-    engine.dispatch(Command::StartCapture { source_id, settings, cursor: !options.no_cursor }).await?;
+    let cursor = !options.no_cursor;
+    let start = match &options.scene {
+        Some(file) => Command::SetScene { scene: scene(file)?, transition: Transition::Cut, settings, cursor },
+        None => Command::StartCapture { source_id: source_id(engine, &options.source).await?, settings, cursor },
+    };
+    engine.dispatch(start).await?;
     if let Some(to) = &options.to {
         publish(engine, to, &options.key_env).await?;
     }
@@ -86,6 +91,19 @@ fn redacted(event: &Event) -> String {
         server.retain(|field, _| matches!(field.as_str(), "port" | "reach"));
     }
     json.to_string()
+}
+
+/// The first scene of a file, as JSON.
+fn scene(file: &Path) -> Result<String, Problem> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        problem(
+            "scene_unreadable",
+            &format!("The scene file {} can't be read: {error}.", file.display()),
+            "Name a file that Tidecast exported.",
+        )
+    })?;
+    let scenes = control_api::read_scenes(&text)?;
+    Ok(scenes.first().and_then(|scene| serde_json::to_string(scene).ok()).unwrap_or_default())
 }
 
 async fn source_id(engine: &Engine, wanted: &str) -> Result<String, Problem> {

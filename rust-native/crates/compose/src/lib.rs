@@ -1,18 +1,30 @@
 //! A captured frame becomes the picture that is encoded: placed, scaled, converted.
 //!
 //! BGRA in, I420 with the BT.709 matrix in limited range out (ITU-R BT.709-6, ITU-T H.273). The source keeps its
-//! aspect; what it doesn't fill is black. No thread, no queue and no device lives here: one call does one picture.
+//! aspect; what it doesn't fill is black. Several sources at once are a [`Stage`]: a scene, of which only what
+//! changed is drawn again. No thread, no queue and no device lives here: one call does one picture.
 
+mod blend;
+mod card;
 mod error;
 mod geometry;
+mod key;
+mod layer;
+mod placement;
 mod planes;
+mod raster;
+mod region;
+mod stage;
+mod tiles;
 
 use media::{Picture, Size, VideoFrame};
 
+pub use blend::dissolve;
 pub use error::ComposeError;
 pub use geometry::{Rect, fit};
+pub use stage::{Counts, Stage};
 
-use planes::Scaler;
+use planes::{Scaler, View};
 
 /// Makes pictures of one size out of frames of any.
 pub struct Composer {
@@ -50,9 +62,9 @@ impl Composer {
         let rect = fit(frame.size, self.output);
         planes::blacken_around(out, rect);
         if rect.size == frame.size.even() {
-            planes::convert(frame, out, rect)?;
+            planes::convert(View::whole(frame), out, rect)?;
         } else {
-            self.scaler.draw(frame, out, rect)?;
+            self.scaler.draw(View::whole(frame), out, rect)?;
         }
         out.captured_at = frame.captured_at;
         Ok(())

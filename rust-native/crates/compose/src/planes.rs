@@ -13,6 +13,32 @@ use crate::{ComposeError, Rect};
 /// Black in limited range: luma, then both chromas.
 const BLACK: [u8; 3] = [16, 128, 128];
 
+/// A part of a frame, whole pixels.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// From its first pixel to the end of the frame's memory.
+    pub(crate) bytes: &'a [u8],
+    pub(crate) stride: usize,
+    pub(crate) size: Size,
+}
+
+impl<'a> View<'a> {
+    /// All of the frame, which was checked.
+    pub(crate) fn whole(frame: &'a VideoFrame) -> Self {
+        Self { bytes: frame.pixels.bytes(), stride: frame.stride, size: frame.size }
+    }
+
+    /// What begins at that pixel of it and has that size; it lies within.
+    pub(crate) fn part(self, x: u32, y: u32, size: Size) -> Self {
+        Self { bytes: &self.bytes[y as usize * self.stride + 4 * x as usize..], stride: self.stride, size }
+    }
+
+    /// Its pixels of one row.
+    pub(crate) fn row(self, y: u32) -> &'a [u8] {
+        &self.bytes[y as usize * self.stride..][..4 * self.size.width as usize]
+    }
+}
+
 /// Whether it is a picture of that size, with all of its memory.
 pub(crate) fn is_whole(picture: &Picture, size: Size) -> bool {
     picture.size == size
@@ -23,7 +49,7 @@ pub(crate) fn is_whole(picture: &Picture, size: Size) -> bool {
 }
 
 /// Luma numbers as they are in plane `index`.
-fn part(index: usize, x: u32, y: u32) -> (usize, usize) {
+pub(crate) fn part(index: usize, x: u32, y: u32) -> (usize, usize) {
     let shift = u32::from(index > 0);
     ((x >> shift) as usize, (y >> shift) as usize)
 }
@@ -48,40 +74,68 @@ pub(crate) fn blacken_around(out: &mut Picture, rect: Rect) {
 }
 
 /// Converts the frame into that part of the picture, pixel by pixel; a last odd column or row is written twice.
-pub(crate) fn convert(frame: &VideoFrame, out: &mut Picture, rect: Rect) -> Result<(), ComposeError> {
-    let Size { width, height } = frame.size;
-    // The converter wants whole strides for each row, which the last ones in a picture's lower right corner lack:
-    // those two are converted aside.
-    let whole = out.planes.iter().enumerate().all(|(index, plane)| {
-        let (left, top) = part(index, rect.x, rect.y);
-        let rows = part(index, 0, height.next_multiple_of(2)).1;
-        left + (top + rows) * plane.stride <= plane.data.len()
-    });
+pub(crate) fn convert(view: View<'_>, out: &mut Picture, rect: Rect) -> Result<(), ComposeError> {
+    let Size { width, height } = view.size;
+    let (even_width, even_height) = (width & !1, height & !1);
+    if even_width > 0 && even_height > 0 {
+        convert_even(view.part(0, 0, Size { width: even_width, height: even_height }), out, rect)?;
+    }
+    // The converter gets the chroma of odd edges wrong: they are given to it as even ones.
+    if width > even_width && even_height > 0 {
+        let strip: Vec<u8> = (0..even_height).flat_map(|y| view.row(y)[4 * even_width as usize..].repeat(2)).collect();
+        let strip = View { bytes: &strip, stride: 8, size: Size { width: 2, height: even_height } };
+        convert_even(strip, out, Rect { x: rect.x + even_width, ..rect })?;
+    }
+    if height > even_height {
+        let mut row = view.row(even_height).to_vec();
+        if width > even_width {
+            row.extend_from_within(4 * even_width as usize..);
+        }
+        let stride = row.len();
+        let strip = row.repeat(2);
+        let strip = View { bytes: &strip, stride, size: Size { width: width.next_multiple_of(2), height: 2 } };
+        convert_even(strip, out, Rect { y: rect.y + even_height, ..rect })?;
+    }
+    Ok(())
+}
+
+/// [`convert`] for even sizes.
+fn convert_even(view: View<'_>, out: &mut Picture, rect: Rect) -> Result<(), ComposeError> {
+    let Size { width, height } = view.size;
+    // The converter wants whole strides for each row, which the last ones in a picture's or a frame's lower right
+    // corner lack: those two are converted aside.
+    let whole_rows = view.bytes.len() >= view.stride * height as usize;
+    let whole = whole_rows
+        && out.planes.iter().enumerate().all(|(index, plane)| {
+            let (left, top) = part(index, rect.x, rect.y);
+            let rows = part(index, 0, height).1;
+            left + (top + rows) * plane.stride <= plane.data.len()
+        });
     let direct = if whole { height } else { (height - 1) & !1 };
     if direct > 0 {
         let target = out.planes.each_mut().map(|plane| (plane.stride, plane.data.as_mut_slice()));
-        convert_rows(frame, 0..direct, target, rect)?;
+        convert_rows(view, 0..direct, target, rect)?;
     }
     if direct < height {
-        let mut aside = Picture::black(Size { width, height: height - direct });
+        let aside_size = Size { width, height: height - direct };
+        let mut aside = Picture::black(aside_size);
         let target = aside.planes.each_mut().map(|plane| (plane.stride, plane.data.as_mut_slice()));
-        convert_rows(frame, direct..height, target, Rect { x: 0, y: 0, size: rect.size })?;
+        convert_rows(view, direct..height, target, Rect { x: 0, y: 0, size: aside_size })?;
         for (index, (source, target)) in aside.planes.iter().zip(&mut out.planes).enumerate() {
             let (left, top) = part(index, rect.x, rect.y + direct);
-            let (width, rows) = part(index, rect.size.width, (height - direct).next_multiple_of(2));
-            for row in 0..rows.min(2) {
+            let (width, rows) = part(index, width, height - direct);
+            for row in 0..rows {
                 let from = &source.data[row * source.stride..][..width];
                 target.data[(top + row) * target.stride + left..][..width].copy_from_slice(from);
             }
         }
     }
-    repeat_odd_edge(&mut out.planes[0], rect, frame.size);
     Ok(())
 }
 
 /// Converts those rows of the frame, the first of them even, to where `rect` begins in the planes (stride, bytes).
 fn convert_rows(
-    frame: &VideoFrame,
+    view: View<'_>,
     rows: Range<u32>,
     planes: [(usize, &mut [u8]); 3],
     rect: Rect,
@@ -103,34 +157,27 @@ fn convert_rows(
         u_stride: strides[1],
         v_plane,
         v_stride: strides[2],
-        width: frame.size.width,
+        width: view.size.width,
         height: count,
     };
-    let source = &frame.pixels.bytes()[rows.start as usize * frame.stride..rows.end as usize * frame.stride];
+    let mut source = &view.bytes[rows.start as usize * view.stride..];
+    let mut padded = Vec::new();
+    if source.len() < count as usize * view.stride {
+        padded.extend_from_slice(source);
+        padded.resize(count as usize * view.stride, 0);
+        source = &padded;
+    } else {
+        source = &source[..count as usize * view.stride];
+    }
     yuv::bgra_to_yuv420(
         &mut image,
         source,
-        u32::try_from(frame.stride).map_err(conversion)?,
+        u32::try_from(view.stride).map_err(conversion)?,
         YuvRange::Limited,
         YuvStandardMatrix::Bt709,
         YuvConversionMode::Balanced,
     )
     .map_err(conversion)
-}
-
-/// Fills the luma column and row by which an odd size was rounded up; the chroma planes are complete.
-fn repeat_odd_edge(luma: &mut Plane, rect: Rect, size: Size) {
-    let (x, y) = (rect.x as usize, rect.y as usize);
-    let (width, height) = (size.width as usize, size.height as usize);
-    if width % 2 == 1 {
-        for row in luma.data.chunks_exact_mut(luma.stride).skip(y).take(height) {
-            row[x + width] = row[x + width - 1];
-        }
-    }
-    if height % 2 == 1 {
-        let last = (y + height - 1) * luma.stride + x;
-        luma.data.copy_within(last..last + width.next_multiple_of(2), last + luma.stride);
-    }
 }
 
 /// Draws frames at another size than their own.
@@ -143,20 +190,20 @@ pub(crate) struct Scaler {
 
 impl Scaler {
     /// Converts the frame, then scales the three planes: one and a half bytes per pixel instead of four.
-    pub(crate) fn draw(&mut self, frame: &VideoFrame, out: &mut Picture, rect: Rect) -> Result<(), ComposeError> {
-        let own = frame.size.even();
+    pub(crate) fn draw(&mut self, view: View<'_>, out: &mut Picture, rect: Rect) -> Result<(), ComposeError> {
+        let own = view.size.even();
         let converted = match &mut self.converted {
             Some(picture) if picture.size == own => picture,
             other => other.insert(Picture::black(own)),
         };
-        convert(frame, converted, Rect { x: 0, y: 0, size: own })?;
-        let smaller = rect.size.width < frame.size.width || rect.size.height < frame.size.height;
+        convert(view, converted, Rect { x: 0, y: 0, size: own })?;
+        let smaller = rect.size.width < view.size.width || rect.size.height < view.size.height;
         // Both look at every source pixel. Hamming is the sharper one for text, but only where it shrinks.
         let filter = if smaller { FilterType::Hamming } else { FilterType::Bilinear };
         for (index, (source, target)) in converted.planes.iter().zip(&mut out.planes).enumerate() {
             let scale = if index == 0 { 1.0 } else { 0.5 };
             // The frame without the pixel that made it even.
-            let (width, height) = (f64::from(frame.size.width) * scale, f64::from(frame.size.height) * scale);
+            let (width, height) = (f64::from(view.size.width) * scale, f64::from(view.size.height) * scale);
             let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(0.0, 0.0, width, height);
             let source = TypedImageRef::<U8>::from_buffer(source.stride as u32, rows(source), &source.data)
                 .map_err(conversion)?;
@@ -181,6 +228,6 @@ fn rows(plane: &Plane) -> u32 {
     (plane.data.len() / plane.stride) as u32
 }
 
-fn conversion(error: impl std::fmt::Display) -> ComposeError {
+pub(crate) fn conversion(error: impl std::fmt::Display) -> ComposeError {
     ComposeError::Conversion { reason: error.to_string() }
 }

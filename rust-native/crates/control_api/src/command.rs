@@ -33,6 +33,17 @@ pub enum Command {
         /// Draw the mouse pointer into the picture.
         cursor: bool,
     },
+    /// Shows a scene, live: starts, or goes over to it without a restart. Viewers stay connected.
+    SetScene {
+        /// One scene of a scene file, as JSON text.
+        scene: String,
+        /// How it follows what is live.
+        transition: scene::Transition,
+        /// As for `start_capture`; the picture gets the canvas's aspect, and the shorter side stays.
+        settings: VideoSettings,
+        /// Draw the mouse pointer into the picture.
+        cursor: bool,
+    },
     /// Stops capturing; a running publication ends too.
     StopCapture,
     /// Encodes at another size from the next keyframe on; viewers stay connected.

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use capture::audio::Input;
-use capture::video::{VideoCapture, VideoOptions};
 use encoder::VideoConfig;
 use media::{Bitrate, Secret};
 use publish::{Destination as Publication, WhipTarget};
 
-use crate::event::{CaptureState, PublishState};
+use crate::event::PublishState;
 use crate::local_server::RunningServer;
-use crate::session::{Capture, Order, Publishing, Session};
+use crate::session::{Order, Publishing, Session};
 use crate::{Command, Destination, Problem, Reach, Reply, VideoSettings};
 
 impl Session {
@@ -19,6 +18,9 @@ impl Session {
             Command::SelectAudio { microphone, system_sound } => self.select_audio(microphone, system_sound).await?,
             Command::StartCapture { source_id, settings, cursor } => {
                 self.start_capture(source_id, settings, cursor).await?;
+            }
+            Command::SetScene { scene, transition, settings, cursor } => {
+                self.set_scene(&scene, transition, settings, cursor).await?;
             }
             Command::StopCapture => {
                 self.stop_publish().await;
@@ -46,7 +48,7 @@ impl Session {
             Command::ExcludeWindow { window } => {
                 self.own_window = window;
                 if let Some(capture) = &self.capture {
-                    capture.video.set_own_window(window);
+                    capture.set_own_window(window);
                 }
             }
             Command::Stats => return Ok(Reply::Stats(self.stats.clone())),
@@ -64,41 +66,6 @@ impl Session {
         first.and(second).map_err(Problem::from)
     }
 
-    async fn start_capture(&mut self, source_id: String, settings: VideoSettings, cursor: bool) -> Result<(), Problem> {
-        let config = settings.config()?;
-        let id = self.next_id();
-        let orders = self.orders.clone();
-        let on_event = move |event| {
-            let _ = orders.send(Order::Video(id, event));
-        };
-        let options = VideoOptions {
-            source_id: source_id.clone(),
-            frame_rate: config.frame_rate,
-            cursor,
-            own_window: self.own_window,
-        };
-        // Before the device: its first frame is put while it opens, and must not find the encode at rest.
-        self.pipeline.control().start(config);
-        let slot = self.slot.clone();
-        // The old source goes on until the new one gives pictures; if that fails, nothing has changed.
-        let opened = tokio::task::spawn_blocking(move || VideoCapture::start(options, slot, on_event)).await;
-        let video = match opened.map_err(Problem::internal).and_then(|video| video.map_err(Problem::from)) {
-            Ok(video) => video,
-            Err(problem) => {
-                match (&self.capture, self.settings.config()) {
-                    (Some(_), Ok(config)) => self.pipeline.control().configure(config),
-                    _ => self.pipeline.control().rest(),
-                }
-                return Err(problem);
-            }
-        };
-        self.settings = settings;
-        self.sound.set_streaming(true);
-        let state = CaptureState::Capturing;
-        self.capture = Some(Capture { id, source_id, video, area: None, state });
-        Ok(())
-    }
-
     pub(crate) fn stop_capture(&mut self) {
         self.sound.set_streaming(false);
         self.capture = None;
@@ -109,7 +76,7 @@ impl Session {
         let config: VideoConfig = settings.config()?;
         self.settings = settings;
         if let Some(capture) = &self.capture {
-            capture.video.set_frame_rate(config.frame_rate);
+            capture.set_frame_rate(config.frame_rate);
             self.pipeline.control().configure(config);
         }
         if let Some(publishing) = &self.publishing {

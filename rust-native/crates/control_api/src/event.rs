@@ -40,8 +40,12 @@ pub struct State {
     pub local_server: Option<LocalServer>,
     /// The settings that are in force.
     pub settings: VideoSettings,
-    /// The source that is captured.
+    /// The source that is captured, where it was started as one.
     pub source_id: Option<String>,
+    /// The live scene's name, where a scene was started.
+    pub scene: Option<String>,
+    /// Each source of what is captured, once.
+    pub sources: Vec<SourceState>,
     /// The part of the desktop that is captured, pixels; `None` where it is not a part of the desktop.
     pub area: Option<Area>,
     /// The inputs of the mix.
@@ -50,6 +54,15 @@ pub struct State {
     pub encoder: Option<String>,
     /// The encoders that were refused before it.
     pub refused_encoders: Vec<RefusedEncoder>,
+}
+
+/// One source of the live scene.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceState {
+    /// As `list_sources` names it.
+    pub id: String,
+    /// Where its capture stands.
+    pub capture: CaptureState,
 }
 
 /// A rectangle of the desktop, pixels.

@@ -4,18 +4,22 @@
 //! one task ([`Engine`] hands it orders); media flows beside it, on threads of its own.
 
 mod aac;
+mod canvas_clock;
 mod command;
 mod commands;
 mod engine;
 mod event;
+mod fade;
 mod keyframes;
 mod listing;
+mod live;
 mod local_server;
 mod meter;
 mod pipeline;
 mod preview;
 mod problem;
 mod repeats;
+mod scenes;
 mod session;
 mod settings;
 mod sound;
@@ -26,4 +30,13 @@ pub use command::{
     Reply, SourceProblem, Sources, VideoSettings, VideoSourceInfo,
 };
 pub use engine::{Engine, EngineOptions};
-pub use event::{Area, AudioInputState, CaptureState, Event, Problem, PublishState, State, Stats};
+pub use event::{Area, AudioInputState, CaptureState, Event, Problem, PublishState, SourceState, State, Stats};
+pub use scene::{Scene, SceneError, Transition};
+
+/// The scenes of a scene file's text.
+///
+/// # Errors
+/// A [`Problem`] that says what is wrong with it.
+pub fn read_scenes(text: &str) -> Result<Vec<Scene>, Problem> {
+    Ok(scene::read(text)?)
+}

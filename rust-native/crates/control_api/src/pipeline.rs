@@ -1,4 +1,4 @@
-//! The one encode: newest frame → picture → access unit → every reader.
+//! The one encode: newest frames → the live scene's picture → access unit → every reader.
 //!
 //! Composer and encoder are built, driven and dropped on one named thread. It sleeps while nothing changes.
 //! Devices, destinations and the user only leave orders here; nobody waits for an encode.
@@ -8,12 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use compose::Composer;
+use compose::Stage;
 use encoder::{EncoderError, Refusal, VideoConfig, VideoEncoder};
-use media::{AccessUnit, Clock, MediaTime, MonotonicClock, Picture, VideoFrame};
+use media::{AccessUnit, Clock, MediaTime, MonotonicClock, Picture, Size, VideoFrame};
 use parking_lot::Mutex;
+use scene::{Scene, Transition};
 use stream::{Broadcast, FrameSlot, SlotWait};
 
+use crate::canvas_clock::CanvasClock;
+use crate::fade::Fade;
 use crate::keyframes::KeyframeRequests;
 use crate::repeats::Repeats;
 
@@ -39,11 +42,25 @@ pub(crate) struct Counters {
     pub(crate) bytes: AtomicU64,
 }
 
+/// A source of the live scene: its id and where its newest frame lies.
+pub(crate) type Feed = (String, FrameSlot<VideoFrame>);
+
+/// A scene that is to be shown.
+#[derive(Debug)]
+struct Show {
+    scene: Arc<Scene>,
+    feeds: Vec<Feed>,
+    transition: Transition,
+}
+
 #[derive(Debug)]
 struct Orders {
     config: VideoConfig,
     config_changed: bool,
     keyframe: bool,
+    show: Option<Show>,
+    /// Sources that are gone: a card is drawn in their place.
+    lost: Vec<String>,
     /// Frames are encoded; otherwise they are dropped and no encoder is held.
     running: bool,
     stop: bool,
@@ -53,26 +70,46 @@ struct Orders {
 #[derive(Debug, Clone)]
 pub(crate) struct EncodeControl {
     orders: Arc<Mutex<Orders>>,
-    slot: FrameSlot<VideoFrame>,
+    /// Rung for every frame and order.
+    bell: FrameSlot<()>,
 }
 
 impl EncodeControl {
     /// A reader needs a keyframe; requests are coalesced.
     pub(crate) fn request_keyframe(&self) {
         self.orders.lock().keyframe = true;
-        self.slot.wake();
+        self.bell.wake();
     }
 
-    /// Encodes whatever frames come from now on.
-    pub(crate) fn start(&self, config: VideoConfig) {
-        self.orders.lock().running = true;
+    /// Encodes this scene from now on, of the frames in these feeds, each from [`EncodeControl::feed`].
+    pub(crate) fn show(&self, config: VideoConfig, scene: Arc<Scene>, feeds: Vec<Feed>, transition: Transition) {
+        let mut orders = self.orders.lock();
+        orders.running = true;
+        orders.show = Some(Show { scene, feeds, transition });
+        orders.lost.clear();
+        drop(orders);
         self.configure(config);
+    }
+
+    /// A slot whose frames wake the encode.
+    pub(crate) fn feed(&self) -> FrameSlot<VideoFrame> {
+        let bell = self.bell.clone();
+        FrameSlot::ringing(move || bell.wake())
+    }
+
+    /// Draws a card in a source's place until its next frame.
+    pub(crate) fn lose(&self, source: &str) {
+        self.orders.lock().lost.push(source.to_owned());
+        self.bell.wake();
     }
 
     /// Encodes nothing until the next start, and forgets the last frame.
     pub(crate) fn rest(&self) {
-        self.orders.lock().running = false;
-        self.slot.wake();
+        let mut orders = self.orders.lock();
+        orders.running = false;
+        orders.show = None;
+        drop(orders);
+        self.bell.wake();
     }
 
     /// Other settings from the next picture on.
@@ -81,7 +118,7 @@ impl EncodeControl {
         orders.config = config;
         orders.config_changed = true;
         drop(orders);
-        self.slot.wake();
+        self.bell.wake();
     }
 }
 
@@ -94,15 +131,22 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts the thread, at rest; an encoder is opened there at the first frame after [`EncodeControl::start`].
+    /// Starts the thread, at rest; an encoder is opened there at the first frame after [`EncodeControl::show`].
     pub(crate) fn start(
         config: VideoConfig,
-        slot: FrameSlot<VideoFrame>,
         hub: Broadcast<AccessUnit>,
         on_event: impl Fn(PipelineEvent) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let orders = Orders { config, config_changed: false, keyframe: false, running: false, stop: false };
-        let control = EncodeControl { orders: Arc::new(Mutex::new(orders)), slot };
+        let orders = Orders {
+            config,
+            config_changed: false,
+            keyframe: false,
+            show: None,
+            lost: Vec::new(),
+            running: false,
+            stop: false,
+        };
+        let control = EncodeControl { orders: Arc::new(Mutex::new(orders)), bell: FrameSlot::default() };
         let counters = Arc::new(Counters::default());
         let worker_control = control.clone();
         let worker_counters = Arc::clone(&counters);
@@ -127,7 +171,7 @@ impl Pipeline {
 impl Drop for Pipeline {
     fn drop(&mut self) {
         self.control.orders.lock().stop = true;
-        self.control.slot.wake();
+        self.control.bell.wake();
         if let Some(thread) = self.thread.take() {
             // A panic there was reported by the panic hook; there is nothing left to save.
             let _ = thread.join();
@@ -141,9 +185,14 @@ struct Encode<F> {
     hub: Broadcast<AccessUnit>,
     on_event: F,
     config: VideoConfig,
-    composer: Composer,
-    picture: Picture,
-    frame: Option<VideoFrame>,
+    stage: Stage,
+    feeds: Vec<Feed>,
+    clock: CanvasClock,
+    fade: Option<Fade>,
+    /// Something was composed since the encode began: there is a picture to repeat.
+    has_picture: bool,
+    /// When the newest frame that is not encoded yet was captured.
+    newest: Option<MediaTime>,
     encoder: Option<Box<dyn VideoEncoder>>,
     keyframes: KeyframeRequests,
     repeats: Repeats,
@@ -160,14 +209,17 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
     fn new(control: EncodeControl, counters: Arc<Counters>, hub: Broadcast<AccessUnit>, on_event: F) -> Self {
         let config = control.orders.lock().config;
         Self {
-            composer: Composer::new(config.size),
-            picture: Picture::black(config.size),
+            stage: Stage::new(config.size),
+            feeds: Vec::new(),
+            clock: CanvasClock::default(),
+            fade: None,
+            has_picture: false,
+            newest: None,
             control,
             counters,
             hub,
             on_event,
             config,
-            frame: None,
             encoder: None,
             keyframes: KeyframeRequests::default(),
             repeats: Repeats::default(),
@@ -178,37 +230,59 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
 
     fn run(mut self) {
         loop {
-            let waited = self.control.slot.take(self.deadline());
-            if !self.take_orders() {
+            let waited = self.control.bell.take(self.deadline());
+            if waited == SlotWait::Closed || !self.take_orders() {
                 return;
             }
+            if !self.running {
+                continue;
+            }
+            self.take_frames();
             let now = MonotonicClock.now();
-            match waited {
-                SlotWait::Item(_) if !self.running => {}
-                SlotWait::Item(frame) => {
-                    let captured_at = frame.captured_at;
-                    self.frame = Some(frame);
-                    if self.compose() {
-                        self.repeats.changed(now);
-                        self.encode(captured_at);
-                    }
+            if self.is_changing() {
+                if self.due() <= now {
+                    self.compose(now);
                 }
-                SlotWait::TimedOut | SlotWait::Woken if self.frame.is_some() => {
-                    if self.keyframes.is_due(now) || self.repeats.due() <= now {
-                        self.repeats.repeated(now);
-                        self.encode(now);
-                    }
-                }
-                SlotWait::TimedOut | SlotWait::Woken => {}
-                SlotWait::Closed => return,
+            } else if self.has_picture && (self.keyframes.is_due(now) || self.repeats.due() <= now) {
+                self.repeats.repeated(now);
+                self.encode(now);
             }
         }
     }
 
+    /// Whether there is something to compose. The first picture waits until each source has something to show.
+    fn is_changing(&self) -> bool {
+        (self.stage.is_changed() && (self.has_picture || self.stage.is_complete())) || self.fade.is_some()
+    }
+
+    /// When what has changed may be composed. The frames of one source come at their rate already; those of several
+    /// are sampled at the canvas's.
+    fn due(&self) -> MediaTime {
+        let several = self.feeds.len() > 1 || self.fade.is_some();
+        if several { self.clock.ready_at(self.config.frame_rate) } else { MediaTime::ZERO }
+    }
+
     fn deadline(&self) -> Option<Instant> {
-        self.frame.as_ref()?;
-        let due = self.keyframes.due().map_or(self.repeats.due(), |keyframe| keyframe.min(self.repeats.due()));
+        if !self.running {
+            return None;
+        }
+        let changed = self.is_changing().then(|| self.due());
+        let repeat = self.has_picture.then(|| self.repeats.due());
+        let keyframe = self.keyframes.due().filter(|_| self.has_picture);
+        let due = [changed, repeat, keyframe].into_iter().flatten().min()?;
         Some(Instant::now() + due.since(MonotonicClock.now()))
+    }
+
+    fn take_frames(&mut self) {
+        for (source, slot) in &self.feeds {
+            let Some(frame) = slot.try_take() else { continue };
+            self.newest = self.newest.max(Some(frame.captured_at));
+            if let Err(error) = self.stage.put(source, frame) {
+                tracing::warn!(%error, "a frame could not be composed");
+            }
+        }
+        let lost = std::mem::take(&mut self.control.orders.lock().lost);
+        lost.iter().for_each(|source| self.stage.lose(source));
     }
 
     /// `false` when the thread is to end.
@@ -222,27 +296,55 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         }
         self.running = orders.running;
         if !self.running {
-            (self.frame, self.encoder) = (None, None);
+            self.encoder = None;
+            self.feeds.clear();
+            self.stage = Stage::new(self.config.size);
+            (self.fade, self.has_picture, self.newest) = (None, false, None);
         }
-        if !std::mem::take(&mut orders.config_changed) {
-            return true;
-        }
-        let config = orders.config;
+        let config = std::mem::take(&mut orders.config_changed).then_some(orders.config);
+        let show = if self.running { orders.show.take() } else { None };
         drop(orders);
-        self.reconfigure(config);
+        let size = config.map_or(self.config.size, |config| config.size);
+        if let Some(show) = show {
+            self.show(show, size);
+        }
+        if let Some(config) = config {
+            self.reconfigure(config);
+        }
         true
     }
 
+    fn show(&mut self, show: Show, size: Size) {
+        self.fade = match show.transition {
+            // Pictures of two sizes can't be mixed: that one is a cut.
+            Transition::Fade { ms } if self.has_picture && size == self.config.size => {
+                Some(Fade::new(self.shown().clone(), MonotonicClock.now(), ms))
+            }
+            _ => None,
+        };
+        self.stage.set_scene(&show.scene);
+        self.feeds = show.feeds;
+    }
+
+    /// What viewers see.
+    fn shown(&self) -> &Picture {
+        self.fade.as_ref().map_or(self.stage.picture(), Fade::picture)
+    }
+
     fn reconfigure(&mut self, config: VideoConfig) {
+        if config == self.config {
+            // A scene that is dragged comes sixty times a second, with the settings it had.
+            return;
+        }
         let resized = config.size != self.config.size;
         self.config = config;
         if resized {
-            self.composer = Composer::new(self.config.size);
-            if self.frame.is_some() && !self.compose() {
-                return;
-            }
+            self.fade = None;
+            self.stage.set_output(self.config.size);
             // A still screen sends no frame: the new size must not wait for one.
-            self.keyframes.want();
+            if self.has_picture {
+                self.keyframes.want();
+            }
         }
         match self.encoder.as_mut().map(|encoder| encoder.reconfigure(&self.config)) {
             Some(Ok(true)) | None => {}
@@ -254,15 +356,19 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         }
     }
 
-    fn compose(&mut self) -> bool {
-        let Some(frame) = &self.frame else { return false };
-        match self.composer.compose(frame, &mut self.picture) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(%error, "a frame could not be composed");
-                false
-            }
+    fn compose(&mut self, now: MediaTime) {
+        if let Err(error) = self.stage.compose() {
+            tracing::warn!(%error, "a frame could not be composed");
+            return;
         }
+        if self.fade.as_mut().is_some_and(|fade| !fade.advance(self.stage.picture(), now)) {
+            self.fade = None;
+        }
+        self.has_picture = true;
+        self.clock.composed(now, self.config.frame_rate);
+        self.repeats.changed(now);
+        let at = self.newest.take().unwrap_or(now);
+        self.encode(at);
     }
 
     fn encode(&mut self, at: MediaTime) {
@@ -274,7 +380,8 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             let Some(encoder) = self.encoder.as_mut() else { return };
             let force = self.keyframes.is_due(MonotonicClock.now());
             let begun = Instant::now();
-            match encoder.encode(&self.picture, pts, force) {
+            let picture = self.fade.as_ref().map_or(self.stage.picture(), Fade::picture);
+            match encoder.encode(picture, pts, force) {
                 Ok(unit) => {
                     let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
                     self.last_pts = pts;
@@ -320,3 +427,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "pipeline_tests.rs"]
+mod tests;

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use capture::audio::{AudioEvent, Input};
-use capture::video::{Rect, VideoCapture, VideoEvent};
-use media::{AccessUnit, VideoFrame};
+use capture::video::{VideoCapture, VideoError, VideoEvent};
+use media::AccessUnit;
 use publish::{Destination as Publication, PublishStatus};
 use signaling::{InputLevel, PreviewConnection, ServerMessage};
-use stream::{Broadcast, FrameSlot};
+use stream::Broadcast;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::event::{Area, CaptureState, PublishState, State};
+use crate::live::Capture;
 use crate::local_server::{RunningServer, STREAM};
 use crate::meter::{Meter, Sums};
 use crate::pipeline::{Pipeline, PipelineEvent};
@@ -24,20 +25,12 @@ use crate::{Command, Event, Problem, RefusedEncoder, Reply, Stats, VideoSettings
 pub(crate) enum Order {
     Command(Command, oneshot::Sender<Result<Reply, Problem>>),
     Video(u64, VideoEvent),
+    /// A lost source was tried again.
+    Reopened(u64, Result<Arc<VideoCapture>, VideoError>),
     Audio(AudioEvent),
     Pipeline(PipelineEvent),
     Publish(u64, PublishStatus),
     Shutdown,
-}
-
-/// A running capture.
-#[derive(Debug)]
-pub(crate) struct Capture {
-    pub(crate) id: u64,
-    pub(crate) source_id: String,
-    pub(crate) video: VideoCapture,
-    pub(crate) area: Option<Rect>,
-    pub(crate) state: CaptureState,
 }
 
 /// A running or failed publication.
@@ -52,7 +45,6 @@ pub(crate) struct Publishing {
 pub(crate) struct Session {
     pub(crate) orders: mpsc::UnboundedSender<Order>,
     pub(crate) hub: Broadcast<AccessUnit>,
-    pub(crate) slot: FrameSlot<VideoFrame>,
     pub(crate) pipeline: Pipeline,
     pub(crate) sound: Sound,
     pub(crate) settings: VideoSettings,
@@ -81,14 +73,12 @@ impl Session {
         emit: Arc<dyn Fn(Event) + Send + Sync>,
     ) -> Result<Self, Problem> {
         let hub = Broadcast::default();
-        let slot = FrameSlot::default();
         let settings = VideoSettings::DEFAULT;
         let to_session = orders.clone();
         let on_pipeline = move |event| {
             let _ = to_session.send(Order::Pipeline(event));
         };
-        let pipeline =
-            Pipeline::start(settings.config()?, slot.clone(), hub.clone(), on_pipeline).map_err(Problem::internal)?;
+        let pipeline = Pipeline::start(settings.config()?, hub.clone(), on_pipeline).map_err(Problem::internal)?;
         let to_session = orders.clone();
         let on_audio = move |event| {
             let _ = to_session.send(Order::Audio(event));
@@ -101,7 +91,6 @@ impl Session {
         Ok(Self {
             orders,
             hub,
-            slot,
             pipeline,
             sound,
             settings,
@@ -135,7 +124,10 @@ impl Session {
                     None | Some(Order::Shutdown) => break,
                     Some(order) => self.obey(order).await,
                 },
-                _ = second.tick(), if running => self.tell_stats(),
+                _ = second.tick(), if running => {
+                    self.retry_lost();
+                    self.tell_stats();
+                }
                 _ = levels.tick(), if metering => self.tell_levels(),
             }
             self.tell_state();
@@ -153,7 +145,8 @@ impl Session {
                 self.tell_state();
                 let _ = reply.send(outcome);
             }
-            Order::Video(id, event) => self.on_video(id, event).await,
+            Order::Video(id, event) => self.on_video(id, event),
+            Order::Reopened(id, opened) => self.on_reopened(id, opened),
             Order::Audio(AudioEvent::Lost(input, error)) => {
                 self.sound.set_active(input, false);
                 self.tell(Event::Warning(error.into()));
@@ -184,19 +177,24 @@ impl Session {
         }
     }
 
-    async fn on_video(&mut self, id: u64, event: VideoEvent) {
-        let Some(capture) = self.capture.as_mut().filter(|capture| capture.id == id) else { return };
+    fn on_video(&mut self, id: u64, event: VideoEvent) {
+        let Some(capture) = self.capture.as_mut() else { return };
+        let plain = capture.plain;
+        let Some(source) = capture.sources.iter_mut().find(|source| source.id == id) else { return };
         match event {
-            VideoEvent::Area(area) => capture.area = area,
-            VideoEvent::Resumed => capture.state = CaptureState::Capturing,
+            VideoEvent::Area(area) => source.area = area,
+            VideoEvent::Resumed => source.state = CaptureState::Capturing,
             VideoEvent::Paused(error) => {
-                capture.state = CaptureState::Paused { code: error.code().to_owned() };
+                source.state = CaptureState::Paused { code: error.code().to_owned() };
                 self.tell(Event::Warning(error.into()));
             }
             VideoEvent::Lost(error) => {
-                // The last picture stays up, and sound goes on: the user chooses what follows.
-                capture.state = CaptureState::Lost { code: error.code().to_owned() };
-                self.tell(Event::Error(error.into()));
+                // A card takes its place, and everything else goes on: the user chooses what follows.
+                source.state = CaptureState::Lost { code: error.code().to_owned() };
+                source.tried = Some(Instant::now());
+                let name = source.source_id.clone();
+                self.pipeline.control().lose(&name);
+                self.tell_lost(&name, &error, plain);
             }
         }
     }
@@ -243,17 +241,16 @@ impl Session {
     fn tell_state(&mut self) {
         let capture = self.capture.as_ref();
         let state = State {
-            capture: capture.map_or(CaptureState::Idle, |capture| capture.state.clone()),
+            capture: capture.map_or(CaptureState::Idle, Capture::state),
             publish: self.publish_state.clone(),
             local_server: self.server.as_ref().map(|server| server.info.clone()),
             settings: self.settings,
-            source_id: capture.map(|capture| capture.source_id.clone()),
-            area: capture.and_then(|capture| capture.area).map(|a| Area {
-                x: a.x,
-                y: a.y,
-                width: a.width,
-                height: a.height,
-            }),
+            source_id: capture
+                .filter(|live| live.plain)
+                .and_then(|live| live.scene.sources().first().map(|s| (*s).to_owned())),
+            scene: capture.filter(|live| !live.plain).map(|live| live.scene.name.clone()),
+            sources: capture.map_or_else(Vec::new, Capture::states),
+            area: capture.and_then(Capture::area).map(|a| Area { x: a.x, y: a.y, width: a.width, height: a.height }),
             audio: self.sound.states(),
             encoder: capture.and(self.encoder.clone()),
             refused_encoders: self.refused.clone(),
@@ -266,11 +263,8 @@ impl Session {
 
     fn tell_stats(&mut self) {
         let peer = self.publishing.as_ref().and_then(|publishing| publishing.destination.stats());
-        let sums = Sums {
-            captured: self.capture.as_ref().map_or(0, |capture| capture.video.captured()),
-            replaced: self.slot.replaced(),
-            sent_bytes: peer.as_ref().map_or(0, |peer| peer.sent_bytes),
-        };
+        let (captured, replaced) = self.capture.as_ref().map_or((0, 0), Capture::frames);
+        let sums = Sums { captured, replaced, sent_bytes: peer.as_ref().map_or(0, |peer| peer.sent_bytes) };
         let rates = self.meter.read(Instant::now(), sums, self.pipeline.counters());
         self.stats = Stats {
             fps_captured: rates.fps_captured,

@@ -1,5 +1,6 @@
 //! A place for one item: a newer one replaces it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -10,11 +11,17 @@ use parking_lot::{Condvar, Mutex};
 #[derive(Debug)]
 pub struct FrameSlot<T>(Arc<Shared<T>>);
 
-#[derive(Debug)]
 struct Shared<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
     replaced: AtomicU64,
+    bell: Option<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl<T: fmt::Debug> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("state", &self.state).field("replaced", &self.replaced).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -45,15 +52,26 @@ impl<T> Clone for FrameSlot<T> {
 
 impl<T> Default for FrameSlot<T> {
     fn default() -> Self {
-        Self(Arc::new(Shared {
-            state: Mutex::new(State { item: None, woken: false, closed: false }),
-            changed: Condvar::new(),
-            replaced: AtomicU64::new(0),
-        }))
+        Self::with(None)
     }
 }
 
 impl<T> FrameSlot<T> {
+    /// A slot that calls `bell` after each item that is put: one consumer can then wait for many slots. It is called
+    /// on the producer's thread and must not block.
+    pub fn ringing(bell: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::with(Some(Box::new(bell)))
+    }
+
+    fn with(bell: Option<Box<dyn Fn() + Send + Sync>>) -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::new(State { item: None, woken: false, closed: false }),
+            changed: Condvar::new(),
+            replaced: AtomicU64::new(0),
+            bell,
+        }))
+    }
+
     /// Puts an item in; one that nobody took is dropped and counted.
     pub fn put(&self, item: T) {
         let old = self.0.state.lock().item.replace(item);
@@ -61,6 +79,14 @@ impl<T> FrameSlot<T> {
         if old.is_some() {
             self.0.replaced.fetch_add(1, Ordering::Relaxed);
         }
+        if let Some(bell) = &self.0.bell {
+            bell();
+        }
+    }
+
+    /// The item, if one lies there now.
+    pub fn try_take(&self) -> Option<T> {
+        self.0.state.lock().item.take()
     }
 
     /// Waits for an item until `deadline` (`None`: for as long as it takes).
@@ -118,6 +144,21 @@ mod tests {
         assert_eq!(slot.take(None), SlotWait::Item(2));
         assert_eq!(slot.replaced(), 1);
         assert_eq!(slot.take(Some(Instant::now())), SlotWait::TimedOut);
+    }
+
+    #[test]
+    fn one_consumer_hears_of_many_slots() {
+        let bell: FrameSlot<()> = FrameSlot::default();
+        let slots: Vec<FrameSlot<u8>> = (0..3)
+            .map(|_| {
+                let bell = bell.clone();
+                FrameSlot::ringing(move || bell.wake())
+            })
+            .collect();
+        slots[1].put(7);
+        assert_eq!(bell.take(Some(Instant::now() + Duration::from_secs(10))), SlotWait::Woken);
+        assert_eq!(slots.iter().map(FrameSlot::try_take).collect::<Vec<_>>(), [None, Some(7), None]);
+        assert_eq!(slots[1].try_take(), None);
     }
 
     #[test]

@@ -1,0 +1,283 @@
+/** Scenes: the list, the tree of the chosen one's sources, and the numbers of the chosen source. */
+import { useEffect, useRef, useState } from 'preact/hooks';
+import {
+  addItem,
+  CANVASES,
+  changeItem,
+  raiseItem,
+  readSceneFile,
+  removeItem,
+  screenAndCamera,
+  writeSceneFile,
+  type Scene,
+  type SceneItem,
+} from '../../shared/scene';
+import { useUi } from './context';
+import { IconButton, Panel, Select, Field } from './controls';
+import { SceneInspector } from './scene_inspector';
+import { useDesk } from './scene_context';
+
+/** A menu at the mouse. */
+interface Menu {
+  x: number;
+  y: number;
+  acts: ReadonlyArray<{ label: string; testid: string; act(): void }>;
+}
+
+function ContextMenu({ menu, onClose }: { menu: Menu; onClose(): void }) {
+  const list = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    list.current?.querySelector('button')?.focus();
+    const close = (event: Event): void => {
+      if (event instanceof KeyboardEvent && event.key !== 'Escape') return;
+      if (event instanceof MouseEvent && event.target instanceof Node && list.current?.contains(event.target) === true) return;
+      onClose();
+    };
+    document.addEventListener('mousedown', close);
+    document.addEventListener('keydown', close);
+    return () => {
+      document.removeEventListener('mousedown', close);
+      document.removeEventListener('keydown', close);
+    };
+  }, []);
+  return (
+    <div class="scene-menu" role="menu" ref={list} style={{ left: `${menu.x}px`, top: `${menu.y}px` }} data-testid="scene-menu">
+      {menu.acts.map(({ label, testid, act }) => (
+        <button
+          key={testid}
+          type="button"
+          role="menuitem"
+          data-testid={testid}
+          onClick={() => {
+            onClose();
+            act();
+          }}
+        >
+          {label}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function canvasName(canvas: Scene['canvas']): string {
+  const known = Object.entries(CANVASES).find(([, size]) => size.width === canvas.width && size.height === canvas.height);
+  return known === undefined ? `${canvas.width}×${canvas.height}` : known[0];
+}
+
+function download(name: string, content: string): void {
+  const url = URL.createObjectURL(new Blob([content], { type: 'application/json' }));
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = `${name.replace(/[^\p{L}\p{N} _-]/gu, '_')}.scene.json`;
+  link.click();
+  URL.revokeObjectURL(url);
+}
+
+export function ScenePanel() {
+  const { state, store, actions, words } = useUi();
+  const desk = useDesk();
+  const [menu, setMenu] = useState<Menu | undefined>(undefined);
+  const [renaming, setRenaming] = useState<string | undefined>(undefined);
+  const file = useRef<HTMLInputElement>(null);
+  const { scenes, scene: chosen, item: chosenItem, canUndo, canRedo } = desk.state;
+  const scene = desk.current;
+  const video = state.sources?.video ?? [];
+  const titleOf = (item: SceneItem): string =>
+    item.name !== '' ? item.name : (video.find((source) => source.id === item.source)?.title ?? item.source);
+  const lost = (item: SceneItem): boolean =>
+    desk.live === scene?.name && (state.state?.sources.some((source) => source.id === item.source && source.capture.kind === 'lost') ?? false);
+  const canvas = scene?.canvas ?? CANVASES['16:9'];
+
+  function addScene(): void {
+    const source = state.chosen;
+    const empty: Scene = { name: words.newScene, canvas: { ...canvas }, items: [] };
+    const title = video.find(({ id }) => id === source)?.title ?? '';
+    desk.add(source === undefined ? empty : addItem(empty, source, title));
+  }
+
+  const screen = video.find((source) => source.id === state.chosen && source.kind !== 'camera') ?? video.find(({ kind }) => kind === 'monitor');
+  const camera = video.find(({ kind }) => kind === 'camera');
+
+  async function importFile(input: HTMLInputElement): Promise<void> {
+    const picked = input.files?.[0];
+    input.value = '';
+    if (picked === undefined) return;
+    try {
+      desk.addAll(readSceneFile(await picked.text()));
+    } catch (error) {
+      store.toast({ tone: 'error', title: words.sceneFileWrong, detail: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  const sceneActs = (): Menu['acts'] => [
+    { label: words.duplicate, testid: 'scene-duplicate', act: () => desk.duplicate() },
+    { label: words.rename, testid: 'scene-rename', act: () => setRenaming(desk.state.scene) },
+    { label: words.exportScene, testid: 'scene-export', act: () => desk.current !== undefined && download(desk.current.name, writeSceneFile([desk.current])) },
+    { label: words.remove, testid: 'scene-remove', act: () => desk.remove() },
+  ];
+  const itemActs = (item: SceneItem): Menu['acts'] => [
+    { label: words.bringUp, testid: 'item-up', act: () => desk.edit((s) => raiseItem(s, item.id, 1)) },
+    { label: words.bringDown, testid: 'item-down', act: () => desk.edit((s) => raiseItem(s, item.id, -1)) },
+    {
+      label: words.fillCanvas,
+      testid: 'item-fill',
+      act: () => desk.edit((s) => changeItem(s, item.id, { x: 0, y: 0, width: s.canvas.width, height: s.canvas.height })),
+    },
+    { label: words.remove, testid: 'item-remove', act: () => desk.edit((s) => removeItem(s, item.id)) },
+  ];
+  function openMenu(event: MouseEvent, acts: Menu['acts']): void {
+    event.preventDefault();
+    setMenu({ x: Math.min(event.clientX, window.innerWidth - 190), y: Math.min(event.clientY, window.innerHeight - 160), acts });
+  }
+
+  return (
+    <Panel
+      title={words.scenes}
+      class="scenes"
+      aside={
+        <span class="scene-tools">
+          <IconButton icon="undo" label={words.undo} testid="scene-undo" disabled={!canUndo} onClick={() => desk.undo()} />
+          <IconButton icon="redo" label={words.redo} testid="scene-redo" disabled={!canRedo} onClick={() => desk.redo()} />
+          <IconButton icon="import" label={words.importScenes} testid="scene-import" onClick={() => file.current?.click()} />
+          <IconButton icon="plus" label={words.addScene} testid="scene-add" onClick={addScene} />
+        </span>
+      }
+    >
+      <input ref={file} type="file" accept=".json" hidden data-testid="scene-file" onChange={(event) => void importFile(event.currentTarget)} />
+      {scenes.length === 0 && <p class="quiet">{words.scenesHint}</p>}
+      {screen !== undefined && camera !== undefined && (
+        <button
+          type="button"
+          class="button slim"
+          data-testid="scene-screen-camera"
+          onClick={() => {
+            desk.add(screenAndCamera(words.screenAndCamera, screen.id, camera.id, canvas));
+            desk.show(desk.transition);
+          }}
+        >
+          {words.screenAndCamera}
+        </button>
+      )}
+      <div class="scene-list" role="listbox" aria-label={words.scenes}>
+        {scenes.map(({ name }) =>
+          renaming === name ? (
+            <input
+              key={name}
+              class="scene-name"
+              value={name}
+              aria-label={words.rename}
+              data-testid="scene-name"
+              ref={(input) => input?.focus()}
+              onBlur={(event) => {
+                desk.rename(event.currentTarget.value);
+                setRenaming(undefined);
+              }}
+              onKeyDown={(event) => {
+                if (event.key === 'Enter') event.currentTarget.blur();
+                if (event.key === 'Escape') setRenaming(undefined);
+              }}
+            />
+          ) : (
+            <button
+              key={name}
+              type="button"
+              role="option"
+              aria-selected={name === chosen}
+              class={`scene-row${name === chosen ? ' chosen' : ''}`}
+              data-testid="scene-row"
+              data-scene={name}
+              title={name}
+              onClick={() => desk.switchTo(name)}
+              onDblClick={() => setRenaming(name)}
+              onContextMenu={(event) => {
+                desk.switchTo(name);
+                openMenu(event, sceneActs());
+              }}
+            >
+              <span>{name}</span>
+              {desk.live === name && <span class="source-mark">{words.sceneLive}</span>}
+            </button>
+          ),
+        )}
+      </div>
+      {scene !== undefined && (
+        <div class="fields">
+          <Field label={words.canvas}>
+            <Select
+              value={canvasName(scene.canvas)}
+              options={[
+                ...Object.keys(CANVASES).map((name) => ({ value: name, label: name })),
+                ...(canvasName(scene.canvas) in CANVASES ? [] : [{ value: canvasName(scene.canvas), label: canvasName(scene.canvas) }]),
+              ]}
+              testid="scene-canvas"
+              onChange={(name) => {
+                const size = Object.entries(CANVASES).find(([known]) => known === name)?.[1];
+                if (size !== undefined) desk.edit((s) => ({ ...s, canvas: { ...size } }));
+              }}
+            />
+          </Field>
+          <Field label={words.transition}>
+            <Select
+              value={desk.transition.kind}
+              options={[
+                { value: 'cut', label: words.cut },
+                { value: 'fade', label: words.fade },
+              ]}
+              testid="scene-transition"
+              onChange={(kind) => void actions.changeSettings({ transition: kind === 'cut' ? { kind } : { kind: 'fade', ms: 300 } })}
+            />
+          </Field>
+        </div>
+      )}
+      {scene !== undefined && desk.live !== scene.name && (
+        <button type="button" class="button slim" data-testid="scene-show" disabled={scene.items.length === 0} onClick={() => desk.show(desk.transition)}>
+          {words.showScene}
+        </button>
+      )}
+      {scene !== undefined && (
+        <div class="scene-items" role="list" aria-label={words.sources}>
+          {[...scene.items].reverse().map((item) => (
+            <div
+              key={item.id}
+              role="listitem"
+              class={`scene-item${item.id === chosenItem ? ' chosen' : ''}${lost(item) ? ' lost' : ''}`}
+              data-testid="scene-item"
+              data-item={item.id}
+              onContextMenu={(event) => {
+                desk.select(item.id);
+                openMenu(event, itemActs(item));
+              }}
+            >
+              <IconButton
+                icon={item.visible ? 'eye' : 'eyeOff'}
+                label={item.visible ? words.hide : words.show}
+                pressed={item.visible}
+                testid="item-visible"
+                onClick={() => desk.edit((s) => changeItem(s, item.id, { visible: !item.visible }))}
+              />
+              <button type="button" class="scene-item-name" title={item.source} aria-pressed={item.id === chosenItem} onClick={() => desk.select(item.id)}>
+                {titleOf(item)}
+              </button>
+              {lost(item) && <span class="source-mark live">{words.lostTitle}</span>}
+              <IconButton icon="up" label={words.bringUp} testid="item-raise" onClick={() => desk.edit((s) => raiseItem(s, item.id, 1))} />
+              <IconButton icon="close" label={words.remove} testid="item-delete" onClick={() => desk.edit((s) => removeItem(s, item.id))} />
+            </div>
+          ))}
+          <Select
+            value=""
+            label={words.addSource}
+            options={[{ value: '', label: `${words.addSource}…` }, ...video.map(({ id, title }) => ({ value: id, label: title }))]}
+            testid="scene-add-source"
+            onChange={(id) => {
+              const title = video.find((source) => source.id === id)?.title ?? '';
+              if (id !== '') desk.edit((s) => addItem(s, id, title));
+            }}
+          />
+        </div>
+      )}
+      <SceneInspector />
+      {menu !== undefined && <ContextMenu menu={menu} onClose={() => setMenu(undefined)} />}
+    </Panel>
+  );
+}

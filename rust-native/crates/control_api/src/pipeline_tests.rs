@@ -1,0 +1,134 @@
+//! The encode with scenes, without a device: frames are put by hand, a reader sees what comes out.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use media::{AccessUnit, Alpha, Clock, MonotonicClock, PixelBuffer, Size, VideoFrame};
+use scene::{Canvas, Item, Scene, Transition};
+use stream::{Broadcast, LagPolicy, Reader};
+
+use super::{EncodeControl, Feed, Pipeline};
+use crate::VideoSettings;
+
+/// Far above what anything here takes, on a machine that builds something else besides.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn settings(width: u32, height: u32) -> VideoSettings {
+    VideoSettings { width, height, fps: 30, kbps: 800, gop_seconds: 20.0 }
+}
+
+fn frame(value: u8) -> VideoFrame {
+    let size = Size { width: 320, height: 180 };
+    let pixels = PixelBuffer::new(Arc::new(vec![value; 4 * size.area() as usize]));
+    let captured_at = MonotonicClock.now();
+    VideoFrame { captured_at, size, stride: 4 * size.width as usize, pixels, alpha: Alpha::Opaque }
+}
+
+fn feed(control: &EncodeControl, name: &str) -> Feed {
+    (name.to_owned(), control.feed())
+}
+
+struct Rig {
+    pipeline: Pipeline,
+    reader: Reader<AccessUnit>,
+}
+
+impl Rig {
+    fn start() -> Self {
+        let hub = Broadcast::default();
+        let reader = hub.subscribe(1000, LagPolicy::Fail);
+        let pipeline = Pipeline::start(settings(320, 180).config().expect("config"), hub, |_| {}).expect("thread");
+        Self { pipeline, reader }
+    }
+
+    /// The next unit, which must come.
+    fn next(&mut self) -> AccessUnit {
+        let begun = Instant::now();
+        loop {
+            match self.reader.try_recv() {
+                Some(unit) => return unit.expect("the reader never lags and is never closed"),
+                None => std::thread::sleep(Duration::from_millis(2)),
+            }
+            assert!(begun.elapsed() < DEADLINE, "no picture came");
+        }
+    }
+
+    /// The first unit whose parameter sets differ from those.
+    fn next_of_another_size(&mut self, sps: &[u8]) -> AccessUnit {
+        loop {
+            let unit = self.next();
+            if unit.keyframe && sps_of(&unit) != sps {
+                return unit;
+            }
+        }
+    }
+}
+
+/// The sequence parameter set (ITU-T H.264, 7.3.2.1): NAL unit type 7, up to the next start code.
+fn sps_of(unit: &AccessUnit) -> Vec<u8> {
+    let bytes = &unit.payload;
+    let start = bytes.windows(4).position(|four| four[..3] == [0, 0, 1] && four[3] & 0x1f == 7).expect("an SPS");
+    let rest = &bytes[start + 3..];
+    let end = rest.windows(3).position(|three| three == [0, 0, 1]).unwrap_or(rest.len());
+    rest[..end].to_vec()
+}
+
+#[test]
+fn the_reader_goes_on_through_scenes_and_a_new_size_begins_with_a_keyframe() {
+    let mut rig = Rig::start();
+    let control = rig.pipeline.control();
+    let (screen, camera) = (feed(&control, "screen"), feed(&control, "camera"));
+    let wide = Canvas { width: 320, height: 180 };
+    let plain = Arc::new(Scene::of_one("screen", wide));
+    screen.1.put(frame(40));
+    control.show(settings(320, 180).config().expect("config"), plain, vec![screen.clone()], Transition::Cut);
+    let first = rig.next();
+    assert!(first.keyframe, "the first picture");
+
+    // Another scene of the same size: no new parameter sets, the stream just goes on.
+    let both = Arc::new(Scene::screen_and_camera("both", "screen", "camera", wide));
+    camera.1.put(frame(200));
+    let feeds = vec![screen.clone(), camera.clone()];
+    control.show(settings(320, 180).config().expect("config"), both, feeds, Transition::Fade { ms: 200 });
+    let begun = Instant::now();
+    let mut last = first.pts;
+    while begun.elapsed() < Duration::from_millis(600) {
+        screen.1.put(frame(60));
+        let unit = rig.next();
+        assert!(unit.pts > last, "time goes on");
+        assert!(!unit.keyframe || sps_of(&unit) == sps_of(&first), "the size stays");
+        last = unit.pts;
+    }
+
+    // A scene for telephones: the size changes, and the first picture of it is a keyframe with new parameter sets.
+    let tall = Canvas { width: 180, height: 320 };
+    let scene = Arc::new(Scene::of_one("camera", tall));
+    control.show(settings(180, 320).config().expect("config"), scene, vec![camera], Transition::Fade { ms: 200 });
+    let unit = rig.next_of_another_size(&sps_of(&first));
+    assert!(unit.keyframe && unit.pts > last);
+    assert_eq!(rig.reader.stats().dropped, 0);
+}
+
+#[test]
+fn a_still_scene_is_not_composed_and_a_lost_source_is_shown_as_such() {
+    let mut rig = Rig::start();
+    let control = rig.pipeline.control();
+    let screen = feed(&control, "screen");
+    let canvas = Canvas { width: 320, height: 180 };
+    let mut scene = Scene::of_one("screen", canvas);
+    scene.items.push(Item { x: 0.0, y: 0.0, width: 64.0, height: 64.0, ..Item::filling("2", "gone", canvas) });
+    let gone = feed(&control, "gone");
+    screen.1.put(frame(40));
+    control.show(settings(320, 180).config().expect("config"), Arc::new(scene), vec![screen, gone], Transition::Cut);
+    control.lose("gone");
+    // Complete without the lost one: its card is there from the first picture on.
+    assert!(rig.next().keyframe);
+    let mut pictures = 0;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1500) {
+        pictures += usize::from(rig.reader.try_recv().is_some());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // Repeats that sharpen, and one that keeps alive: nothing like 45 pictures.
+    assert!(pictures <= 7, "{pictures} pictures of a still scene");
+}

@@ -1,0 +1,177 @@
+//! Going live with a scene, and from one scene to the next: captures are opened before anything changes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use capture::video::{VideoCapture, VideoError, VideoOptions};
+use encoder::VideoConfig;
+use media::VideoFrame;
+use scene::{Canvas, Scene, SceneError, Transition};
+use stream::FrameSlot;
+
+use crate::live::{Capture, LiveSource};
+use crate::session::{Order, Session};
+use crate::{Event, Problem, VideoSettings};
+
+/// The longer side of an encoded picture: what [`VideoSettings`] allows for its height.
+const MOST_SIDE: u32 = 4320;
+
+/// A capture to be started.
+struct Wanted {
+    scene: Scene,
+    plain: bool,
+    settings: VideoSettings,
+    cursor: bool,
+    transition: Transition,
+}
+
+impl Session {
+    /// A plain source: a scene of one item that fills the picture. It is opened anew, also where it runs already.
+    pub(crate) async fn start_capture(
+        &mut self,
+        source_id: String,
+        settings: VideoSettings,
+        cursor: bool,
+    ) -> Result<(), Problem> {
+        let canvas = Canvas { width: settings.width, height: settings.height };
+        let scene = Scene::of_one(&source_id, canvas);
+        self.go(Wanted { scene, plain: true, settings, cursor, transition: Transition::Cut }).await
+    }
+
+    /// A scene as JSON. The picture gets the canvas's aspect; the shorter side of the settings stays.
+    pub(crate) async fn set_scene(
+        &mut self,
+        scene: &str,
+        transition: Transition,
+        settings: VideoSettings,
+        cursor: bool,
+    ) -> Result<(), Problem> {
+        let scene: Scene = serde_json::from_str(scene).map_err(|error| SceneError::Unreadable(error.to_string()))?;
+        scene.validate()?;
+        transition.validate()?;
+        let (width, height) = scene.canvas.at_size_of(settings.width, settings.height, MOST_SIDE);
+        let settings = VideoSettings { width, height, ..settings };
+        self.go(Wanted { scene, plain: false, settings, cursor, transition }).await
+    }
+
+    async fn go(&mut self, wanted: Wanted) -> Result<(), Problem> {
+        let Wanted { scene, plain, settings, cursor, transition } = wanted;
+        let config = settings.config()?;
+        let keeps = |live: &Capture, name: &str| {
+            !plain && live.cursor == cursor && live.sources.iter().any(|s| s.source_id == name && s.is_well())
+        };
+        let missing: Vec<String> = scene
+            .sources()
+            .into_iter()
+            .filter(|name| !self.capture.as_ref().is_some_and(|live| keeps(live, name)))
+            .map(str::to_owned)
+            .collect();
+        // The old sources go on until the new ones give pictures; if none of them does, nothing has changed.
+        let (mut opened, failures) = self.open(&missing, &config, cursor).await;
+        if !failures.is_empty() && failures.len() == scene.sources().len() {
+            return Err(failures
+                .into_iter()
+                .next()
+                .map_or_else(|| Problem::internal("no source"), |(_, error)| error.into()));
+        }
+        for (name, error) in &failures {
+            self.tell_lost(name, error, plain);
+        }
+        let mut old = self.capture.take().map_or_else(Vec::new, |live| live.sources);
+        let mut sources = Vec::new();
+        for name in scene.sources() {
+            let from = if missing.iter().any(|missing| missing == name) { &mut opened } else { &mut old };
+            if let Some(index) = from.iter().position(|source| source.source_id == name) {
+                sources.push(from.swap_remove(index));
+            }
+        }
+        let capture = Capture { scene: Arc::new(scene), plain, cursor, sources };
+        if self.settings.fps != settings.fps {
+            capture.set_frame_rate(config.frame_rate);
+        }
+        let encode = self.pipeline.control();
+        encode.show(config, Arc::clone(&capture.scene), capture.feeds(), transition);
+        capture.sources.iter().filter(|source| source.is_lost()).for_each(|source| encode.lose(&source.source_id));
+        self.settings = settings;
+        self.sound.set_streaming(true);
+        self.capture = Some(capture);
+        Ok(())
+    }
+
+    /// Opens those sources at once, each on a thread of its own; all of them are given back.
+    async fn open(
+        &mut self,
+        names: &[String],
+        config: &VideoConfig,
+        cursor: bool,
+    ) -> (Vec<LiveSource>, Vec<(String, VideoError)>) {
+        let mut opening = Vec::new();
+        for name in names {
+            let (id, slot) = (self.next_id(), self.pipeline.control().feed());
+            let opened = self.opening(id, name.clone(), slot.clone(), config, cursor);
+            opening.push((id, name.clone(), slot, opened));
+        }
+        let (mut sources, mut failures) = (Vec::new(), Vec::new());
+        for (id, name, slot, opened) in opening {
+            let opened = opened.await.unwrap_or_else(|error| Err(VideoError::Thread(error.to_string())));
+            if let Err(error) = &opened {
+                failures.push((name.clone(), error.clone()));
+            }
+            sources.push(LiveSource::new(id, name, slot, opened));
+        }
+        (sources, failures)
+    }
+
+    fn opening(
+        &self,
+        id: u64,
+        source_id: String,
+        slot: FrameSlot<VideoFrame>,
+        config: &VideoConfig,
+        cursor: bool,
+    ) -> tokio::task::JoinHandle<Result<VideoCapture, VideoError>> {
+        let orders = self.orders.clone();
+        let on_event = move |event| {
+            let _ = orders.send(Order::Video(id, event));
+        };
+        let options = VideoOptions { source_id, frame_rate: config.frame_rate, cursor, own_window: self.own_window };
+        tokio::task::spawn_blocking(move || VideoCapture::start(options, slot, on_event))
+    }
+
+    /// Says that a source gives no picture. Alone it is what the user asked for; in a scene the rest goes on.
+    pub(crate) fn tell_lost(&self, name: &str, error: &VideoError, plain: bool) {
+        let problem = Problem::from(error.clone());
+        self.tell(if plain {
+            Event::Error(problem)
+        } else {
+            Event::Warning(Problem { message: format!("{name}: {}", problem.message), ..problem })
+        });
+    }
+
+    /// Opens lost sources again, beside whatever else happens; each ends as an [`Order::Reopened`].
+    pub(crate) fn retry_lost(&mut self) {
+        let (Some(capture), Ok(config)) = (self.capture.as_mut(), self.settings.config()) else { return };
+        let cursor = capture.cursor;
+        for (id, name, slot) in capture.due(Instant::now()) {
+            let opening = self.opening(id, name, slot, &config, cursor);
+            let orders = self.orders.clone();
+            tokio::spawn(async move {
+                let opened = opening.await.unwrap_or_else(|error| Err(VideoError::Thread(error.to_string())));
+                let _ = orders.send(Order::Reopened(id, opened.map(Arc::new)));
+            });
+        }
+    }
+
+    pub(crate) fn on_reopened(&mut self, id: u64, opened: Result<Arc<VideoCapture>, VideoError>) {
+        let Some(source) =
+            self.capture.as_mut().and_then(|live| live.sources.iter_mut().find(|source| source.id == id))
+        else {
+            return;
+        };
+        source.tried = Some(Instant::now());
+        if let Ok(video) = opened {
+            source.video = Some(video);
+            source.state = crate::CaptureState::Capturing;
+        }
+    }
+}
