@@ -196,7 +196,7 @@ export function ScenePanel() {
               }}
             >
               <span>{name}</span>
-              {desk.live === name && <span class="source-mark">{words.sceneLive}</span>}
+              {desk.live === name && <span class="scene-mark">{words.sceneLive}</span>}
             </button>
           ),
         )}
@@ -259,7 +259,7 @@ export function ScenePanel() {
               <button type="button" class="scene-item-name" title={item.source} aria-pressed={item.id === chosenItem} onClick={() => desk.select(item.id)}>
                 {titleOf(item)}
               </button>
-              {lost(item) && <span class="source-mark live">{words.lostTitle}</span>}
+              {lost(item) && <span class="scene-mark lost">{words.sourceLost}</span>}
               <IconButton icon="up" label={words.bringUp} testid="item-raise" onClick={() => desk.edit((s) => raiseItem(s, item.id, 1))} />
               <IconButton icon="close" label={words.remove} testid="item-delete" onClick={() => desk.edit((s) => removeItem(s, item.id))} />
             </div>
