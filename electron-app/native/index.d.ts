@@ -285,7 +285,7 @@ export interface VideoSettings {
   gopSeconds: number
 }
 
-/** One monitor or window. */
+/** Something that gives a picture. */
 export interface VideoSourceInfo {
   /** Names it in `start_capture`; stable while it exists. */
   id: string
