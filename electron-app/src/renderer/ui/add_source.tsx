@@ -262,7 +262,7 @@ export function AddSourceDialog() {
         <button type="button" class="button" onClick={close}>
           {words.cancel}
         </button>
-        <button type="button" class="button primary" disabled={id === undefined || busy} data-testid="add-source-confirm" onClick={() => void add()}>
+        <button type="button" class="button primary" disabled={id === undefined} aria-busy={busy} data-testid="add-source-confirm" onClick={() => void add()}>
           {words.add}
         </button>
       </div>
