@@ -134,21 +134,25 @@ pub(super) fn find(id: &str) -> Result<Found, VideoError> {
     let content = shareable()?;
     let (filter, window) = match what {
         What::Monitor(name) => {
-            // SAFETY: plain getters, here and below.
+            // SAFETY: a plain getter.
             let displays = unsafe { content.displays() };
-            let display = displays.iter().find(|each| unsafe { each.displayID() }.to_string() == name);
+            // SAFETY: a plain getter of a live display.
+            let number = |display: &SCDisplay| unsafe { display.displayID() };
+            let display = displays.iter().find(|each| number(each).to_string() == name);
             let display = display.ok_or_else(unknown)?;
             (whole_display(&content, &display), None)
         }
         What::Window(number) => {
-            // SAFETY: plain getters.
+            // SAFETY: a plain getter.
             let windows = unsafe { content.windows() };
-            let window = windows.iter().find(|each| u64::from(unsafe { each.windowID() }) == number);
+            // SAFETY: a plain getter of a live window.
+            let number_of = |window: &SCWindow| unsafe { window.windowID() };
+            let window = windows.iter().find(|each| u64::from(number_of(each)) == number);
             let window = window.ok_or_else(unknown)?;
             // SAFETY: a live window of the content just given.
             let filter =
                 unsafe { SCContentFilter::initWithDesktopIndependentWindow(SCContentFilter::alloc(), &window) };
-            (filter, Some(unsafe { window.windowID() }))
+            (filter, Some(number_of(&window)))
         }
     };
     // SAFETY: plain getters (macOS 14 and newer, which is what the app asks for).
