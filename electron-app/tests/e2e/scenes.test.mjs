@@ -12,18 +12,19 @@ import { noSound } from "../rigs/sound.mjs";
 import { until } from "../rigs/wait.mjs";
 
 const limit = { timeout: 120_000 };
-let display, pattern, app, userData;
+let display, pattern, second, app, userData;
 
 before(async () => {
   display = await startDisplay({ width: 2600, height: 1100 });
   pattern = await startPattern(display, { width: 1280, height: 720, x: 1300, y: 20, title: "Tide pattern" });
+  second = await startPattern(display, { width: 640, height: 360, x: 1300, y: 760, title: "Second pattern" });
   userData = freshFolder("user");
   const wanted = settings({ video: video720 });
   app = await startApp(display, { sound: noSound(freshFolder("nosound")), settings: wanted, userData });
 }, { timeout: 120_000 });
 
 after(async () => {
-  for (const rig of [app, pattern, display]) await Promise.resolve(rig?.stop()).catch(() => {});
+  for (const rig of [app, pattern, second, display]) await Promise.resolve(rig?.stop()).catch(() => {});
 });
 
 const saved = () => JSON.parse(fs.readFileSync(path.join(userData, "settings.json"), "utf8")).scenes ?? [];
@@ -41,7 +42,8 @@ test("a scene is made of the chosen source and shown", limit, async () => {
 
 test("another source lies over it, is moved on the preview and undone", limit, async () => {
   const { video } = await app.sources();
-  const other = video.find((source) => source.kind === "monitor");
+  // Not the screen: our own window lies on it, and a card would hide the preview.
+  const other = video.find((source) => source.title === "Second pattern");
   await app.select("scene-add-source", other.id);
   await until("both are captured", async () => (await engine())?.sources.length === 2);
   await until("its frame is there", () => app.visible("scene-frame"));
