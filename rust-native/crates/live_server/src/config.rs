@@ -3,12 +3,18 @@
 //! Every mistake is named with its line and its reason, and no message repeats the text of a line: it may hold a key.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use media::Secret;
 use serde::Deserialize;
 
 use crate::error::{ConfigProblem, ServerError};
+
+mod media_path;
+mod publishing;
+
+pub use media_path::{IceServer, RtcSettings};
+pub use publishing::{PublishingSettings, SecondPublisher};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,6 +26,9 @@ pub struct Config {
     /// Where media travels.
     #[serde(default)]
     pub rtc: RtcSettings,
+    /// What happens when a publisher goes, or another comes.
+    #[serde(default)]
+    pub publishing: PublishingSettings,
     /// Who may not ask for more.
     #[serde(default)]
     pub limits: Limits,
@@ -29,18 +38,6 @@ pub struct Config {
     /// The streams there can be, by name.
     #[serde(default)]
     pub streams: BTreeMap<String, StreamSettings>,
-}
-
-/// Where media travels.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RtcSettings {
-    /// The address of the UDP socket; `None` takes that of `http`.
-    pub address: Option<IpAddr>,
-    /// Its port; 0 takes a free one.
-    pub port: u16,
-    /// The address by which the world reaches this machine, where a NAT stands before it (1:1, same port).
-    pub public_address: Option<IpAddr>,
 }
 
 /// Who may not ask for more.
@@ -85,6 +82,7 @@ impl Default for Config {
         Self {
             http: default_http(),
             rtc: RtcSettings::default(),
+            publishing: PublishingSettings::default(),
             limits: Limits::default(),
             metrics_token: None,
             streams: BTreeMap::new(),
@@ -137,15 +135,16 @@ impl Config {
                 ));
             }
         }
-        if self.rtc.public_address.is_some_and(|address| address.is_unspecified() || address.is_multicast()) {
-            return problem("rtc.public_address is not the address of a machine".to_owned());
-        }
+        self.rtc.check().map_err(|reason| ConfigProblem { line: None, reason })?;
         if self.limits.viewers == 0 {
             return problem("limits.viewers is 0: nobody could watch".to_owned());
         }
         Ok(())
     }
 }
+
+/// Fields whose text no message may repeat.
+const SECRETS: [&str; 4] = ["publish_key", "view_token", "metrics_token", "credential"];
 
 fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|&&b| b == b'\n').count() + 1
@@ -155,7 +154,7 @@ fn line_of(text: &str, offset: usize) -> usize {
 fn from_toml_error(text: &str, error: &toml::de::Error) -> ConfigProblem {
     let line = error.span().map(|span| line_of(text, span.start));
     let source = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
-    let secret = ["publish_key", "view_token", "metrics_token"].into_iter().find(|key| source.contains(key));
+    let secret = SECRETS.into_iter().find(|key| source.contains(key));
     let reason = match secret {
         Some(key) if !error.message().starts_with("unknown field") => {
             format!("{key} must be a text in double quotes: {key} = \"…\"")

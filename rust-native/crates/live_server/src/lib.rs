@@ -15,7 +15,7 @@ mod http;
 mod relay;
 mod server;
 
-pub use config::{Config, Limits, RtcSettings, StreamSettings};
+pub use config::{Config, IceServer, Limits, PublishingSettings, RtcSettings, SecondPublisher, StreamSettings};
 pub use error::{ConfigProblem, ServerError};
 pub use figures::StreamInfo;
 pub use server::LiveServer;

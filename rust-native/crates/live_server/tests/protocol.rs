@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::*;
-use live_server::{Config, LiveServer, ServerError};
+use live_server::{Config, IceServer, LiveServer, ServerError};
 use media::Secret;
 use reqwest::{Client, Method, Response};
 use str0m::media::Direction;
@@ -357,5 +357,52 @@ async fn every_interface_is_offered_when_the_server_is_open_to_the_network() {
     assert!(answer.contains(" 127.0.0.1 ") && answer.contains(" 203.0.113.9 "), "{answer}");
     peer.accept(offer, &answer);
     until(&mut [&mut peer], "it connects over the wildcard socket", |peers| peers[0].connected);
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_opens_a_session_is_told_the_ice_servers_and_nobody_else() {
+    let mut config = config();
+    config.rtc.ice_servers = vec![IceServer {
+        urls: vec!["stun:stun.example.net".to_owned(), "turn:turn.example.net".to_owned()],
+        username: Some("relay".to_owned()),
+        credential: Some(Secret::new("relay-password")),
+    }];
+    let server = LiveServer::start(config).await.expect("the server starts");
+    let (_peer, offer) = Peer::new(Direction::SendOnly);
+    let response = post(&server, "/whip/live", Some(KEY), SDP, offer.text).await;
+    let links: Vec<&str> = response.headers().get_all("link").iter().filter_map(|link| link.to_str().ok()).collect();
+    assert_eq!(links.len(), 2);
+    assert_eq!(
+        links[0],
+        "<stun:stun.example.net>; rel=\"ice-server\"; username=\"relay\"; credential=\"relay-password\"; credential-type=\"password\""
+    );
+    assert!(links[1].starts_with("<turn:turn.example.net>"));
+    let refused = post(&server, "/whip/live", Some("wrong-key"), SDP, "v=0").await;
+    assert!(refused.headers().get("link").is_none());
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn every_answer_says_how_long_it_is() {
+    let server = server().await;
+    let publisher = Peer::publisher(&server).await;
+    let key = bearer(KEY);
+    for (method, path, status) in [
+        (Method::GET, "/healthz", 200),
+        (Method::GET, "/api/v1/streams", 200),
+        (Method::GET, "/", 200),
+        (Method::GET, "/assets/viewer.js", 200),
+        (Method::GET, "/nothing/here", 404),
+        (Method::GET, "/whip/live", 405),
+        (Method::POST, "/whip/live", 415),
+        (Method::DELETE, publisher.session.as_str(), 200),
+    ] {
+        let response = request(&server, method, path, &[("Authorization", &key)], "").await;
+        assert_eq!(response.status(), status, "{path}");
+        assert!(response.headers().get("transfer-encoding").is_none(), "{path}");
+        let length: usize = header(&response, "content-length").parse().expect("a length");
+        assert_eq!(response.bytes().await.expect("a body").len(), length, "{path}");
+    }
     server.shutdown().await;
 }

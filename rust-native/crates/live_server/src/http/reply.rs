@@ -96,6 +96,11 @@ impl Problem {
                         (StatusCode::BAD_REQUEST, "bad_sdp", "Offer H.264 and Opus over one bundled transport.")
                     }
                     Refusal::NotLive => (StatusCode::CONFLICT, "not_live", "Ask again when the stream has started."),
+                    Refusal::AlreadyLive => (
+                        StatusCode::CONFLICT,
+                        "already_live",
+                        "Stop the other publisher, or set second_publisher = \"take_over\" in the configuration.",
+                    ),
                     Refusal::Full => (StatusCode::SERVICE_UNAVAILABLE, "full", "Ask again later."),
                     Refusal::NoSession => (StatusCode::NOT_FOUND, "no_such_session", "Open a new session."),
                     Refusal::Stale => {
@@ -110,7 +115,7 @@ impl Problem {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::NoSuchStream | Self::Refused(Refusal::NotLive) => Some(RETRY_STREAM),
+            Self::NoSuchStream | Self::Refused(Refusal::NotLive | Refusal::AlreadyLive) => Some(RETRY_STREAM),
             Self::Refused(Refusal::Full | Refusal::Stopped) => Some(RETRY_FULL),
             Self::TooManyFailures { wait } => Some(wait.as_secs() + 1),
             _ => None,

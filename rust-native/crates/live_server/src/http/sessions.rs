@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::reply::Problem;
 use super::{From, Site};
+use crate::config::IceServer;
 use crate::relay::{Patched, Role, SessionId};
 
 const SDP: &str = "application/sdp";
@@ -50,6 +51,12 @@ async fn open(site: &Site, role: Role, stream: String, from: IpAddr, request: Re
     headers.insert(header::ETAG, etag(&opened.etag)?);
     headers.insert(header::LOCATION, HeaderValue::from_str(&location).map_err(|_| Problem::BadBody)?);
     headers.insert("Accept-Patch", HeaderValue::from_static(FRAGMENT));
+    // RFC 9725 §4.6: who may open a session may use the servers, nobody else learns of them.
+    for link in site.config.rtc.ice_servers.iter().flat_map(IceServer::links) {
+        let mut value = HeaderValue::from_str(&link).map_err(|_| Problem::BadBody)?;
+        value.set_sensitive(true);
+        headers.append(header::LINK, value);
+    }
     Ok(response)
 }
 

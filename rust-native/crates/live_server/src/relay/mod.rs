@@ -21,7 +21,6 @@ mod timeline;
 mod viewer;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
@@ -75,6 +74,9 @@ pub(crate) enum Refusal {
     /// Nobody publishes the stream now.
     #[error("the stream is not live")]
     NotLive,
+    /// Somebody publishes it already, and that one stays.
+    #[error("the stream is being published already")]
+    AlreadyLive,
     /// No room for more viewers.
     #[error("the server is full")]
     Full,
@@ -137,8 +139,8 @@ impl Relay {
     /// Opens the socket and starts the thread.
     pub(crate) fn start(config: &Config, figures: Figures) -> Result<Self, ServerError> {
         let ip = config.rtc.address.unwrap_or(config.http.ip());
-        let address = SocketAddr::new(ip, config.rtc.port);
-        let socket = socket::bind(address).map_err(|error| ServerError::from_bind(address, error))?;
+        let socket = socket::bind_first(ip, config.rtc.ports())
+            .map_err(|(address, error)| ServerError::from_bind(address, error))?;
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let shard = shard::Shard::new(socket, config, figures).map_err(ServerError::NoThread)?;
         let thread = std::thread::Builder::new()

@@ -14,7 +14,7 @@ use super::negotiate::{self, Negotiated, Terms};
 use super::publisher::Publisher;
 use super::sdp::{self, Offered};
 use super::socket::{Inbox, MediaSocket, Outbox, Run};
-use super::stream::{PeerId, Stream, short};
+use super::stream::{Manners, PeerId, Stream, short};
 use super::viewer::Viewer;
 use super::{Command, Opened, Patched, Refusal, Role, SessionId};
 use crate::config::Config;
@@ -54,6 +54,7 @@ impl Shard {
     pub(super) fn new(socket: std::net::UdpSocket, config: &Config, figures: Figures) -> io::Result<Self> {
         let now = Instant::now();
         let port = socket.local_addr()?.port();
+        let manners = Manners::new(&config.publishing);
         let certificate = str0m::crypto::from_feature_flags()
             .dtls_provider
             .generate_certificate()
@@ -63,7 +64,7 @@ impl Shard {
             terms: Terms { certificate, public: config.rtc.public_address.map(|ip| SocketAddr::new(ip, port)) },
             most_viewers: config.limits.viewers as usize,
             figures,
-            streams: config.streams.keys().map(|name| (name.clone(), Stream::new(name, now))).collect(),
+            streams: config.streams.keys().map(|name| (name.clone(), Stream::new(name, manners, now))).collect(),
             places: HashMap::new(),
             sessions: HashMap::new(),
             by_address: HashMap::new(),
@@ -244,6 +245,7 @@ impl Shard {
         let viewers: usize = self.streams.values().map(Stream::viewer_count).sum();
         let stream = self.streams.get_mut(name).ok_or(Refusal::NotLive)?;
         let direction = match role {
+            Role::Publish if stream.is_taken(now) => return Err(Refusal::AlreadyLive),
             Role::Publish if stream.publisher_count() >= MOST_PUBLISHERS => return Err(Refusal::Full),
             Role::Publish => Offered::SendOnly,
             Role::View if !stream.is_live() => return Err(Refusal::NotLive),

@@ -23,7 +23,7 @@ const LARGEST_RUN: usize = 60_000;
 const MOST_CANDIDATES: usize = 8;
 
 /// Opens the socket (before the shard's thread starts, so that a failure reaches the caller).
-pub(super) fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() && address.ip().is_unspecified() {
         socket.set_only_v6(false)?;
@@ -31,6 +31,24 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+/// Opens a socket on the first port that is free. Says which one was tried last.
+pub(super) fn bind_first(
+    ip: IpAddr,
+    ports: std::ops::RangeInclusive<u16>,
+) -> Result<std::net::UdpSocket, (SocketAddr, io::Error)> {
+    let mut last = (SocketAddr::new(ip, *ports.start()), io::Error::from(io::ErrorKind::AddrInUse));
+    for port in ports {
+        let address = SocketAddr::new(ip, port);
+        match bind(address) {
+            Ok(socket) => return Ok(socket),
+            // Only a taken port is a reason to try the next: what else is wrong is wrong with all of them.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = (address, error),
+            Err(error) => return Err((address, error)),
+        }
+    }
+    Err(last)
 }
 
 /// The socket, with its two directions apart so that datagrams can be answered while they are read.
@@ -204,5 +222,22 @@ impl Outbox<'_> {
 impl Drop for Outbox<'_> {
     fn drop(&mut self) {
         self.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_range_the_first_free_port_is_taken() {
+        let ip = IpAddr::from([127, 0, 0, 1]);
+        let taken = bind_first(ip, 0..=0).expect("a free port");
+        let port = taken.local_addr().expect("its address").port();
+        let last = port.saturating_add(20);
+        let next = bind_first(ip, port..=last).expect("another of the range");
+        assert!((port + 1..=last).contains(&next.local_addr().expect("its address").port()));
+        let (address, error) = bind_first(ip, port..=port).expect_err("the only one is taken");
+        assert_eq!((address.port(), error.kind()), (port, io::ErrorKind::AddrInUse));
     }
 }

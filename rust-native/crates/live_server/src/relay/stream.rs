@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use str0m::Event;
 use str0m::rtp::RtpPacket;
@@ -16,17 +16,32 @@ use super::publisher::{Publisher, end_to_end};
 use super::socket::Outbox;
 use super::timeline::Timeline;
 use super::viewer::Viewer;
+use crate::config::{PublishingSettings, SecondPublisher};
 use crate::figures::{Figures, Totals};
 
 mod life;
 
-use life::GRACE;
-
 /// Names a peer inside the shard.
 pub(super) type PeerId = u64;
 
+/// What a stream does when a publisher goes or another comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Manners {
+    /// How long viewers are kept when the publisher is gone.
+    pub(super) grace: Duration,
+    /// Whether a second publisher is sent away while the first is heard.
+    pub(super) first_stays: bool,
+}
+
+impl Manners {
+    pub(super) fn new(settings: &PublishingSettings) -> Self {
+        Self { grace: settings.grace(), first_stays: settings.second_publisher == SecondPublisher::Refuse }
+    }
+}
+
 pub(super) struct Stream {
     name: String,
+    manners: Manners,
     /// The one whose packets are sent on.
     live: Option<PeerId>,
     publishers: HashMap<PeerId, Publisher>,
@@ -50,9 +65,10 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(name: &str, now: Instant) -> Self {
+    pub(super) fn new(name: &str, manners: Manners, now: Instant) -> Self {
         Self {
             name: name.to_owned(),
+            manners,
             live: None,
             publishers: HashMap::new(),
             viewers: HashMap::new(),
@@ -158,8 +174,23 @@ impl Stream {
         }
     }
 
-    /// A publisher's session stands: it takes the stream over from whoever had it.
+    /// Whether a publisher is heard that is not to be replaced: a silent one may be a program that was killed, whose
+    /// next run knocks at the door.
+    pub(super) fn is_taken(&self, now: Instant) -> bool {
+        self.manners.first_stays
+            && self
+                .live
+                .and_then(|peer| self.publishers.get(&peer))
+                .is_some_and(|publisher| publisher.connection.end().is_none() && publisher.connection.is_heard(now))
+    }
+
+    /// A publisher's session stands: it takes the stream over from whoever had it, or has come too late.
     fn switch_to(&mut self, peer: PeerId, now: Instant) {
+        if self.is_taken(now) && self.live != Some(peer) {
+            // Two asked at the same time, and the other connected first. `reap` tells this one.
+            tracing::info!(stream = self.name, "a second publisher is sent away");
+            return;
+        }
         let before = self.live.replace(peer);
         tracing::info!(stream = self.name, takes_over = before.is_some(), "a publisher is connected");
         if let Some(publisher) = self.publishers.get(&peer) {
@@ -308,7 +339,11 @@ impl Stream {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let viewers = self.viewers.values().map(Viewer::deadline);
         let publishers = self.publishers.values().map(|publisher| publisher.connection.deadline());
-        viewers.chain(publishers).chain(self.gate.deadline()).chain(self.lost.map(|lost| lost + GRACE)).min()
+        viewers
+            .chain(publishers)
+            .chain(self.gate.deadline())
+            .chain(self.lost.map(|lost| lost + self.manners.grace))
+            .min()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Coming and going on a stream, and what is told about it.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use super::super::connection::End;
 use super::super::meter::Meter;
@@ -8,12 +8,8 @@ use super::super::socket::Outbox;
 use super::{PeerId, Stream, short};
 use crate::figures::StreamInfo;
 
-/// How long viewers are kept when the publisher is gone: long enough for a program to restart or a network to come
-/// back, short enough that a page doesn't stand still for ever.
-pub(super) const GRACE: Duration = Duration::from_secs(15);
-
 impl Stream {
-    /// The publishers that are to be told that another took over: whoever connected last has the stream.
+    /// The publishers that are to be told that another has the stream.
     fn replaced(&self) -> Vec<PeerId> {
         let Some(live) = self.live else { return Vec::new() };
         self.publishers
@@ -26,7 +22,7 @@ impl Stream {
     /// Takes out those whose session is over, and all viewers when the publisher stays away.
     pub(in crate::relay) fn reap(&mut self, now: Instant, outbox: &mut Outbox<'_>) -> Vec<PeerId> {
         let mut gone: Vec<PeerId> = Vec::new();
-        if self.lost.is_some_and(|lost| now.saturating_duration_since(lost) >= GRACE) {
+        if self.lost.is_some_and(|lost| now.saturating_duration_since(lost) >= self.manners.grace) {
             self.lost = None;
             tracing::info!(stream = self.name, viewers = self.viewers.len(), "the publisher stayed away");
             for (peer, mut viewer) in self.viewers.drain() {
