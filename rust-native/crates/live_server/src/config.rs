@@ -8,11 +8,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use media::Secret;
 use serde::Deserialize;
 
+use crate::auth;
 use crate::error::{ConfigProblem, ServerError};
 
+mod access;
 mod media_path;
 mod publishing;
 
+pub use access::{AccessSettings, HookSettings, Network, TokenSettings, WhenUnreachable};
 pub use media_path::{IceServer, RtcSettings};
 pub use publishing::{PublishingSettings, SecondPublisher};
 
@@ -29,6 +32,18 @@ pub struct Config {
     /// What happens when a publisher goes, or another comes.
     #[serde(default)]
     pub publishing: PublishingSettings,
+    /// Which networks may come.
+    #[serde(default)]
+    pub access: AccessSettings,
+    /// Signed tokens that expire.
+    #[serde(default)]
+    pub tokens: Option<TokenSettings>,
+    /// A platform's own rules.
+    #[serde(default)]
+    pub hook: Option<HookSettings>,
+    /// Seconds that viewers may stay when the server is told to stop; new ones are sent away meanwhile.
+    #[serde(default)]
+    pub drain_seconds: u32,
     /// Who may not ask for more.
     #[serde(default)]
     pub limits: Limits,
@@ -49,13 +64,17 @@ pub struct Limits {
     /// Wrong keys and tokens from one address in a minute before it is answered 429; 0 for no limit (behind a proxy
     /// every viewer has the proxy's address: let it limit them).
     pub failures_per_minute: u32,
+    /// Sessions that one address may open in a minute before it is answered 429; 0 for no limit.
+    pub sessions_per_minute: u32,
+    /// Viewers from one address at the same time; 0 for no limit.
+    pub viewers_per_address: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         // 500 viewers are a gigabit at 2 Mbit/s and about two cores: past that one machine fails everyone at once.
         // 20 failures leave room for a person who mistypes and for a few people behind one address.
-        Self { viewers: 500, failures_per_minute: 20 }
+        Self { viewers: 500, failures_per_minute: 20, sessions_per_minute: 0, viewers_per_address: 0 }
     }
 }
 
@@ -63,11 +82,14 @@ impl Default for Limits {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamSettings {
-    /// The bearer token of its publisher.
+    /// The bearer token of its publisher, or its hash (`tidecast-server hash-key`).
     pub publish_key: Secret,
-    /// The bearer token of its viewers; `None` lets everyone watch who can reach the server.
+    /// The bearer token of its viewers, or its hash; `None` lets everyone watch who can reach the server.
     #[serde(default)]
     pub view_token: Option<Secret>,
+    /// Nobody watches without the view token or a signed one.
+    #[serde(default)]
+    pub signed_only: bool,
 }
 
 fn default_http() -> SocketAddr {
@@ -76,6 +98,8 @@ fn default_http() -> SocketAddr {
 
 /// Fewer can be guessed within the rate limit's patience in some years; ours have 43.
 const SHORTEST_SECRET: usize = 8;
+/// A token's signature can be tried on any machine, without asking us (RFC 7518 §3.2: as many bits as the hash).
+const SHORTEST_SIGNING_SECRET: usize = 32;
 
 impl Default for Config {
     fn default() -> Self {
@@ -83,6 +107,10 @@ impl Default for Config {
             http: default_http(),
             rtc: RtcSettings::default(),
             publishing: PublishingSettings::default(),
+            access: AccessSettings::default(),
+            tokens: None,
+            hook: None,
+            drain_seconds: 0,
             limits: Limits::default(),
             metrics_token: None,
             streams: BTreeMap::new(),
@@ -93,7 +121,8 @@ impl Default for Config {
 impl Config {
     /// One stream, for whoever embeds the server.
     pub fn with_stream(http: SocketAddr, name: &str, publish_key: Secret, view_token: Option<Secret>) -> Self {
-        let streams = BTreeMap::from([(name.to_owned(), StreamSettings { publish_key, view_token })]);
+        let streams =
+            BTreeMap::from([(name.to_owned(), StreamSettings { publish_key, view_token, signed_only: false })]);
         Self { http, streams, ..Self::default() }
     }
 
@@ -123,6 +152,18 @@ impl Config {
                     "the stream name {name:?} can't stand in a URL: use 1 to 64 letters, digits, '-' and '_'"
                 ));
             }
+            for (field, secret) in
+                [("publish_key", Some(&stream.publish_key)), ("view_token", stream.view_token.as_ref())]
+            {
+                if let Some(secret) = secret.filter(|secret| auth::is_hash(secret))
+                    && let Err(what) = auth::check_hash(secret)
+                {
+                    return problem(format!("the {field} of stream {name:?} {what}"));
+                }
+            }
+            if stream.signed_only && self.tokens.is_none() {
+                return problem(format!("stream {name:?} is signed_only, but there is no [tokens] secret"));
+            }
             if stream.publish_key.expose().len() < SHORTEST_SECRET {
                 return problem(format!(
                     "the publish_key of stream {name:?} is shorter than {SHORTEST_SECRET} characters"
@@ -136,6 +177,12 @@ impl Config {
             }
         }
         self.rtc.check().map_err(|reason| ConfigProblem { line: None, reason })?;
+        if self.tokens.as_ref().is_some_and(|tokens| tokens.secret.expose().len() < SHORTEST_SIGNING_SECRET) {
+            return problem(format!("tokens.secret is shorter than {SHORTEST_SIGNING_SECRET} characters"));
+        }
+        if let Some(hook) = &self.hook {
+            hook.check().map_err(|reason| ConfigProblem { line: None, reason })?;
+        }
         if self.limits.viewers == 0 {
             return problem("limits.viewers is 0: nobody could watch".to_owned());
         }
@@ -144,7 +191,7 @@ impl Config {
 }
 
 /// Fields whose text no message may repeat.
-const SECRETS: [&str; 4] = ["publish_key", "view_token", "metrics_token", "credential"];
+const SECRETS: [&str; 5] = ["publish_key", "view_token", "metrics_token", "credential", "secret"];
 
 fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|&&b| b == b'\n').count() + 1
@@ -164,8 +211,24 @@ fn from_toml_error(text: &str, error: &toml::de::Error) -> ConfigProblem {
     ConfigProblem { line, reason }
 }
 
-/// Finds the line of the table that a check complains about.
+/// Finds the line that a check complains about: the stream's table, or the field it begins with (`rtc.last_port …`).
 fn at_stream(text: &str, problem: ConfigProblem) -> ConfigProblem {
+    let field = problem.reason.split(' ').next().and_then(|word| word.split_once('.'));
+    if let Some((table, key)) = field {
+        let mut inside = false;
+        let line = text.lines().position(|line| {
+            let line = line.trim_start();
+            if line.starts_with('[') {
+                inside = line
+                    .trim_start_matches('[')
+                    .trim_start()
+                    .strip_prefix(table)
+                    .is_some_and(|rest| rest.starts_with(']'));
+            }
+            inside && line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+        });
+        return ConfigProblem { line: line.map(|index| index + 1), ..problem };
+    }
     let quoted = problem.reason.split('"').nth(1).unwrap_or_default();
     let wanted = [format!("[streams.{quoted}]"), format!("[streams.\"{quoted}\"]")];
     let line = (!quoted.is_empty())

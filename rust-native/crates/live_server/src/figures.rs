@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 use serde::Serialize;
 
+use crate::relay::Role;
+
 /// One stream, as `/api/v1/streams` shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct StreamInfo {
@@ -51,9 +53,22 @@ pub(crate) struct Totals {
     pub(crate) keyframe_requests: AtomicU64,
     pub(crate) publishers_accepted: AtomicU64,
     pub(crate) viewers_accepted: AtomicU64,
+    /// Wrong keys and tokens.
+    pub(crate) publishers_refused: AtomicU64,
+    pub(crate) viewers_refused: AtomicU64,
 }
 
 impl Totals {
+    pub(crate) fn refused(&self, role: Role) {
+        Self::add(
+            match role {
+                Role::Publish => &self.publishers_refused,
+                Role::View => &self.viewers_refused,
+            },
+            1,
+        );
+    }
+
     pub(crate) fn add(counter: &AtomicU64, n: u64) {
         counter.fetch_add(n, Ordering::Relaxed);
     }
@@ -74,6 +89,10 @@ impl Figures {
 
     pub(crate) fn set(&self, info: StreamInfo) {
         self.streams.write().insert(info.name.clone(), info);
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        self.streams.write().remove(name);
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<StreamInfo> {

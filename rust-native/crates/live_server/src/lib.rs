@@ -11,11 +11,16 @@ mod auth;
 mod config;
 mod error;
 mod figures;
+mod hook;
 mod http;
 mod relay;
 mod server;
 
-pub use config::{Config, IceServer, Limits, PublishingSettings, RtcSettings, SecondPublisher, StreamSettings};
+pub use auth::{TokenAct, hash_key, sign_token};
+pub use config::{
+    AccessSettings, Config, HookSettings, IceServer, Limits, Network, PublishingSettings, RtcSettings, SecondPublisher,
+    StreamSettings, TokenSettings, WhenUnreachable,
+};
 pub use error::{ConfigProblem, ServerError};
 pub use figures::StreamInfo;
 pub use server::LiveServer;

@@ -1,10 +1,13 @@
 //! `tidecast-server`: the live server by itself. Reads flags and a file, serves until it is told to stop.
 
+mod tools;
+
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use live_server::{Config, ConfigProblem, LiveServer, ServerError, StreamSettings};
@@ -29,6 +32,9 @@ struct Flags {
     /// How to write the log, to standard error; RUST_LOG sets how much
     #[arg(long, value_enum, default_value_t = Log::Text)]
     log: Log,
+    /// Something else than to serve
+    #[command(subcommand)]
+    tool: Option<tools::Tool>,
 }
 
 const EXAMPLE: &str = "A configuration file, every line but the streams optional:
@@ -40,8 +46,17 @@ const EXAMPLE: &str = "A configuration file, every line but the streams optional
   public_address = \"203.0.113.7\" # behind a NAT
   [limits]
   viewers = 500
+  [publishing]
+  grace_seconds = 15              # viewers wait this long for a publisher to come back
+  second_publisher = \"refuse\"     # default: take_over
+  [access]
+  publish_allow = [\"10.0.0.0/8\"]
+  [tokens]
+  secret = \"…\"                    # for signed tokens: tidecast-server sign-token
+  [hook]
+  url = \"https://…\"               # asked on publish and play, told on end
   [streams.live]                  # publish to /whip/live, watch at /?stream=live#token=…
-  publish_key = \"…\"
+  publish_key = \"…\"             # or its hash: tidecast-server hash-key
   view_token = \"…\"                # without it everyone may watch";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,6 +67,9 @@ enum Log {
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
+    if let Some(tool) = &flags.tool {
+        return tools::run(tool, flags.config.as_deref());
+    }
     start_log(flags.log);
     let (config, made_up) = match configure(&flags) {
         Ok(config) => config,
@@ -70,11 +88,12 @@ fn main() -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    runtime.block_on(serve(config, made_up))
+    runtime.block_on(serve(flags, config, made_up))
 }
 
-async fn serve(config: Config, made_up: bool) -> ExitCode {
+async fn serve(flags: Flags, config: Config, made_up: bool) -> ExitCode {
     let shown = made_up.then(|| config.streams.clone());
+    let drain = Duration::from_secs(config.drain_seconds.into());
     let server = match LiveServer::start(config).await {
         Ok(server) => server,
         Err(error) => {
@@ -86,18 +105,51 @@ async fn serve(config: Config, made_up: bool) -> ExitCode {
             });
         }
     };
-    let stop = match stop_signal() {
-        Ok(stop) => stop,
+    let mut signals = match Signals::catch() {
+        Ok(signals) => signals,
         Err(error) => {
             say_error(&format!("the system gives no signals: {error}"));
             return ExitCode::from(1);
         }
     };
     say(&greeting(server.http_addr(), shown.as_ref()));
-    stop.await;
+    while let Signal::Reload = signals.next().await {
+        reload(&flags, &server).await;
+    }
+    if !drain.is_zero() {
+        server.drain();
+        tokio::select! {
+            () = left_alone(&server) => {}
+            () = tokio::time::sleep(drain) => {}
+            // Told twice: now.
+            () = signals.stop() => {}
+        }
+    }
     tracing::info!("stopping");
     server.shutdown().await;
     ExitCode::SUCCESS
+}
+
+/// Reads the file again. One with an error changes nothing.
+async fn reload(flags: &Flags, server: &LiveServer) {
+    if flags.config.is_none() {
+        tracing::warn!("there is no configuration file to read again");
+        return;
+    }
+    match configure(flags) {
+        Ok((config, _)) => {
+            if let Err(error) = server.reload(config).await {
+                tracing::error!(%error, "the new configuration is refused, the old one stays");
+            }
+        }
+        Err((_, error)) => tracing::error!(%error, "the new configuration is refused, the old one stays"),
+    }
+}
+
+async fn left_alone(server: &LiveServer) {
+    while !server.is_idle() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 /// The configuration, and whether its keys were made up here.
@@ -114,7 +166,8 @@ fn configure(flags: &Flags) -> Result<(Config, bool), (Option<String>, ServerErr
         }
         None => {
             made_up = true;
-            let settings = StreamSettings { publish_key: random_secret(), view_token: Some(random_secret()) };
+            let settings =
+                StreamSettings { publish_key: random_secret(), view_token: Some(random_secret()), signed_only: false };
             Config { streams: BTreeMap::from([("live".to_owned(), settings)]), ..Config::default() }
         }
     };
@@ -166,28 +219,68 @@ fn say_error(text: &str) {
     let _ = writeln!(std::io::stderr(), "tidecast-server: {text}");
 }
 
-/// Waits for SIGINT or SIGTERM. They are caught from the call on, not only from the first poll: who starts this
-/// program may stop it right after its first word.
-#[cfg(unix)]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
+/// What the program is told from outside.
+enum Signal {
+    /// Read the configuration again.
+    #[cfg_attr(windows, expect(dead_code, reason = "there is no such signal"))]
+    Reload,
+    Stop,
 }
 
-/// Waits for Ctrl-C or for the console to be closed, caught from the call on.
-#[cfg(windows)]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let (mut interrupt, mut close) = (tokio::signal::windows::ctrl_c()?, tokio::signal::windows::ctrl_close()?);
-    Ok(async move {
+/// SIGINT, SIGTERM and SIGHUP. They are caught from the call on, not only from the first poll: who starts this program
+/// may stop it right after its first word.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = close.recv() => {}
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.hang_up.recv() => Signal::Reload,
         }
-    })
+    }
+
+    async fn stop(&mut self) {
+        while !matches!(self.next().await, Signal::Stop) {}
+    }
+}
+
+/// Ctrl-C and the closing of the console, caught from the call on. There is no signal to read a file again.
+#[cfg(windows)]
+struct Signals {
+    interrupt: tokio::signal::windows::CtrlC,
+    close: tokio::signal::windows::CtrlClose,
+}
+
+#[cfg(windows)]
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self { interrupt: tokio::signal::windows::ctrl_c()?, close: tokio::signal::windows::ctrl_close()? })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.close.recv() => Signal::Stop,
+        }
+    }
+
+    async fn stop(&mut self) {
+        self.next().await;
+    }
 }

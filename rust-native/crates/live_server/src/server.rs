@@ -4,19 +4,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::error::ServerError;
 use crate::figures::{Figures, StreamInfo};
+use crate::hook::{self, Hook};
 use crate::http::{self, Site};
 use crate::relay::Relay;
 
 /// How long requests that are under way may take at shutdown. Pages keep their connections open: they are cut.
 const LAST_REQUESTS: Duration = Duration::from_millis(500);
+
+/// How long the hook may take to hear of those who were sent away at shutdown.
+const LAST_ENDS: Duration = Duration::from_secs(2);
 
 /// A running server. Dropping it stops it without waiting; [`LiveServer::shutdown`] says goodbye first.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub struct LiveServer {
     site: Arc<Site>,
     stop: watch::Sender<bool>,
     pages: JoinHandle<()>,
+    /// Tells the hook who has gone.
+    ends: JoinHandle<()>,
 }
 
 impl LiveServer {
@@ -39,24 +44,49 @@ impl LiveServer {
             TcpListener::bind(config.http).await.map_err(|error| ServerError::from_bind(config.http, error))?;
         let address = listener.local_addr().map_err(|error| ServerError::from_bind(config.http, error))?;
         let figures = Figures::new(config.streams.keys().cloned());
-        let relay = Relay::start(&config, figures.clone())?;
-        let site = Arc::new(Site::new(config, figures.clone(), relay));
-        let (stop, mut stopped) = watch::channel(false);
-        let service = http::router(site.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let hook = Hook::new().map_err(|error| ServerError::NoThread(std::io::Error::other(error)))?;
+        let (departures, departed) = mpsc::channel(hook::WAITING_ENDS);
+        let relay = Relay::start(&config, figures.clone(), departures)?;
+        let site = Arc::new(Site::new(Arc::new(config), figures.clone(), relay, hook));
+        let (stop, stopped) = watch::channel(false);
+        let router = http::router(site.clone());
+        let proxies = site.clone();
         let pages = tokio::spawn(async move {
-            // Answers are small and waited for: none should wait for a full segment.
-            let listener = listener.tap_io(|connection| {
-                let _ = connection.set_nodelay(true);
-            });
-            let graceful = axum::serve(listener, service).with_graceful_shutdown(async move {
-                let _ = stopped.wait_for(|stop| *stop).await;
-            });
-            if let Err(error) = graceful.await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
+            http::serve(listener, router, |address| proxies.config().access.trusts(address), stopped).await;
         });
+        let ends = site.clone();
+        let ends = tokio::spawn(async move { ends.hook().tell_ends(departed, || ends.config().hook.clone()).await });
         tracing::info!(%address, "the live server is listening");
-        Ok(Self { address, figures, site, stop, pages })
+        Ok(Self { address, figures, site, stop, pages, ends })
+    }
+
+    /// Takes another configuration over; nobody is sent away. Ports stay as they are until the next start.
+    ///
+    /// # Errors
+    /// [`ServerError::BadConfig`]; the old one stays then.
+    pub async fn reload(&self, config: Config) -> Result<(), ServerError> {
+        config.check().map_err(ServerError::BadConfig)?;
+        let old = self.site.config();
+        if (old.http, old.rtc.port, old.rtc.address) != (config.http, config.rtc.port, config.rtc.address) {
+            tracing::warn!("another http or rtc address counts from the next start on");
+        }
+        let config = Arc::new(config);
+        // First the streams, then who may ask for them: nobody is let in to what isn't there yet.
+        self.site.relay().reload(config.clone()).await;
+        self.site.set_config(config);
+        tracing::info!("another configuration is in force");
+        Ok(())
+    }
+
+    /// Opens no sessions any more, and says so to who asks whether it is ready. Who is here stays.
+    pub fn drain(&self) {
+        self.site.drain();
+        tracing::info!("no new sessions are taken");
+    }
+
+    /// Whether nobody publishes and nobody watches.
+    pub fn is_idle(&self) -> bool {
+        self.figures.all().iter().all(|info| !info.live && info.viewers == 0)
     }
 
     /// Where HTTP listens, with the port that was taken.
@@ -81,6 +111,10 @@ impl LiveServer {
         if tokio::time::timeout(LAST_REQUESTS, &mut self.pages).await.is_err() {
             self.pages.abort();
         }
+        // The media thread has gone, and with it the sender: what is left to tell is told, or not at all.
+        if tokio::time::timeout(LAST_ENDS, &mut self.ends).await.is_err() {
+            tracing::warn!("the hook was not told every end");
+        }
         tracing::info!("the live server has stopped");
     }
 }
@@ -89,5 +123,6 @@ impl Drop for LiveServer {
     fn drop(&mut self) {
         // The media thread ends when the last way to it is gone: that is the site's, which the pages' task holds.
         self.pages.abort();
+        self.ends.abort();
     }
 }

@@ -131,3 +131,63 @@ fn keys_from_a_file_are_not_shown() {
     assert_eq!(code, Some(0));
     assert!(!said.contains("hunter2") && !log.contains("hunter2"));
 }
+
+#[test]
+fn hash_key_makes_a_hash_that_a_configuration_takes_and_never_shows_the_key() {
+    let mut child = program().arg("hash-key").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    std::io::Write::write_all(&mut child.stdin.take().expect("its input"), b"hunter2hunter2\n").expect("written");
+    let output = child.wait_with_output().expect("it ends");
+    let hash = text(&output.stdout).trim().to_owned();
+    assert!(output.status.success() && hash.starts_with("$argon2id$") && !hash.contains("hunter2"), "{hash}");
+    let file = File::new(
+        "hashed",
+        &format!(
+            "http = \"127.0.0.1:0\"\n[tokens]\nsecret = \"0123456789abcdef0123456789abcdef\"\n[streams.live]\npublish_key = \"{hash}\"\n"
+        ),
+    );
+    let signed = run(&["--config", file.path(), "sign-token", "--stream", "live", "--minutes", "5"]);
+    assert_eq!(text(&signed.stdout).trim().split('.').count(), 3);
+    let unknown = run(&["--config", file.path(), "sign-token", "--stream", "other"]);
+    assert_eq!(unknown.status.code(), Some(2));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hang_up_reads_the_file_again_and_an_error_in_it_keeps_the_old_one() {
+    let good = "http = \"127.0.0.1:0\"\n[streams.live]\npublish_key = \"hunter2hunter2\"\n";
+    let file = File::new("again", good);
+    let (mut child, _) = start(&["--config", file.path(), "--log", "json"], "listens on");
+    let mut log = BufReader::new(child.stderr.take().expect("its log"));
+    let mut hang_up = |contents: &str, wanted: &str| {
+        std::fs::write(file.path(), contents).expect("a file");
+        let status = Command::new("kill").arg("-HUP").arg(child.id().to_string()).status().expect("kill");
+        assert!(status.success());
+        let mut line = String::new();
+        while !line.contains(wanted) {
+            line.clear();
+            assert!(log.read_line(&mut line).expect("a line") > 0, "it ended");
+            assert!(!line.contains("hunter2"));
+        }
+        line
+    };
+    let refused = hang_up(&format!("{good}colour = 3\n"), "is refused");
+    assert!(refused.contains("line 4") && refused.contains("unknown field"), "{refused}");
+    hang_up(&format!("{good}view_token = \"hunter2hunter2\"\n"), "is in force");
+    let status = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().expect("kill");
+    assert!(status.success() && child.wait().expect("it ends").success());
+}
+
+#[tokio::test]
+async fn what_is_logged_of_a_request_bears_the_name_that_its_answer_has() {
+    let (child, said) = start(&["--http", "127.0.0.1:0", "--log", "json"], "watch ");
+    let publish = said.lines().find_map(|line| line.trim().strip_prefix("publish")).expect("a line").trim().to_owned();
+    let request = reqwest::Client::new().post(publish).bearer_auth("wrong-wrong-wrong");
+    let answer = request.header("Content-Type", "application/sdp").body("v=0").send().await.expect("an answer");
+    let id = answer.headers()["x-request-id"].to_str().expect("text").to_owned();
+    assert_eq!((answer.status().as_u16(), id.len()), (401, 16));
+    let (_, log) = terminate(child);
+    let line = log.lines().find(|line| line.contains("a wrong token")).expect("it is logged");
+    let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!((&line["span"]["id"], &line["span"]["endpoint"]), (&id.into(), &"whip".into()));
+    assert!(!log.contains("wrong-wrong-wrong"));
+}

@@ -406,3 +406,25 @@ async fn every_answer_says_how_long_it_is() {
     }
     server.shutdown().await;
 }
+
+#[tokio::test]
+async fn the_description_of_the_api_says_what_is_there() {
+    let server = server().await;
+    let fetch = async |path: &str| request(&server, Method::GET, path, &[("Authorization", &bearer(TOKEN))], "").await;
+    let text = fetch("/api/v1/openapi.json").await.text().await.expect("a document");
+    let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let paths = document["paths"].as_object().expect("paths");
+    assert_eq!(paths.len(), 5);
+    for path in paths.keys() {
+        assert_eq!(fetch(&path.replace("{stream}", "live")).await.status(), 200, "{path}");
+    }
+    let stream: serde_json::Value =
+        serde_json::from_str(&fetch("/api/v1/streams/live").await.text().await.expect("a stream")).expect("JSON");
+    let said = document["components"]["schemas"]["Stream"]["properties"].as_object().expect("properties");
+    let mut given: Vec<&String> = stream.as_object().expect("an object").keys().collect();
+    let mut said: Vec<&String> = said.keys().collect();
+    given.sort();
+    said.sort();
+    assert_eq!(given, said);
+    server.shutdown().await;
+}

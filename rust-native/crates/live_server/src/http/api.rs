@@ -1,10 +1,11 @@
 //! Figures as JSON. A stream with a view token is shown only to who has it (or its publish key).
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -15,17 +16,37 @@ use crate::figures::StreamInfo;
 use crate::relay::Role;
 
 /// Every stream that the caller may watch.
-pub(super) async fn streams(State(site): State<Arc<Site>>, headers: HeaderMap) -> Json<Vec<StreamInfo>> {
-    let token = auth::bearer(&headers);
-    let may_watch = |name: &str| {
-        site.stream(name).is_some_and(|stream| match &stream.view_token {
-            None => true,
-            Some(view_token) => auth::matches(token, view_token) || auth::matches(token, &stream.publish_key),
-        })
-    };
-    let mut streams = site.figures.all();
-    streams.retain(|info| may_watch(&info.name));
-    Json(streams)
+pub(super) async fn streams(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(from): From,
+    headers: HeaderMap,
+) -> Result<Json<Vec<StreamInfo>>, Problem> {
+    let (config, token, from) = (site.config(), auth::bearer(&headers), site.asker(from.ip(), &headers));
+    let now = Instant::now();
+    if token.is_some()
+        && let Some(wait) = site.failures.lock().blocked(from, config.limits.failures_per_minute, now)
+    {
+        return Err(Problem::TooManyFailures { wait });
+    }
+    let mut shown = Vec::new();
+    let mut opened = token.is_none();
+    for info in site.figures.all() {
+        let Some(stream) = config.streams.get(&info.name) else { continue };
+        let mut may = stream.view_token.is_none() && !stream.signed_only;
+        for role in [Role::View, Role::Publish] {
+            if !may && token.is_some() {
+                may = site.opens(&config, stream, role, &info.name, token).await?.is_ok();
+                opened |= may;
+            }
+        }
+        if may {
+            shown.push(info);
+        }
+    }
+    if !opened && config.streams.values().any(|stream| stream.view_token.is_some() || stream.signed_only) {
+        site.failures.lock().count(from, now);
+    }
+    Ok(Json(shown))
 }
 
 /// One stream.
@@ -35,8 +56,13 @@ pub(super) async fn stream(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<StreamInfo>, Problem> {
-    site.authorize(Role::View, &name, &headers, from.ip())?;
+    site.authorize(Role::View, &name, &headers, site.asker(from.ip(), &headers)).await?;
     site.figures.get(&name).map(Json).ok_or(Problem::NoSuchStream)
+}
+
+/// What the API is, for programs (OpenAPI 3.1).
+pub(super) async fn description() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json")).into_response()
 }
 
 /// Whether the server works: its media thread must be there.
@@ -47,4 +73,14 @@ pub(super) async fn health(State(site): State<Arc<Site>>) -> Response {
         (StatusCode::SERVICE_UNAVAILABLE, "media_stopped")
     };
     (status, Json(json!({ "status": word, "version": env!("CARGO_PKG_VERSION") }))).into_response()
+}
+
+/// Whether new sessions are taken: not while the server waits for its last viewers to leave.
+pub(super) async fn ready(State(site): State<Arc<Site>>) -> Response {
+    let (status, word) = match (site.relay.is_running(), site.is_draining()) {
+        (true, false) => (StatusCode::OK, "ready"),
+        (true, true) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "media_stopped"),
+    };
+    (status, Json(json!({ "status": word }))).into_response()
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, header};
@@ -18,12 +19,24 @@ pub(super) async fn metrics(
     ConnectInfo(from): From,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let allowed = match &site.config.metrics_token {
-        Some(token) => auth::matches(auth::bearer(&headers), token),
-        None => from.ip().to_canonical().is_loopback(),
+    let config = site.config();
+    let from = site.asker(from.ip(), &headers);
+    let now = Instant::now();
+    let allowed = match &config.metrics_token {
+        Some(token) => {
+            if let Some(wait) = site.failures.lock().blocked(from, config.limits.failures_per_minute, now) {
+                return Err(Problem::TooManyFailures { wait });
+            }
+            auth::matches(auth::bearer(&headers), token)
+        }
+        // What a proxy on this machine passes on comes from elsewhere, whether it is trusted or not.
+        None => from.is_loopback() && !headers.contains_key("x-forwarded-for") && !headers.contains_key("forwarded"),
     };
     if !allowed {
-        return Err(if site.config.metrics_token.is_some() { Problem::Unauthorized } else { Problem::Forbidden });
+        if config.metrics_token.is_some() && auth::bearer(&headers).is_some() {
+            site.failures.lock().count(from, now);
+        }
+        return Err(if config.metrics_token.is_some() { Problem::Unauthorized } else { Problem::Forbidden });
     }
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text(&site)).into_response())
 }
@@ -63,6 +76,8 @@ fn text(site: &Site) -> String {
         ("tidecast_keyframe_requests_total", "Keyframes asked of publishers", &totals.keyframe_requests),
         ("tidecast_publishers_accepted_total", "Publishing sessions opened", &totals.publishers_accepted),
         ("tidecast_viewers_accepted_total", "Viewing sessions opened", &totals.viewers_accepted),
+        ("tidecast_publishers_refused_total", "Wrong keys of publishers", &totals.publishers_refused),
+        ("tidecast_viewers_refused_total", "Wrong tokens of viewers", &totals.viewers_refused),
     ] {
         let value = counter.load(Ordering::Relaxed);
         let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n");

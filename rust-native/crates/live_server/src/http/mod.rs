@@ -1,76 +1,91 @@
 //! The HTTP side: who may do what (WHIP, WHEP), the viewer page, the figures. No media passes here.
 
+mod access;
 mod api;
+mod connections;
 mod metrics;
 mod pages;
 mod reply;
 mod sessions;
+mod trace;
 
-use std::net::{IpAddr, SocketAddr};
+pub(crate) use connections::serve;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use axum::http::HeaderMap;
 use axum::middleware;
 use axum::routing::{get, post};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
-use crate::auth::{self, Failures};
-use crate::config::{Config, StreamSettings};
+use crate::auth::{Counter, KeyChecker};
+use crate::config::Config;
 use crate::figures::Figures;
-use crate::relay::{Relay, Role};
+use crate::hook::Hook;
+use crate::relay::Relay;
 use reply::Problem;
 
 /// What every request sees.
 pub(crate) struct Site {
-    config: Config,
+    config: RwLock<Arc<Config>>,
     figures: Figures,
     relay: Relay,
-    failures: Mutex<Failures>,
+    keys: KeyChecker,
+    hook: Hook,
+    /// Wrong tokens.
+    failures: Mutex<Counter>,
+    /// New sessions.
+    openings: Mutex<Counter>,
+    draining: AtomicBool,
 }
 
 impl std::fmt::Debug for Site {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Site").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Site").field("config", &self.config()).finish_non_exhaustive()
     }
 }
 
 impl Site {
-    pub(crate) fn new(config: Config, figures: Figures, relay: Relay) -> Self {
-        Self { config, figures, relay, failures: Mutex::default() }
+    pub(crate) fn new(config: Arc<Config>, figures: Figures, relay: Relay, hook: Hook) -> Self {
+        Self {
+            config: RwLock::new(config),
+            figures,
+            relay,
+            keys: KeyChecker::new(),
+            hook,
+            failures: Mutex::default(),
+            openings: Mutex::default(),
+            draining: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn relay(&self) -> &Relay {
         &self.relay
     }
 
-    fn stream(&self, name: &str) -> Option<&StreamSettings> {
-        self.config.streams.get(name)
+    pub(crate) fn hook(&self) -> &Hook {
+        &self.hook
     }
 
-    /// Whether a request may act on a stream in a role: `Ok`, or the answer that says why not.
-    fn authorize(&self, role: Role, name: &str, headers: &HeaderMap, from: IpAddr) -> Result<(), Problem> {
-        let now = Instant::now();
-        let limit = self.config.limits.failures_per_minute;
-        if let Some(wait) = self.failures.lock().blocked(from, limit, now) {
-            return Err(Problem::TooManyFailures { wait });
-        }
-        let stream = self.stream(name).ok_or(Problem::NoSuchStream)?;
-        let wanted = match role {
-            Role::Publish => Some(&stream.publish_key),
-            Role::View => stream.view_token.as_ref(),
-        };
-        let token = auth::bearer(headers);
-        if wanted.is_none_or(|wanted| auth::matches(token, wanted)) {
-            return Ok(());
-        }
-        // Asking without a token is how a page finds out that it needs one: no guess.
-        if token.is_some() {
-            self.failures.lock().failed(from, now);
-            tracing::warn!(stream = name, %from, ?role, "a wrong token");
-        }
-        Err(Problem::Unauthorized)
+    /// The configuration as it is now.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.config.read().clone()
+    }
+
+    /// Another one from now on, for whoever asks next.
+    pub(crate) fn set_config(&self, config: Arc<Config>) {
+        *self.config.write() = config;
+    }
+
+    /// No new sessions from now on.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 }
 
@@ -93,14 +108,17 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
         )
         .route("/api/v1/streams", get(api::streams))
         .route("/api/v1/streams/{stream}", get(api::stream))
+        .route("/api/v1/openapi.json", get(api::description))
         .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(api::health))
+        .route("/readyz", get(api::ready))
         .route("/", get(pages::viewer))
         .route("/v/{stream}", get(pages::viewer))
         .route("/assets/{file}", get(pages::asset))
         .fallback(async || Problem::NoSuchPage)
         .method_not_allowed_fallback(async || Problem::WrongMethod)
         .layer(middleware::map_response(reply::with_common_headers))
+        .layer(middleware::from_fn(trace::with_request_id))
         .with_state(site)
 }
 

@@ -20,7 +20,14 @@ pub(super) enum Problem {
     NoSuchStream,
     WrongMethod,
     Unauthorized,
+    Expired,
+    NotFromThere,
+    RefusedByHook,
+    HookUnreachable,
+    Busy,
+    Draining,
     TooManyFailures { wait: Duration },
+    TooManySessions { wait: Duration },
     WrongType { wanted: &'static str },
     TooLarge,
     BadBody,
@@ -53,6 +60,42 @@ impl Problem {
                 "unauthorized",
                 words("the key or token is missing or wrong"),
                 "Send the right one as \"Authorization: Bearer …\".",
+            ),
+            Self::Expired => (
+                StatusCode::UNAUTHORIZED,
+                "token_expired",
+                words("the signed token has expired"),
+                "Get a new link from where this one came from.",
+            ),
+            Self::NotFromThere => (
+                StatusCode::FORBIDDEN,
+                "not_from_there",
+                words("this network is not let in"),
+                "Ask who runs the server to let your network in.",
+            ),
+            Self::RefusedByHook => (
+                StatusCode::FORBIDDEN,
+                "refused_by_platform",
+                words("the platform does not allow it"),
+                "Ask the platform why.",
+            ),
+            Self::HookUnreachable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "platform_unreachable",
+                words("the platform that decides does not answer"),
+                "Ask again later.",
+            ),
+            Self::Busy => {
+                (StatusCode::SERVICE_UNAVAILABLE, "busy", words("too many keys are being checked"), "Ask again later.")
+            }
+            Self::Draining => {
+                (StatusCode::SERVICE_UNAVAILABLE, "draining", words("the server is about to stop"), "Ask again later.")
+            }
+            Self::TooManySessions { wait } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_sessions",
+                format!("too many new sessions from this address; the next counts in {} s", wait.as_secs() + 1),
+                "Wait, then try again.",
             ),
             Self::TooManyFailures { wait } => (
                 StatusCode::TOO_MANY_REQUESTS,
@@ -102,6 +145,9 @@ impl Problem {
                         "Stop the other publisher, or set second_publisher = \"take_over\" in the configuration.",
                     ),
                     Refusal::Full => (StatusCode::SERVICE_UNAVAILABLE, "full", "Ask again later."),
+                    Refusal::FullAddress => {
+                        (StatusCode::TOO_MANY_REQUESTS, "too_many_viewers", "Close another player, then try again.")
+                    }
                     Refusal::NoSession => (StatusCode::NOT_FOUND, "no_such_session", "Open a new session."),
                     Refusal::Stale => {
                         (StatusCode::PRECONDITION_FAILED, "stale_etag", "Use the newest ETag of the session.")
@@ -116,8 +162,9 @@ impl Problem {
     fn retry_after(&self) -> Option<u64> {
         match self {
             Self::NoSuchStream | Self::Refused(Refusal::NotLive | Refusal::AlreadyLive) => Some(RETRY_STREAM),
-            Self::Refused(Refusal::Full | Refusal::Stopped) => Some(RETRY_FULL),
-            Self::TooManyFailures { wait } => Some(wait.as_secs() + 1),
+            Self::Refused(Refusal::Full | Refusal::FullAddress | Refusal::Stopped) => Some(RETRY_FULL),
+            Self::Busy | Self::HookUnreachable | Self::Draining => Some(RETRY_FULL),
+            Self::TooManyFailures { wait } | Self::TooManySessions { wait } => Some(wait.as_secs() + 1),
             _ => None,
         }
     }
@@ -148,7 +195,7 @@ pub(super) async fn with_common_headers<B>(mut response: Response<B>) -> Respons
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("Location, ETag, Link, Retry-After, Accept-Post, Accept-Patch"),
+        HeaderValue::from_static("Location, ETag, Link, Retry-After, Accept-Post, Accept-Patch, X-Request-Id"),
     );
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

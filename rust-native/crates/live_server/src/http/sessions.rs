@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use super::reply::Problem;
 use super::{From, Site};
 use crate::config::IceServer;
-use crate::relay::{Patched, Role, SessionId};
+use crate::relay::{Opening, Patched, Role, SessionId};
 
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -41,9 +41,13 @@ pub(super) async fn view(
 
 async fn open(site: &Site, role: Role, stream: String, from: IpAddr, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    site.authorize(role, &stream, &parts.headers, from)?;
+    let from = site.asker(from, &parts.headers);
+    let grant = site.authorize(role, &stream, &parts.headers, from).await?;
     let offer = text(&parts.headers, body, SDP).await?;
-    let opened = site.relay.open(role, stream.clone(), offer).await.map_err(Problem::Refused)?;
+    let session = SessionId::random();
+    site.admit(role, &stream, (&session, from), grant).await?;
+    let opening = Opening { role, stream: stream.clone(), session, from, offer };
+    let opened = site.relay.open(opening).await.map_err(Problem::Refused)?;
     let location = format!("/{}/{stream}/{}", protocol(role), opened.session);
     let mut response = (StatusCode::CREATED, opened.answer).into_response();
     let headers = response.headers_mut();
@@ -52,7 +56,7 @@ async fn open(site: &Site, role: Role, stream: String, from: IpAddr, request: Re
     headers.insert(header::LOCATION, HeaderValue::from_str(&location).map_err(|_| Problem::BadBody)?);
     headers.insert("Accept-Patch", HeaderValue::from_static(FRAGMENT));
     // RFC 9725 §4.6: who may open a session may use the servers, nobody else learns of them.
-    for link in site.config.rtc.ice_servers.iter().flat_map(IceServer::links) {
+    for link in site.config().rtc.ice_servers.iter().flat_map(IceServer::links) {
         let mut value = HeaderValue::from_str(&link).map_err(|_| Problem::BadBody)?;
         value.set_sensitive(true);
         headers.append(header::LINK, value);
@@ -85,7 +89,7 @@ async fn patch(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    site.authorize(session.0, &session.1, &parts.headers, from)?;
+    site.authorize(session.0, &session.1, &parts.headers, site.asker(from, &parts.headers)).await?;
     let fragment = text(&parts.headers, body, FRAGMENT).await?;
     let if_match = parts.headers.get(header::IF_MATCH).ok_or(Problem::NoEtag)?;
     let if_match = if_match.to_str().map_err(|_| Problem::NoEtag)?.trim().to_owned();
@@ -126,7 +130,7 @@ async fn delete(
     from: IpAddr,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    site.authorize(session.0, &session.1, headers, from)?;
+    site.authorize(session.0, &session.1, headers, site.asker(from, headers)).await?;
     site.relay.close(session).await.map_err(Problem::Refused)?;
     Ok(StatusCode::OK.into_response())
 }

@@ -21,6 +21,8 @@ mod timeline;
 mod viewer;
 
 use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
@@ -40,6 +42,14 @@ impl SessionId {
     }
 }
 
+impl SessionId {
+    /// A name by which others may speak of the session, and which opens nothing.
+    pub(crate) fn public(&self) -> String {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.0.as_bytes());
+        digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -53,6 +63,27 @@ pub(crate) enum Role {
     Publish,
     /// WHEP.
     View,
+}
+
+/// A session that is to be opened.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) role: Role,
+    pub(crate) stream: String,
+    pub(crate) session: SessionId,
+    /// Who asks.
+    pub(crate) from: IpAddr,
+    /// SDP.
+    pub(crate) offer: String,
+}
+
+/// A session that is over.
+#[derive(Debug)]
+pub(crate) struct Departed {
+    pub(crate) role: Role,
+    pub(crate) stream: String,
+    pub(crate) session: SessionId,
+    pub(crate) from: IpAddr,
 }
 
 /// A session that was opened.
@@ -80,6 +111,9 @@ pub(crate) enum Refusal {
     /// No room for more viewers.
     #[error("the server is full")]
     Full,
+    /// No room for more viewers of one address.
+    #[error("too many viewers from this address")]
+    FullAddress,
     /// There is no such session.
     #[error("there is no such session")]
     NoSession,
@@ -104,9 +138,7 @@ type Answer<T> = oneshot::Sender<Result<T, Refusal>>;
 
 enum Command {
     Open {
-        role: Role,
-        stream: String,
-        offer: String,
+        opening: Opening,
         answer: Answer<Opened>,
     },
     Patch {
@@ -123,6 +155,9 @@ enum Command {
         session: SessionId,
         answer: Answer<()>,
     },
+    Reload {
+        config: Arc<Config>,
+    },
     Stop,
 }
 
@@ -137,12 +172,16 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// Opens the socket and starts the thread.
-    pub(crate) fn start(config: &Config, figures: Figures) -> Result<Self, ServerError> {
+    pub(crate) fn start(
+        config: &Config,
+        figures: Figures,
+        departures: mpsc::Sender<Departed>,
+    ) -> Result<Self, ServerError> {
         let ip = config.rtc.address.unwrap_or(config.http.ip());
         let socket = socket::bind_first(ip, config.rtc.ports())
             .map_err(|(address, error)| ServerError::from_bind(address, error))?;
         let (commands, inbox) = mpsc::channel(COMMANDS);
-        let shard = shard::Shard::new(socket, config, figures).map_err(ServerError::NoThread)?;
+        let shard = shard::Shard::new(socket, config, figures, departures).map_err(ServerError::NoThread)?;
         let thread = std::thread::Builder::new()
             .name("live-media".to_owned())
             .spawn(move || shard.run(inbox))
@@ -150,8 +189,13 @@ impl Relay {
         Ok(Self { commands, thread: Mutex::new(Some(thread)) })
     }
 
-    pub(crate) async fn open(&self, role: Role, stream: String, offer: String) -> Result<Opened, Refusal> {
-        self.ask(|answer| Command::Open { role, stream, offer, answer }).await
+    pub(crate) async fn open(&self, opening: Opening) -> Result<Opened, Refusal> {
+        self.ask(|answer| Command::Open { opening, answer }).await
+    }
+
+    /// Takes over what of a new configuration concerns streams and limits.
+    pub(crate) async fn reload(&self, config: Arc<Config>) {
+        let _ = self.commands.send(Command::Reload { config }).await;
     }
 
     pub(crate) async fn patch(

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -16,8 +16,8 @@ use super::sdp::{self, Offered};
 use super::socket::{Inbox, MediaSocket, Outbox, Run};
 use super::stream::{Manners, PeerId, Stream, short};
 use super::viewer::Viewer;
-use super::{Command, Opened, Patched, Refusal, Role, SessionId};
-use crate::config::Config;
+use super::{Command, Departed, Opened, Opening, Patched, Refusal, Role, SessionId};
+use crate::config::{Config, Limits};
 use crate::figures::{Figures, Totals};
 
 /// How often the figures are written anew while nothing special happens.
@@ -33,12 +33,14 @@ struct Place {
     stream: String,
     role: Role,
     session: SessionId,
+    from: IpAddr,
 }
 
 pub(super) struct Shard {
     socket: Option<std::net::UdpSocket>,
     terms: Terms,
-    most_viewers: usize,
+    limits: Limits,
+    departures: mpsc::Sender<Departed>,
     figures: Figures,
     streams: HashMap<String, Stream>,
     places: HashMap<PeerId, Place>,
@@ -51,7 +53,12 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(socket: std::net::UdpSocket, config: &Config, figures: Figures) -> io::Result<Self> {
+    pub(super) fn new(
+        socket: std::net::UdpSocket,
+        config: &Config,
+        figures: Figures,
+        departures: mpsc::Sender<Departed>,
+    ) -> io::Result<Self> {
         let now = Instant::now();
         let port = socket.local_addr()?.port();
         let manners = Manners::new(&config.publishing);
@@ -62,7 +69,8 @@ impl Shard {
         Ok(Self {
             socket: Some(socket),
             terms: Terms { certificate, public: config.rtc.public_address.map(|ip| SocketAddr::new(ip, port)) },
-            most_viewers: config.limits.viewers as usize,
+            limits: config.limits.clone(),
+            departures,
             figures,
             streams: config.streams.keys().map(|name| (name.clone(), Stream::new(name, manners, now))).collect(),
             places: HashMap::new(),
@@ -104,6 +112,9 @@ impl Shard {
                         Some(Command::Stop) | None => {
                             let now = Instant::now();
                             self.streams.values_mut().for_each(|stream| stream.close_all(now, &mut outbox));
+                            for (_, place) in std::mem::take(&mut self.places) {
+                                self.depart(place);
+                            }
                             return;
                         }
                         Some(command) => self.command(command, socket, &mut outbox),
@@ -139,13 +150,43 @@ impl Shard {
         }
         if figures_due {
             self.figures_due = now + FIGURES;
+            let figures = &self.figures;
+            self.streams.retain(|name, stream| {
+                let over = stream.is_over();
+                if over {
+                    figures.remove(name);
+                }
+                !over
+            });
         }
         for peer in gone {
             if let Some(place) = self.places.remove(&peer) {
                 self.sessions.remove(&place.session);
+                self.depart(place);
             }
             self.by_address.retain(|_, known| *known != peer);
             self.by_ufrag.retain(|_, known| *known != peer);
+        }
+    }
+
+    fn depart(&self, place: Place) {
+        let Place { stream, role, session, from } = place;
+        if self.departures.try_send(Departed { role, stream, session, from }).is_err() {
+            tracing::debug!("nobody hears of a session's end");
+        }
+    }
+
+    /// Streams that are new are there from now on; those that are no more go when their last peer has gone.
+    fn reload(&mut self, config: &Config) {
+        let (now, manners) = (Instant::now(), Manners::new(&config.publishing));
+        self.limits = config.limits.clone();
+        for name in config.streams.keys() {
+            self.streams.entry(name.clone()).or_insert_with(|| Stream::new(name, manners, now)).revive(manners);
+        }
+        for stream in self.streams.values_mut() {
+            if !config.streams.contains_key(stream.name()) {
+                stream.retire();
+            }
         }
     }
 
@@ -217,10 +258,11 @@ impl Shard {
     fn command(&mut self, command: Command, socket: &MediaSocket, outbox: &mut Outbox<'_>) {
         let now = Instant::now();
         match command {
-            Command::Open { role, stream, offer, answer } => {
-                let opened = self.open(role, &stream, &offer, socket, now);
+            Command::Open { opening, answer } => {
+                let opened = self.open(opening, socket, now);
                 let _ = answer.send(opened);
             }
+            Command::Reload { config } => self.reload(&config),
             Command::Patch { role, stream, session, if_match, fragment, answer } => {
                 let patched = self.patch(role, &stream, &session, &if_match, &fragment);
                 let _ = answer.send(patched);
@@ -234,14 +276,13 @@ impl Shard {
         }
     }
 
-    fn open(
-        &mut self,
-        role: Role,
-        name: &str,
-        offer: &str,
-        socket: &MediaSocket,
-        now: Instant,
-    ) -> Result<Opened, Refusal> {
+    fn open(&mut self, opening: Opening, socket: &MediaSocket, now: Instant) -> Result<Opened, Refusal> {
+        let Opening { role, stream: name, session, from, offer } = opening;
+        let (name, offer) = (name.as_str(), offer.as_str());
+        let neighbours = match self.limits.viewers_per_address {
+            0 => 0,
+            _ => self.places.values().filter(|place| place.role == Role::View && place.from == from).count(),
+        };
         let viewers: usize = self.streams.values().map(Stream::viewer_count).sum();
         let stream = self.streams.get_mut(name).ok_or(Refusal::NotLive)?;
         let direction = match role {
@@ -249,14 +290,16 @@ impl Shard {
             Role::Publish if stream.publisher_count() >= MOST_PUBLISHERS => return Err(Refusal::Full),
             Role::Publish => Offered::SendOnly,
             Role::View if !stream.is_live() => return Err(Refusal::NotLive),
-            Role::View if viewers >= self.most_viewers => return Err(Refusal::Full),
+            Role::View if viewers >= self.limits.viewers as usize => return Err(Refusal::Full),
+            Role::View if neighbours > 0 && neighbours >= self.limits.viewers_per_address as usize => {
+                return Err(Refusal::FullAddress);
+            }
             Role::View => Offered::RecvOnly,
         };
         let terms = &self.terms;
         let Negotiated { rtc, answer, offer, video, audio } =
             catch_unwind(AssertUnwindSafe(|| negotiate::accept(direction, offer, &socket.addresses(), terms, now)))
                 .unwrap_or_else(|_| Err(Refusal::NotAnOffer("it is malformed".to_owned())))?;
-        let session = SessionId::random();
         let mut connection = Connection::new(rtc, session.clone(), offer, now);
         let etag = connection.etag.clone();
         self.next_peer += 1;
@@ -274,7 +317,7 @@ impl Shard {
         }
         tracing::debug!(stream = name, session = short(&session), ?role, "a session is opened");
         self.sessions.insert(session.clone(), peer);
-        self.places.insert(peer, Place { stream: name.to_owned(), role, session: session.clone() });
+        self.places.insert(peer, Place { stream: name.to_owned(), role, session: session.clone(), from });
         Ok(Opened { session, answer, etag })
     }
 

@@ -42,6 +42,8 @@ impl Manners {
 pub(super) struct Stream {
     name: String,
     manners: Manners,
+    /// The configuration knows it no more.
+    retired: bool,
     /// The one whose packets are sent on.
     live: Option<PeerId>,
     publishers: HashMap<PeerId, Publisher>,
@@ -69,6 +71,7 @@ impl Stream {
         Self {
             name: name.to_owned(),
             manners,
+            retired: false,
             live: None,
             publishers: HashMap::new(),
             viewers: HashMap::new(),
@@ -87,6 +90,25 @@ impl Stream {
             has: (false, false),
             changed: true,
         }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The configuration (still) knows it.
+    pub(super) fn revive(&mut self, manners: Manners) {
+        (self.manners, self.retired) = (manners, false);
+    }
+
+    /// The configuration knows it no more: nobody new comes, and who is here stays.
+    pub(super) fn retire(&mut self) {
+        self.retired = true;
+    }
+
+    /// Whether it can be forgotten.
+    pub(super) fn is_over(&self) -> bool {
+        self.retired && self.publishers.is_empty() && self.viewers.is_empty()
     }
 
     /// Whether media is arriving.
