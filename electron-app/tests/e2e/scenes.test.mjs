@@ -57,10 +57,13 @@ test("another source lies over it, is moved on the preview and undone", limit, a
     return box.width > 20 && box;
   });
   const [x, y] = [before.x + before.width / 2, before.y + before.height / 2];
-  await app.page.mouse.move(x, y);
-  await app.page.mouse.down();
-  await app.page.mouse.move(x - 60, y - 50, { steps: 6 });
-  await app.page.mouse.up();
+  // Playwright's mouse can't move with a button held in old Chromium (it wants Input.setInterceptDrags): the
+  // browser's own protocol can, and makes real pointer events of it.
+  const hand = await app.page.context().newCDPSession(app.page);
+  const act = (type, at, buttons) => hand.send("Input.dispatchMouseEvent", { type, x: at[0], y: at[1], button: "left", buttons, clickCount: 1 });
+  await act("mousePressed", [x, y], 1);
+  for (let part = 1; part <= 6; part += 1) await act("mouseMoved", [x - 10 * part, y - 8 * part], 1);
+  await act("mouseReleased", [x - 60, y - 48], 0);
   const moved = await until("what was dragged is kept", () => {
     const item = saved()[0]?.items[1];
     return item && item.x < 1280 && item.y < 720 && item;
