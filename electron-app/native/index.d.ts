@@ -62,6 +62,13 @@ export type Command =
   | { type: 'set_volume'; input: AudioInput; volume: number }
   | { type: 'start_publish'; destination: Destination }
   | { type: 'stop_publish' }
+  | { type: 'add_destination'; id: string; name: string; destination: Destination }
+  | { type: 'remove_destination'; id: string }
+  | { type: 'start_destination'; id: string }
+  | { type: 'stop_destination'; id: string }
+  | { type: 'retry_destination'; id: string }
+  | { type: 'test_destination'; destination: Destination }
+  | { type: 'choose_primary'; id: string }
   | { type: 'start_local_server'; reach: Reach; port: number; viewToken?: string }
   | { type: 'stop_local_server' }
   | { type: 'open_preview' }
@@ -80,6 +87,43 @@ export interface Described {
 export type Destination =
   | { kind: 'local_server' }
   | { kind: 'whip'; url: string; key?: string }
+  | { kind: 'rtmp'; url: string; key?: string; preferOpus: boolean }
+  | { kind: 'srt'; url: string; passphrase?: string; streamId?: string; latencyMs?: number }
+  | { kind: 'mpeg_ts'; url: string }
+
+/** One destination. */
+export interface DestinationState {
+  /** As `add_destination` named it; `"publish"` for `start_publish`'s. */
+  id: string
+  /** As a person calls it. */
+  name: string
+  /** `"local_server"`, `"whip"`, `"rtmp"`, …. */
+  kind: string
+  /** It owns the encode's bitrate. */
+  primary: boolean
+  /** Where it stands. */
+  state: PublishState
+  /** Why it is not live, where something went wrong. */
+  problem?: Problem
+}
+
+/** The figures of one destination, of one second. */
+export interface DestinationStats {
+  /** Which. */
+  id: string
+  /** Bits sent in the second, kbit/s. */
+  sentKbps: number
+  /** Pictures and sounds left out because it lagged, since it connected. */
+  droppedUnits: number
+  /** How old the newest was when it had left, milliseconds. */
+  queueMs: number
+  /** Round trip, milliseconds, where known. */
+  roundTripMs?: number
+  /** Share of packets lost or sent again, 0 to 1, where known. */
+  loss?: number
+  /** From the attempt's start to its first media byte, milliseconds. */
+  firstByteMs?: number
+}
 
 /** What can encode here. */
 export interface Encoders {
@@ -214,8 +258,10 @@ export interface SourceState {
 export interface State {
   /** The capture. */
   capture: CaptureState
-  /** The publication. */
+  /** The publication that `start_publish` started. */
   publish: PublishState
+  /** Every destination, that publication included, in the order in which they were added. */
+  destinations: Array<DestinationState>
   /** The embedded server, where it runs. */
   localServer?: LocalServer
   /** The settings that are in force. */
@@ -250,12 +296,14 @@ export interface Stats {
   encodeMs: number
   /** Video bits encoded, kbit/s. */
   videoKbps: number
-  /** Bits the publication sent, kbit/s. */
+  /** Bits all destinations together sent, kbit/s. */
   sentKbps: number
-  /** Round trip to the destination, milliseconds, where known. */
+  /** Round trip to the primary destination, milliseconds, where known. */
   roundTripMs?: number
-  /** Share of packets the destination reported lost, 0 to 1, where known. */
+  /** Share of packets the primary destination reported lost, 0 to 1, where known. */
   loss?: number
+  /** Each running destination. */
+  destinations: Array<DestinationStats>
   /** Who watches on the embedded server. */
   viewers: number
   /** Peak of the mix, dBFS; −120 for silence. */

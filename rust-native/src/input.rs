@@ -21,6 +21,13 @@ pub enum Command {
     SetVolume { input: AudioInput, volume: f64 },
     StartPublish { destination: Destination },
     StopPublish,
+    AddDestination { id: String, name: String, destination: Destination },
+    RemoveDestination { id: String },
+    StartDestination { id: String },
+    StopDestination { id: String },
+    RetryDestination { id: String },
+    TestDestination { destination: Destination },
+    ChoosePrimary { id: String },
     StartLocalServer { reach: Reach, port: u32, view_token: Option<String> },
     StopLocalServer,
     OpenPreview,
@@ -70,6 +77,9 @@ pub enum Reach {
 pub enum Destination {
     LocalServer,
     Whip { url: String, key: Option<String> },
+    Rtmp { url: String, key: Option<String>, prefer_opus: bool },
+    Srt { url: String, passphrase: Option<String>, stream_id: Option<String>, latency_ms: Option<u32> },
+    MpegTs { url: String },
 }
 
 impl From<Command> for control_api::Command {
@@ -98,6 +108,15 @@ impl From<Command> for control_api::Command {
             Command::SetVolume { input, volume } => Self::SetVolume { input: input.into(), volume },
             Command::StartPublish { destination } => Self::StartPublish { destination: destination.into() },
             Command::StopPublish => Self::StopPublish,
+            Command::AddDestination { id, name, destination } => {
+                Self::AddDestination { id, name, destination: destination.into() }
+            }
+            Command::RemoveDestination { id } => Self::RemoveDestination { id },
+            Command::StartDestination { id } => Self::StartDestination { id },
+            Command::StopDestination { id } => Self::StopDestination { id },
+            Command::RetryDestination { id } => Self::RetryDestination { id },
+            Command::TestDestination { destination } => Self::TestDestination { destination: destination.into() },
+            Command::ChoosePrimary { id } => Self::ChoosePrimary { id },
             Command::StartLocalServer { reach, port, view_token } => Self::StartLocalServer {
                 reach: reach.into(),
                 // The engine refuses the port that can't be bound; one that can't exist becomes "any".
@@ -142,6 +161,14 @@ impl From<Destination> for control_api::Destination {
         match destination {
             Destination::LocalServer => Self::LocalServer,
             Destination::Whip { url, key } => Self::Whip { url, key: key.map(Secret::new) },
+            Destination::Rtmp { url, key, prefer_opus } => Self::Rtmp { url, key: key.map(Secret::new), prefer_opus },
+            Destination::Srt { url, passphrase, stream_id, latency_ms } => Self::Srt {
+                url,
+                passphrase: passphrase.map(Secret::new),
+                stream_id: stream_id.map(Secret::new),
+                latency_ms,
+            },
+            Destination::MpegTs { url } => Self::MpegTs { url },
         }
     }
 }

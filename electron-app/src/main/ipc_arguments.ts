@@ -1,5 +1,6 @@
 /** Parses what the page sends: one parser per call, as a type is not a validation. Pure. */
 import type { CallName, Calls, GoLiveTarget, SettingsChange, VideoChange } from '../shared/contract';
+import { destinationDraft, identifier } from '../shared/destinations';
 import { fields, flag, integer, number, oneOf, optional, Refused, text, type Fields } from '../shared/parse';
 import { parseScene, parseScenes, parseTransition } from '../shared/scene';
 import { DESTINATION_KINDS, LANGUAGES, sourceId, THEMES, type AudioPreferences } from '../shared/settings';
@@ -54,7 +55,7 @@ export function whipUrl(value: unknown, path: string): string {
 function goLiveTarget(value: unknown, path: string): GoLiveTarget {
   const f = fields(value, path);
   const kind = oneOf(f.kind, `${path}.kind`, DESTINATION_KINDS);
-  if (kind === 'local') return { kind };
+  if (kind !== 'whip') return { kind };
   return {
     kind,
     url: whipUrl(f.url, `${path}.url`),
@@ -92,6 +93,7 @@ const settingsChange = partial<Required<SettingsChange>>({
   whipUrl: (v, p) => text(v, p, 2048),
   scenes: parseScenes,
   transition: parseTransition,
+  localInList: flag,
 });
 
 export const parsers: Parsers = {
@@ -111,6 +113,15 @@ export const parsers: Parsers = {
   changeAudio: one(audioChange),
   goLive: one(goLiveTarget),
   endLive: none,
+  saveDestination: one(destinationDraft),
+  removeDestination: one(identifier),
+  switchDestination: one((value, path) => {
+    const f = fields(value, path);
+    return { id: identifier(f.id, `${path}.id`), on: flag(f.on, `${path}.on`) };
+  }),
+  retryDestination: one(identifier),
+  testDestination: one(destinationDraft),
+  choosePrimary: one(identifier),
   openPreview: none,
   changeSettings: one(settingsChange),
   forgetWhipKey: none,

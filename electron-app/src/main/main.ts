@@ -12,6 +12,8 @@ import { serveCalls, tell, type Handlers } from './ipc';
 import { Journal } from './journal';
 import { declareScheme, servePage } from './page_protocol';
 import { problemOf, ProblemError } from './problem';
+import { DestinationList } from './destination_list';
+import { KeyStore } from './key_store';
 import { canKeepSecrets, seal, unseal } from './secrets';
 import { lockDown } from './security';
 import { SettingsStore } from './settings_store';
@@ -68,7 +70,7 @@ function run(): void {
   const settings = SettingsStore.open(app.getPath('userData'), notice);
   const publicSettings = (): PublicSettings => {
     const { sealedWhipKey, ...rest } = settings.get();
-    return { ...rest, hasSavedWhipKey: sealedWhipKey !== undefined };
+    return { ...rest, hasSavedWhipKey: sealedWhipKey !== undefined, destinations: list.public() };
   };
   const language = (): Language => settings.get().language ?? languageFor(app.getLocale());
 
@@ -108,6 +110,12 @@ function run(): void {
     },
     (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   );
+
+  const list = new DestinationList(settings, new KeyStore(app.getPath('userData'), { seal, unseal }), studio);
+  const changed = async (work: Promise<void>): Promise<void> => {
+    await work;
+    toPage('settings', publicSettings());
+  };
 
   function keepAwake(live: boolean): void {
     if (live && blocker === undefined) blocker = powerSaveBlocker.start('prevent-display-sleep');
@@ -196,6 +204,10 @@ function run(): void {
     changeVideo: (change) => studio.changeVideo(change),
     changeAudio: (change) => studio.changeAudio(change),
     goLive: async (target) => {
+      if (target.kind === 'list') {
+        settings.update({ destination: 'list' });
+        return studio.goLiveToList(list.wanted());
+      }
       if (target.kind === 'local') {
         settings.update({ destination: 'local' });
         return studio.goLive(target, undefined);
@@ -215,6 +227,12 @@ function run(): void {
       return studio.goLive(target, key);
     },
     endLive: () => studio.endLive(),
+    saveDestination: (draft) => changed(list.save(draft)),
+    removeDestination: (id) => changed(list.remove(id)),
+    switchDestination: ({ id, on }) => changed(list.turn(id, on)),
+    retryDestination: (id) => studio.retryDestination(id),
+    testDestination: (draft) => list.test(draft),
+    choosePrimary: (id) => changed(list.choosePrimary(id)),
     openPreview: () => studio.openPreview(),
     changeSettings: async (change) => {
       settings.update(change);

@@ -9,6 +9,7 @@ import type {
   Area,
   Command,
   Described,
+  Destination,
   Encoders,
   EngineEvent,
   Outcome,
@@ -20,10 +21,13 @@ import type {
   Stats,
   VideoSource,
 } from '../shared/model';
-import { emptySession, remember, replay, type Session } from '../shared/session';
+import { LOCAL_ID } from '../shared/destinations';
+import { emptySession, remember, replay, switched, type Session } from '../shared/session';
 import type { Scene, Transition } from '../shared/scene';
 import type { AudioPreferences } from '../shared/settings';
 import { DEFAULT_VIDEO } from '../shared/video_settings';
+import type { Asked } from './destination_list';
+import { allTogether } from './live_state';
 import { ProblemError, problemOf } from './problem';
 import type { SettingsStore } from './settings_store';
 
@@ -42,11 +46,20 @@ export interface StudioListeners {
   settings(): void;
 }
 
+const NOTHING_ON: Problem = {
+  code: 'no_destination_on',
+  message: 'No destination is switched on.',
+  hint: 'Switch at least one on, or add one.',
+};
+
 const NOT_CAPTURING: Problem = {
   code: 'not_capturing',
   message: 'Nothing is captured yet.',
   hint: 'Choose a screen or a window and press Start first.',
 };
+
+/** The engine's own name for what `start_publish` started. */
+const PUBLISH_ID = 'publish';
 
 /** A port that the dead engine held can stay taken for a moment; three tries span the time a kill needs. */
 const SERVER_TRIES = 3;
@@ -98,7 +111,12 @@ export class Studio {
 
   /** Whether viewers see, or would see if the network were well. */
   get isLive(): boolean {
-    return this.session.publish !== undefined;
+    return this.session.publish !== undefined || this.listIsLive;
+  }
+
+  /** Whether any place of the list is switched on in the engine. */
+  get listIsLive(): boolean {
+    return Object.values(this.session.destinations).some((each) => each.running);
   }
 
   /**
@@ -286,6 +304,7 @@ export class Studio {
   goLive(target: GoLiveTarget, key: string | undefined): Promise<void> {
     return this.change(async () => {
       if (this.session.capture === undefined && this.session.scene === undefined) throw new ProblemError(NOT_CAPTURING);
+      if (target.kind === 'list') return;
       if (target.kind === 'whip') {
         const destination = key === undefined || key === '' ? { kind: target.kind, url: target.url } : { kind: target.kind, url: target.url, key };
         await this.send({ type: 'start_publish', destination });
@@ -296,9 +315,71 @@ export class Studio {
     });
   }
 
+  /** Goes live to every place that is switched on; one that can't be reached does not hold back the others. */
+  goLiveToList(wanted: { local: boolean; list: Asked[]; primary?: string }): Promise<void> {
+    return this.change(async () => {
+      if (this.session.capture === undefined && this.session.scene === undefined) throw new ProblemError(NOT_CAPTURING);
+      if (!wanted.local && wanted.list.length === 0) throw new ProblemError(NOTHING_ON);
+      if (wanted.local) await this.startLocal();
+      for (const each of wanted.list) await this.begin(each);
+      const { primary } = wanted;
+      if (primary !== undefined && this.session.destinations[primary] !== undefined) {
+        await this.send({ type: 'choose_primary', id: primary });
+      }
+    });
+  }
+
+  putDestination(asked: Asked, on: boolean): Promise<void> {
+    return this.change(async () => {
+      if (on) return this.begin(asked);
+      if (this.session.destinations[asked.id] !== undefined) await this.send({ type: 'stop_destination', id: asked.id });
+    });
+  }
+
+  removeDestination(id: string): Promise<void> {
+    return this.change(async () => {
+      if (this.session.destinations[id] !== undefined) await this.send({ type: 'remove_destination', id });
+    });
+  }
+
+  turnLocal(on: boolean): Promise<void> {
+    return this.change(async () => {
+      if (on) return this.startLocal();
+      if (this.session.destinations[LOCAL_ID] !== undefined) await this.send({ type: 'stop_destination', id: LOCAL_ID });
+      await this.closeServer();
+    });
+  }
+
+  retryDestination(id: string): Promise<void> {
+    return this.change(() => this.send({ type: 'retry_destination', id }));
+  }
+
+  choosePrimary(id: string): Promise<void> {
+    return this.change(async () => {
+      if (this.session.destinations[id] !== undefined) await this.send({ type: 'choose_primary', id });
+    });
+  }
+
+  /** Beside the queue: a test of a server that does not answer must not hold up the stream's end. */
+  async testDestination(destination: Destination): Promise<void> {
+    await this.ask({ type: 'test_destination', destination });
+  }
+
+  private async startLocal(): Promise<void> {
+    if (this.session.localServer?.reach !== 'network') await this.openServer();
+    await this.begin({ id: LOCAL_ID, name: '', destination: { kind: 'local_server' } });
+  }
+
+  private async begin({ id, name, destination }: Asked): Promise<void> {
+    await this.send({ type: 'add_destination', id, name, destination });
+    await this.send({ type: 'start_destination', id });
+  }
+
   endLive(): Promise<void> {
     return this.change(async () => {
       await this.send({ type: 'stop_publish' });
+      const running = Object.entries(this.session.destinations).filter(([, each]) => each.running);
+      await Promise.all(running.map(([id]) => this.send({ type: 'stop_destination', id })));
       await this.closeServer();
       this.liveSince = undefined;
     });
@@ -365,7 +446,8 @@ export class Studio {
       this.lastServer = { port: reply.localServer.port, viewToken: reply.localServer.viewToken };
     }
     // Where it goes is known here, not to the engine's state: the page must learn it even without a new event.
-    if (this.state !== undefined && (command.type === 'start_publish' || command.type === 'stop_publish')) {
+    const goesElsewhere = ['start_publish', 'stop_publish', 'start_destination', 'stop_destination'].includes(command.type);
+    if (this.state !== undefined && goesElsewhere) {
       this.listeners.state(this.viewOf(this.state));
     }
   }
@@ -373,7 +455,12 @@ export class Studio {
   private takeState(state: State): void {
     this.state = state;
     // The timer counts from the first live moment, through reconnections and restarts of the engine.
-    if (state.publish.kind === 'live' && this.liveSince === undefined) this.liveSince = state.publish.sinceMs;
+    const publish = allTogether(state.publish, state.destinations);
+    if (publish.kind === 'live' && this.liveSince === undefined) this.liveSince = publish.sinceMs;
+    for (const { id, state: its } of state.destinations) {
+      // The engine gave this one up: a restart must not begin it again behind the user's back.
+      if (its.kind === 'failed') this.session = switched(this.session, id, false);
+    }
     if (state.publish.kind === 'failed') {
       // The engine gave up: a restart must not begin it again behind the user's back.
       this.session = { ...this.session, publish: undefined };
@@ -385,10 +472,11 @@ export class Studio {
   private viewOf(state: State): StateView {
     const { capture, settings, sourceId, scene, sources, area, audio, encoder, refusedEncoders, localServer } = state;
     const destination = this.session.publish;
+    const publish = allTogether(state.publish, state.destinations);
     return {
       capture,
       publish:
-        state.publish.kind === 'live' ? { kind: 'live', sinceMs: this.liveSince ?? state.publish.sinceMs } : state.publish,
+        publish.kind === 'live' ? { kind: 'live', sinceMs: this.liveSince ?? publish.sinceMs } : publish,
       settings,
       sourceId,
       scene,
@@ -401,7 +489,8 @@ export class Studio {
         localServer === undefined || localServer === null
           ? undefined
           : { url: localServer.viewUrl, loopbackUrl: localServer.loopbackViewUrl, reach: localServer.reach },
-      publishingTo: destination === undefined ? undefined : destination.kind === 'whip' ? 'whip' : 'local',
+      publishingTo: destination === undefined ? (this.listIsLive ? 'list' : undefined) : destination.kind === 'whip' ? 'whip' : 'local',
+      destinations: state.destinations.filter((each) => each.id !== PUBLISH_ID),
     };
   }
 }

@@ -1,5 +1,6 @@
 /** What the user can do, from a button or a key: calls main, and says what went wrong. */
 import type { Answer, Bridge, GoLiveTarget, Notice, SettingsChange, VideoChange } from '../shared/contract';
+import type { DestinationDraft } from '../shared/destinations';
 import { dictionaryOf, fill, sayProblem, type Dictionary } from '../shared/i18n/index';
 import type { Problem } from '../shared/model';
 import type { Scene, Transition } from '../shared/scene';
@@ -68,7 +69,7 @@ export function makeActions(bridge: Bridge, store: Store) {
 
   function target(whip: { url: string; key: string; keep: boolean }): GoLiveTarget {
     const { settings } = store.get();
-    if (settings.destination === 'local') return { kind: 'local' };
+    if (settings.destination !== 'whip') return { kind: settings.destination };
     const key = whip.key === '' ? undefined : whip.key;
     return {
       kind: 'whip',
@@ -166,6 +167,17 @@ export function makeActions(bridge: Bridge, store: Store) {
       return ask(bridge.changeSettings(change));
     },
     probe: () => ask(bridge.probeEncoders()),
+    /** Whether it was taken; what was wrong is told. */
+    saveDestination: async (draft: DestinationDraft): Promise<boolean> => {
+      const answer = await bridge.saveDestination(draft);
+      if (!answer.ok) tellProblem(answer.problem);
+      return answer.ok;
+    },
+    removeDestination: (id: string) => ask(bridge.removeDestination(id)),
+    switchDestination: (id: string, on: boolean) => ask(bridge.switchDestination({ id, on })),
+    retryDestination: (id: string) => ask(bridge.retryDestination(id)),
+    testDestination: (draft: DestinationDraft) => bridge.testDestination(draft),
+    choosePrimary: (id: string) => ask(bridge.choosePrimary(id)),
     forgetKey: () => ask(bridge.forgetWhipKey()),
     restartEngine: () => ask(bridge.restartEngine()),
     copyLink: async () => {

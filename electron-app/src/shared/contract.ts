@@ -1,9 +1,11 @@
 /**
  * IPC, typed once: each channel with its arguments and result. Main, preload and renderer derive their sides from it.
  */
+import type { DestinationDraft, SavedDestination } from './destinations';
 import type {
   Area,
   CaptureState,
+  DestinationState,
   Encoders,
   PreviewEndpoint,
   Problem,
@@ -54,10 +56,13 @@ export interface StateView {
   viewLink?: { url: string; loopbackUrl: string; reach: 'loopback' | 'network' };
   /** Where the running publication goes. */
   publishingTo?: DestinationKind;
+  /** The places of the list that the engine knows: how each is doing. */
+  destinations: DestinationState[];
 }
 
-export interface PublicSettings extends Omit<Settings, 'sealedWhipKey'> {
+export interface PublicSettings extends Omit<Settings, 'sealedWhipKey' | 'destinations'> {
   hasSavedWhipKey: boolean;
+  destinations: Array<SavedDestination & { hasKey: boolean }>;
 }
 
 export interface Versions {
@@ -89,6 +94,8 @@ export interface Bootstrap {
 /** Where the user wants to go live. A missing key means: the saved one, if `useSavedKey`. */
 export type GoLiveTarget =
   | { kind: 'local' }
+  /** Every place of the list that is switched on. */
+  | { kind: 'list' }
   | { kind: 'whip'; url: string; key?: string; useSavedKey: boolean; keepKey: boolean };
 
 /** Video settings, one or several at once. */
@@ -102,6 +109,7 @@ export interface SettingsChange {
   whipUrl?: string;
   scenes?: Scene[];
   transition?: Transition;
+  localInList?: boolean;
 }
 
 /** Calls from the page to main. */
@@ -122,6 +130,13 @@ export interface Calls {
   changeAudio: { args: [change: Partial<AudioPreferences>]; result: void };
   goLive: { args: [target: GoLiveTarget]; result: void };
   endLive: { args: []; result: void };
+  saveDestination: { args: [draft: DestinationDraft]; result: void };
+  removeDestination: { args: [id: string]; result: void };
+  /** Remembered; acts at once while live. */
+  switchDestination: { args: [change: { id: string; on: boolean }]; result: void };
+  retryDestination: { args: [id: string]; result: void };
+  testDestination: { args: [draft: DestinationDraft]; result: void };
+  choosePrimary: { args: [id: string]; result: void };
   openPreview: { args: []; result: PreviewEndpoint };
   changeSettings: { args: [change: SettingsChange]; result: void };
   forgetWhipKey: { args: []; result: void };

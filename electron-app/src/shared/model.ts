@@ -13,6 +13,8 @@ export type {
   Command,
   Described,
   Destination,
+  DestinationState,
+  DestinationStats,
   Encoders,
   Event as EngineEvent,
   LocalServer,

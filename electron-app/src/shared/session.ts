@@ -16,9 +16,12 @@ export interface Session {
   scene?: { scene: string; settings: VideoSettings; cursor: boolean };
   localServer?: { reach: Reach; port: number; viewToken?: string };
   publish?: Destination;
+  /** Every other destination, by its id, in the order in which they were added. */
+  destinations: { readonly [id: string]: { name: string; destination: Destination; running: boolean } };
+  primary?: string;
 }
 
-export const emptySession: Session = { systemSound: false, muted: {}, volume: {} };
+export const emptySession: Session = { systemSound: false, muted: {}, volume: {}, destinations: {} };
 
 /** The session after a command that the engine took. */
 export function remember(session: Session, command: Command, reply: Reply): Session {
@@ -40,7 +43,7 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
       return { ...session, scene: { scene, settings, cursor }, capture: undefined };
     }
     case 'stop_capture':
-      return { ...session, capture: undefined, scene: undefined, publish: undefined };
+      return { ...session, capture: undefined, scene: undefined, publish: undefined, destinations: allStopped(session.destinations) };
     case 'change_resolution':
       return withSettings(session, { width: command.width, height: command.height });
     case 'set_frame_rate':
@@ -53,6 +56,22 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
       return { ...session, publish: command.destination };
     case 'stop_publish':
       return { ...session, publish: undefined };
+    case 'add_destination': {
+      const { id, name, destination } = command;
+      const running = session.destinations[id]?.running ?? false;
+      return { ...session, destinations: { ...session.destinations, [id]: { name, destination, running } } };
+    }
+    case 'remove_destination': {
+      const { [command.id]: _gone, ...destinations } = session.destinations;
+      return { ...session, destinations, primary: session.primary === command.id ? undefined : session.primary };
+    }
+    case 'start_destination':
+    case 'retry_destination':
+      return switched(session, command.id, true);
+    case 'stop_destination':
+      return switched(session, command.id, false);
+    case 'choose_primary':
+      return { ...session, primary: command.id };
     case 'start_local_server': {
       // The port and token that the engine chose, so that a link given out survives a restart of the engine.
       const made = reply.type === 'local_server' ? reply.localServer : undefined;
@@ -71,9 +90,20 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
     case 'describe_sources':
     case 'probe_encoders':
     case 'open_preview':
+    case 'test_destination':
     case 'stats':
       return session;
   }
+}
+
+export function switched(session: Session, id: string, running: boolean): Session {
+  const known = session.destinations[id];
+  if (known === undefined) return session;
+  return { ...session, destinations: { ...session.destinations, [id]: { ...known, running } } };
+}
+
+function allStopped(destinations: Session['destinations']): Session['destinations'] {
+  return Object.fromEntries(Object.entries(destinations).map(([id, each]) => [id, { ...each, running: false }]));
 }
 
 function withSettings(session: Session, change: Partial<VideoSettings>): Session {
@@ -99,5 +129,10 @@ export function replay(session: Session): Command[] {
   if (session.scene !== undefined) commands.push({ type: 'set_scene', ...session.scene, transition: { kind: 'cut' } });
   if (session.localServer !== undefined) commands.push({ type: 'start_local_server', ...session.localServer });
   if (session.publish !== undefined) commands.push({ type: 'start_publish', destination: session.publish });
+  for (const [id, { name, destination, running }] of Object.entries(session.destinations)) {
+    commands.push({ type: 'add_destination', id, name, destination });
+    if (running) commands.push({ type: 'start_destination', id });
+  }
+  if (session.primary !== undefined) commands.push({ type: 'choose_primary', id: session.primary });
   return commands;
 }

@@ -4,6 +4,7 @@
  * A wrong file is refused whole: the caller keeps it aside and starts from the defaults. Secrets are not in here in
  * the clear: `sealedWhipKey` is what the system's secure storage made of the key, and is absent where there is none.
  */
+import { identifier, savedDestinations, type SavedDestination } from './destinations';
 import type { VideoSettings } from './model';
 import { fields, flag, number, oneOf, optional, Refused, text, integer } from './parse';
 import { parseScenes, parseTransition, type Scene, type Transition } from './scene';
@@ -13,7 +14,7 @@ export const LANGUAGES = ['en', 'zh'] as const;
 export type Language = (typeof LANGUAGES)[number];
 export const THEMES = ['system', 'dark', 'light'] as const;
 export type Theme = (typeof THEMES)[number];
-export const DESTINATION_KINDS = ['local', 'whip'] as const;
+export const DESTINATION_KINDS = ['local', 'whip', 'list'] as const;
 export type DestinationKind = (typeof DESTINATION_KINDS)[number];
 
 export interface AudioPreferences {
@@ -44,6 +45,12 @@ export interface Settings {
   lastSource?: string;
   /** Base64 of the sealed key. */
   sealedWhipKey?: string;
+  /** The list: several places at once. */
+  destinations: SavedDestination[];
+  /** The list's row for this computer's own server is on. */
+  localInList: boolean;
+  /** Owns the encode's bitrate; absent: the first that runs. */
+  primaryDestination?: string;
   window?: { width: number; height: number };
   /** What the user arranged; absent until the first scene. */
   scenes?: Scene[];
@@ -66,6 +73,8 @@ export function defaultSettings(): Settings {
     destination: 'local',
     whipUrl: '',
     ownSources: [],
+    destinations: [],
+    localInList: true,
   };
 }
 
@@ -116,6 +125,10 @@ export function parseSettings(value: unknown): Settings {
     ownSources: optional(f.ownSources, 'settings.ownSources', sourceIds) ?? [],
     lastSource: optional(f.lastSource, 'settings.lastSource', sourceId),
     sealedWhipKey: optional(f.sealedWhipKey, 'settings.sealedWhipKey', (v, p) => text(v, p, 16_384)),
+    // Absent in the files of the first version.
+    destinations: optional(f.destinations, 'settings.destinations', savedDestinations) ?? [],
+    localInList: optional(f.localInList, 'settings.localInList', flag) ?? true,
+    primaryDestination: optional(f.primaryDestination, 'settings.primaryDestination', identifier),
     window: optional(f.window, 'settings.window', (v, p) => {
       const size = fields(v, p);
       return {

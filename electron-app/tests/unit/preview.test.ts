@@ -239,7 +239,7 @@ test('the answer asks for both channels of Opus, once', () => {
 });
 
 test('in the captured picture the figures change every ten seconds, or when a viewer comes or goes', () => {
-  const stats = { fpsCaptured: 0, fpsEncoded: 1, fpsDropped: 0, encoder: '', encodeMs: 0, videoKbps: 0, sentKbps: 0, viewers: 1, audioPeakDb: -120 };
+  const stats = { fpsCaptured: 0, fpsEncoded: 1, fpsDropped: 0, encoder: '', encodeMs: 0, videoKbps: 0, sentKbps: 0, destinations: [], viewers: 1, audioPeakDb: -120 };
   assert.ok(mayShow({ stats, at: 0 }, stats, 1_000, false));
   assert.ok(!mayShow({ stats, at: 0 }, stats, 9_999, true));
   assert.ok(mayShow({ stats, at: 0 }, stats, 10_000, true));

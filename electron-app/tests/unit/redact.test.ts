@@ -38,6 +38,7 @@ test('no secret is in the diagnostics', () => {
         publish: { kind: 'live', sinceMs: 1 },
         settings: { width: 2, height: 2, fps: 1, kbps: 50, gopSeconds: 1 },
         sources: [],
+        destinations: [],
         audio: [],
         refusedEncoders: [],
         viewLink: { url: 'http://10.0.0.2:1/?t=SECRET6', loopbackUrl: 'http://127.0.0.1:1/?t=SECRET7', reach: 'network' },

@@ -20,6 +20,9 @@ const whole = {
   ownSources: ['text:Hello?size=72'],
   lastSource: 'x11:find:Editor?title=notes',
   sealedWhipKey: 'c2VhbGVk',
+  destinations: [{ id: 'ab12', name: 'Mine', kind: 'rtmp', url: 'rtmp://live.example.com/app', on: true }],
+  localInList: false,
+  primaryDestination: 'ab12',
   window: { width: 1024, height: 640 },
   scenes: [
     {

@@ -197,6 +197,7 @@ impl From<control_api::State> for State {
         Self {
             capture: it.capture.into(),
             publish: it.publish.into(),
+            destinations: all(it.destinations),
             local_server: it.local_server.map(Into::into),
             settings: it.settings.into(),
             source_id: it.source_id,
@@ -226,6 +227,33 @@ impl From<control_api::AudioInputState> for AudioInputState {
     }
 }
 
+impl From<control_api::DestinationState> for DestinationState {
+    fn from(it: control_api::DestinationState) -> Self {
+        Self {
+            id: it.id,
+            name: it.name,
+            kind: it.kind,
+            primary: it.primary,
+            state: it.state.into(),
+            problem: it.problem.map(Into::into),
+        }
+    }
+}
+
+impl From<control_api::DestinationStats> for DestinationStats {
+    fn from(it: control_api::DestinationStats) -> Self {
+        Self {
+            id: it.id,
+            sent_kbps: it.sent_kbps,
+            dropped_units: it.dropped_units as f64,
+            queue_ms: it.queue_ms,
+            round_trip_ms: it.round_trip_ms,
+            loss: it.loss,
+            first_byte_ms: it.first_byte_ms,
+        }
+    }
+}
+
 impl From<control_api::Stats> for Stats {
     fn from(it: control_api::Stats) -> Self {
         Self {
@@ -238,6 +266,7 @@ impl From<control_api::Stats> for Stats {
             sent_kbps: it.sent_kbps,
             round_trip_ms: it.round_trip_ms,
             loss: it.loss,
+            destinations: all(it.destinations),
             viewers: it.viewers,
             audio_peak_db: it.audio_peak_db,
             cpu_cores: it.cpu_cores,

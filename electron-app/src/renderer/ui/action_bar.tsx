@@ -6,7 +6,15 @@ import { isWhipAddress, type WhipDraft } from './destination_panel';
 import { Icon } from './icons';
 
 export function canGoLive(state: PageState, draft: WhipDraft): boolean {
-  return state.chosen !== undefined && (state.settings.destination === 'local' || isWhipAddress(draft.url));
+  if (state.chosen === undefined) return false;
+  switch (state.settings.destination) {
+    case 'local':
+      return true;
+    case 'whip':
+      return isWhipAddress(draft.url);
+    case 'list':
+      return state.settings.localInList || state.settings.destinations.some((each) => each.on);
+  }
 }
 
 export function ActionBar({ draft }: { draft: WhipDraft }) {

@@ -6,6 +6,7 @@ import { sayCode } from '../../shared/i18n/index';
 import { isPublishing } from '../actions';
 import { useUi } from './context';
 import { Field, Panel, Segmented, Switch } from './controls';
+import { DestinationList } from './destination_list';
 import { Icon } from './icons';
 
 /**
@@ -154,7 +155,8 @@ export function DestinationPanel({ draft, onDraft }: { draft: WhipDraft; onDraft
     return (
       <Panel title={words.destination}>
         <PublishNote />
-        {view?.publishingTo === 'local' && view.viewLink !== undefined && <Share link={view.viewLink} />}
+        {view?.publishingTo === 'list' && <DestinationList />}
+        {view?.publishingTo !== 'whip' && view?.viewLink !== undefined && <Share link={view.viewLink} />}
         {view?.publishingTo === 'whip' && <p class="line-item">{say('streamingTo', { host: hostOf(draft.url) })}</p>}
       </Panel>
     );
@@ -168,10 +170,13 @@ export function DestinationPanel({ draft, onDraft }: { draft: WhipDraft; onDraft
         options={[
           { value: 'local', label: words.destinationLocal, testid: 'destination-local' },
           { value: 'whip', label: words.destinationWhip, testid: 'destination-whip' },
+          { value: 'list', label: words.destinationList, testid: 'destination-list' },
         ]}
         onChange={(destination) => void actions.changeSettings({ destination })}
       />
-      {state.settings.destination === 'local' ? <p class="quiet">{words.localText}</p> : <WhipFields draft={draft} onDraft={onDraft} />}
+      {state.settings.destination === 'local' && <p class="quiet">{words.localText}</p>}
+      {state.settings.destination === 'whip' && <WhipFields draft={draft} onDraft={onDraft} />}
+      {state.settings.destination === 'list' && <DestinationList />}
     </Panel>
   );
 }

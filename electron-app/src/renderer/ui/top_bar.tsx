@@ -2,6 +2,7 @@
 import type { Theme } from '../../shared/settings';
 import { useUi } from './context';
 import { IconButton } from './controls';
+import { WhereItGoes } from './destination_list';
 import { Icon, type IconName } from './icons';
 
 /** 3723000 → `1:02:03`. */
@@ -69,6 +70,7 @@ export function TopBar() {
         {state.boot.oldRuntime && <span class="tag" title={words.oldRuntime}>Electron {state.boot.versions.electron}</span>}
       </div>
       <LiveStatus />
+      <WhereItGoes />
       <nav class="top-actions">
         <button
           type="button"

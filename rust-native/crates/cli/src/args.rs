@@ -55,13 +55,17 @@ pub(crate) struct StreamOptions {
     /// Send a microphone: an id of `tidecast sources`, or `default`
     #[arg(long)]
     pub(crate) microphone: Option<String>,
-    /// Where to: `whip:URL`, or `local` for a server inside this process that the network can reach
+    /// Where to, as often as wanted: `whip:URL`, `rtmp:URL` (or `rtmps://…`), `srt:URL`, `udp:URL`, `tcp:URL`, or
+    /// `local` for a server inside this process that the network can reach
     #[arg(long)]
-    pub(crate) to: Option<String>,
+    pub(crate) to: Vec<String>,
     /// Name of the environment variable that holds the stream key (never the key itself: others can read a
     /// command line)
     #[arg(long, default_value = "TIDECAST_KEY")]
     pub(crate) key_env: String,
+    /// A file with one key for each --to in its order, one a line; an empty line is "none"
+    #[arg(long, conflicts_with = "key_env")]
+    pub(crate) key_file: Option<std::path::PathBuf>,
     /// Stop after so many seconds
     #[arg(long)]
     pub(crate) duration: Option<f64>,

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use control_api::{
-    Command, Destination, Engine, EngineOptions, Event, Problem, PublishState, Reach, Reply, Transition, VideoSettings,
+    Command, Destination, DestinationState, Engine, EngineOptions, Event, Problem, PublishState, Reach, Reply,
+    Transition, VideoSettings,
 };
 use media::Secret;
 use tokio::sync::mpsc;
@@ -46,9 +47,11 @@ async fn stream(
         None => Command::StartCapture { source_id: source_id(engine, &options.source).await?, settings, cursor },
     };
     engine.dispatch(start).await?;
-    if let Some(to) = &options.to {
-        publish(engine, to, &options.key_env).await?;
+    let keys = Keys::read(options)?;
+    for (at, to) in options.to.iter().enumerate() {
+        publish(engine, at, to, keys.of(at)).await?;
     }
+    let mut outcome = Outcome::default();
     let end = async {
         match options.duration {
             Some(seconds) => tokio::time::sleep(Duration::from_secs_f64(seconds.max(0.0))).await,
@@ -58,28 +61,80 @@ async fn stream(
     tokio::pin!(end);
     loop {
         tokio::select! {
-            () = &mut end => return Ok(()),
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            () = &mut end => return outcome.end(),
+            _ = tokio::signal::ctrl_c() => return outcome.end(),
             event = inbox.recv() => match event {
-                Some(event) => follow(event, options.stats)?,
+                Some(event) => follow(event, options.stats, &mut outcome)?,
                 None => return Ok(()),
             },
         }
     }
 }
 
-/// Prints an event; a failure that ends the stream is the command's own.
-fn follow(event: Event, stats: Option<StatsFormat>) -> Result<(), Problem> {
+/// What became of each destination, for the exit code: it tells the truth of all of them.
+#[derive(Debug, Default)]
+struct Outcome {
+    destinations: Vec<DestinationState>,
+}
+
+impl Outcome {
+    /// At the end each destination is live; else why the first is not.
+    fn end(self) -> Result<(), Problem> {
+        let down = self.destinations.into_iter().find(|each| !matches!(each.state, PublishState::Live { .. }));
+        match down {
+            None => Ok(()),
+            Some(DestinationState { problem: Some(problem), .. }) => Err(problem),
+            Some(each) => Err(problem(
+                "not_live",
+                &format!("{} did not become live.", each.name),
+                "Give it more time, or see why.",
+            )),
+        }
+    }
+}
+
+/// Prints an event. One destination that fails ends nothing while another can go on; when none can, that is the end.
+fn follow(event: Event, stats: Option<StatsFormat>, outcome: &mut Outcome) -> Result<(), Problem> {
     if stats == Some(StatsFormat::Json) {
         print_line(&redacted(&event));
     }
     match event {
         Event::Error(problem) => Err(problem),
-        Event::State(state) if matches!(state.publish, PublishState::Live { .. }) => {
-            tracing::info!("live");
+        Event::State(state) => {
+            outcome.destinations = state.destinations;
+            let given_up = |each: &DestinationState| matches!(each.state, PublishState::Failed { .. });
+            if !outcome.destinations.is_empty() && outcome.destinations.iter().all(given_up) {
+                return std::mem::take(outcome).end();
+            }
             Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+/// The keys, which never stand on the command line.
+enum Keys {
+    Same(Option<Secret>),
+    Each(Vec<Option<Secret>>),
+}
+
+impl Keys {
+    fn read(options: &StreamOptions) -> Result<Self, Problem> {
+        let Some(file) = &options.key_file else {
+            return Ok(Self::Same(std::env::var(&options.key_env).ok().map(Secret::new)));
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            problem("bad_value", &format!("The key file can't be read: {error}."), "Check the path after --key-file.")
+        })?;
+        let line = |line: &str| Some(line.trim()).filter(|line| !line.is_empty()).map(Secret::new);
+        Ok(Self::Each(text.lines().map(line).collect()))
+    }
+
+    fn of(&self, at: usize) -> Option<Secret> {
+        match self {
+            Self::Same(key) => key.clone(),
+            Self::Each(keys) => keys.get(at).cloned().flatten(),
+        }
     }
 }
 
@@ -121,25 +176,78 @@ async fn source_id(engine: &Engine, wanted: &str) -> Result<String, Problem> {
     }
 }
 
-async fn publish(engine: &Engine, to: &str, key_env: &str) -> Result<(), Problem> {
-    let destination = if to == "local" {
+async fn publish(engine: &Engine, at: usize, to: &str, key: Option<Secret>) -> Result<(), Problem> {
+    let destination = destination(to, key)?;
+    if matches!(destination, Destination::LocalServer) {
         let server = Command::StartLocalServer { reach: Reach::Network, port: 0, view_token: None };
         if let Reply::LocalServer(server) = engine.dispatch(server).await? {
             print_line(&serde_json::json!({ "type": "view_url", "view_url": server.view_url }).to_string());
         }
-        Destination::LocalServer
-    } else if let Some(url) = to.strip_prefix("whip:") {
-        Destination::Whip { url: url.to_owned(), key: std::env::var(key_env).ok().map(Secret::new) }
-    } else {
-        return Err(problem(
-            "bad_value",
-            "The destination after --to is neither `local` nor `whip:URL`.",
-            "Write for example --to whip:https://example.org/whip/name.",
-        ));
-    };
-    engine.dispatch(Command::StartPublish { destination }).await.map(|_| ())
+    }
+    let id = format!("to-{}", at + 1);
+    // An address may hold a key: what is shown is the protocol and the place on the command line.
+    let name = format!("{} ({})", destination.kind(), at + 1);
+    engine.dispatch(Command::AddDestination { id: id.clone(), name, destination }).await?;
+    engine.dispatch(Command::StartDestination { id }).await.map(|_| ())
+}
+
+/// `kind:URL`; a URL whose scheme says the kind needs no other word.
+fn destination(to: &str, key: Option<Secret>) -> Result<Destination, Problem> {
+    let (kind, rest) = to.split_once(':').unwrap_or((to, ""));
+    let url = if rest.starts_with("//") { to } else { rest }.to_owned();
+    Ok(match kind {
+        "local" => Destination::LocalServer,
+        "whip" => Destination::Whip { url, key },
+        "rtmp" | "rtmps" => Destination::Rtmp { url, key, prefer_opus: false },
+        "srt" => Destination::Srt { url, passphrase: None, stream_id: key, latency_ms: None },
+        "udp" | "tcp" => Destination::MpegTs { url },
+        _ => {
+            return Err(problem(
+                "bad_value",
+                "A destination after --to is none of `local`, `whip:URL`, `rtmp:URL`, `srt:URL`, `udp:URL`, `tcp:URL`.",
+                "Write for example --to whip:https://example.org/whip/name.",
+            ));
+        }
+    })
 }
 
 fn problem(code: &str, message: &str, hint: &str) -> Problem {
     Problem { code: code.to_owned(), message: message.to_owned(), hint: hint.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_named_by_its_kind_or_its_urls_scheme() {
+        let kind = |to: &str| destination(to, None).map(|destination| destination.kind()).map_err(|p| p.code);
+        assert_eq!(kind("whip:https://a/b"), Ok("whip"));
+        assert_eq!(kind("rtmps://a/b/c"), Ok("rtmp"));
+        assert_eq!(kind("rtmp:rtmps://a/b/c"), Ok("rtmp"));
+        assert_eq!(kind("srt:srt://a:1"), Ok("srt"));
+        assert_eq!(kind("udp://a:1"), Ok("mpeg_ts"));
+        assert_eq!(kind("local"), Ok("local_server"));
+        assert_eq!(kind("ftp://a"), Err("bad_value".to_owned()));
+        let Ok(Destination::Rtmp { url, .. }) = destination("rtmp:rtmps://a/b/c", None) else { panic!() };
+        assert_eq!(url, "rtmps://a/b/c");
+        let Ok(Destination::Rtmp { url, .. }) = destination("rtmp://a/b/c", None) else { panic!() };
+        assert_eq!(url, "rtmp://a/b/c");
+    }
+
+    #[test]
+    fn the_exit_code_tells_of_a_destination_that_is_not_live() {
+        let state = |state| DestinationState {
+            id: "to-1".to_owned(),
+            name: "rtmp (1)".to_owned(),
+            kind: "rtmp".to_owned(),
+            primary: true,
+            state,
+            problem: None,
+        };
+        let live = Outcome { destinations: vec![state(PublishState::Live { since_ms: 1 })] };
+        assert!(live.end().is_ok());
+        let connecting = Outcome { destinations: vec![state(PublishState::Connecting)] };
+        assert_eq!(connecting.end().map_err(|problem| problem.code), Err("not_live".to_owned()));
+    }
 }

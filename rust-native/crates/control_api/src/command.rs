@@ -67,6 +67,27 @@ pub enum Command {
     StartPublish { destination: Destination },
     /// Ends the publication; the capture and the preview go on.
     StopPublish,
+    /// Adds a destination, at rest; one of that id is changed, and connects anew where it ran.
+    AddDestination {
+        /// The caller's name for it, used in all that follows.
+        id: String,
+        /// As a person calls it.
+        name: String,
+        /// Where to.
+        destination: Destination,
+    },
+    /// Ends and forgets a destination.
+    RemoveDestination { id: String },
+    /// Sends the running stream there too.
+    StartDestination { id: String },
+    /// Ends it there; the others go on.
+    StopDestination { id: String },
+    /// Tries again now: one that waits for its next attempt, or one that has given up.
+    RetryDestination { id: String },
+    /// Connects as far as the server's "yes" and leaves again; takes up to 15 seconds.
+    TestDestination { destination: Destination },
+    /// Chooses the destination that owns the encode's bitrate.
+    ChoosePrimary { id: String },
     /// Starts the embedded live server. Replies [`Reply::LocalServer`].
     StartLocalServer {
         /// Who may reach it.
@@ -139,6 +160,32 @@ pub enum Destination {
         url: String,
         /// The bearer token, if the server wants one.
         key: Option<Secret>,
+    },
+    /// An RTMP or RTMPS server: H.264 and AAC.
+    Rtmp {
+        /// `rtmp://` or `rtmps://`, with the stream's name at its end where there is no key.
+        url: String,
+        /// The stream key.
+        key: Option<Secret>,
+        /// Send Opus where the server lists it (Enhanced RTMP).
+        #[serde(default)]
+        prefer_opus: bool,
+    },
+    /// MPEG-TS over SRT: H.264 and AAC.
+    Srt {
+        /// `srt://host:port`, or `srt://:port` to wait for a caller.
+        url: String,
+        /// 10 to 79 characters; both sides need the same.
+        passphrase: Option<Secret>,
+        /// Free form or `#!::k=v,…`; often the stream key.
+        stream_id: Option<Secret>,
+        /// How long the receiver waits for what was lost, milliseconds; 120 where absent.
+        latency_ms: Option<u32>,
+    },
+    /// MPEG-TS over plain UDP or TCP.
+    MpegTs {
+        /// `udp://host:port` or `tcp://host:port`.
+        url: String,
     },
 }
 

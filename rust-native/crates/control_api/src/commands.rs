@@ -1,15 +1,12 @@
 //! What each command does to the session.
 
-use std::sync::Arc;
-
 use capture::audio::Input;
 use encoder::VideoConfig;
 use media::{Bitrate, Secret};
-use publish::{Destination as Publication, WhipTarget};
 
-use crate::event::PublishState;
+use crate::destinations::PUBLISH;
 use crate::local_server::RunningServer;
-use crate::session::{Order, Publishing, Session};
+use crate::session::Session;
 use crate::{Command, Destination, Problem, Reach, Reply, VideoSettings};
 
 impl Session {
@@ -23,7 +20,7 @@ impl Session {
                 self.set_scene(&scene, transition, settings, cursor).await?;
             }
             Command::StopCapture => {
-                self.stop_publish().await;
+                self.stop_everywhere().await;
                 self.stop_capture();
             }
             Command::ChangeResolution { width, height } => {
@@ -41,6 +38,12 @@ impl Session {
             }
             Command::StartPublish { destination } => self.start_publish(destination).await?,
             Command::StopPublish => self.stop_publish().await,
+            Command::AddDestination { id, name, destination } => self.add_destination(id, name, destination).await?,
+            Command::RemoveDestination { id } => self.remove_destination(&id).await?,
+            Command::StartDestination { id } => self.start_destination(&id)?,
+            Command::StopDestination { id } => self.stop_destination(&id).await?,
+            Command::RetryDestination { id } => self.retry_destination(&id)?,
+            Command::ChoosePrimary { id } => self.choose_primary(&id)?,
             Command::StartLocalServer { reach, port, view_token } => {
                 return self.start_local_server(reach, port, view_token).await;
             }
@@ -52,7 +55,11 @@ impl Session {
                 }
             }
             Command::Stats => return Ok(Reply::Stats(self.stats.clone())),
-            Command::ListSources | Command::DescribeSources { .. } | Command::ProbeEncoders | Command::OpenPreview => {
+            Command::ListSources
+            | Command::DescribeSources { .. }
+            | Command::ProbeEncoders
+            | Command::OpenPreview
+            | Command::TestDestination { .. } => {
                 return Err(Problem::internal("a looking command reached the session"));
             }
         }
@@ -79,43 +86,29 @@ impl Session {
             capture.set_frame_rate(config.frame_rate);
             self.pipeline.control().configure(config);
         }
-        if let Some(publishing) = &self.publishing {
-            publishing.destination.set_target_bitrate(Bitrate::from_kbps(settings.kbps));
+        for (_, publication) in self.destinations.iter().filter_map(|entry| entry.running.as_ref()) {
+            publication.set_target_bitrate(Bitrate::from_kbps(settings.kbps));
         }
         Ok(())
     }
 
     async fn start_publish(&mut self, destination: Destination) -> Result<(), Problem> {
-        if self.capture.is_none() {
-            return Err(Problem::not_now("Nothing is being captured.", "Choose a screen or a window and start first."));
+        let before = self.destinations.remove(PUBLISH).flatten();
+        if let Some(publication) = before {
+            publication.stop().await;
         }
-        let (url, key, to_local_server) = match (destination, &self.server) {
-            (Destination::Whip { url, key }, _) => (url, key, false),
-            (Destination::LocalServer, Some(server)) => (server.whip_url(), Some(server.publish_key.clone()), true),
-            (Destination::LocalServer, None) => {
-                return Err(Problem::not_now("The local server is not running.", "Start the local server first."));
-            }
-        };
-        self.stop_publish().await;
-        let id = self.next_id();
-        let orders = self.orders.clone();
-        let on_status = move |status| {
-            let _ = orders.send(Order::Publish(id, status));
-        };
-        let encode = self.pipeline.control();
-        let request_keyframe = Arc::new(move || encode.request_keyframe());
-        let target = WhipTarget { url, key, target_bitrate: Bitrate::from_kbps(self.settings.kbps) };
-        let destination = Publication::start(target, self.hub.clone(), request_keyframe, on_status);
-        self.publishing = Some(Publishing { id, destination, to_local_server });
-        self.publish_state = PublishState::Connecting;
-        Ok(())
+        self.destinations.put(PUBLISH, String::new(), destination);
+        let started = self.start_destination(PUBLISH);
+        if started.is_err() {
+            self.destinations.remove(PUBLISH);
+        }
+        started
     }
 
     pub(crate) async fn stop_publish(&mut self) {
-        if let Some(publishing) = self.publishing.take() {
-            publishing.destination.stop().await;
+        if let Some(publication) = self.destinations.remove(PUBLISH).flatten() {
+            publication.stop().await;
         }
-        self.publish_state = PublishState::Idle;
     }
 
     async fn start_local_server(
@@ -140,9 +133,7 @@ impl Session {
     }
 
     pub(crate) async fn stop_local_server(&mut self) {
-        if self.publishing.as_ref().is_some_and(|publishing| publishing.to_local_server) {
-            self.stop_publish().await;
-        }
+        self.stop_destinations(|entry| matches!(entry.target, Destination::LocalServer)).await;
         if let Some(server) = self.server.take() {
             server.server.shutdown().await;
         }

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::session::{Order, Session};
-use crate::{Command, Event, Preview, Problem, Reply, listing};
+use crate::{Command, Event, Preview, Problem, Reply, destination_commands, listing};
 
 /// How an engine is started.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +69,9 @@ impl Engine {
                 url: self.endpoint.preview_url(),
                 token: self.endpoint.issue_token().expose().to_owned(),
             })),
+            Command::TestDestination { destination } => {
+                destination_commands::test_destination(&destination).await.map(|()| Reply::Done)
+            }
             command => {
                 let (reply, answer) = oneshot::channel();
                 let gone = || Problem::internal("its session has ended");

@@ -34,8 +34,10 @@ pub struct Problem {
 pub struct State {
     /// The capture.
     pub capture: CaptureState,
-    /// The publication.
+    /// The publication that `start_publish` started.
     pub publish: PublishState,
+    /// Every destination, that publication included, in the order in which they were added.
+    pub destinations: Vec<DestinationState>,
     /// The embedded server, where it runs.
     pub local_server: Option<LocalServer>,
     /// The settings that are in force.
@@ -118,6 +120,42 @@ pub enum PublishState {
     Failed { code: String },
 }
 
+/// One destination.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DestinationState {
+    /// As `add_destination` named it; `"publish"` for `start_publish`'s.
+    pub id: String,
+    /// As a person calls it.
+    pub name: String,
+    /// `"local_server"`, `"whip"`, `"rtmp"`, ….
+    pub kind: String,
+    /// It owns the encode's bitrate.
+    pub primary: bool,
+    /// Where it stands.
+    pub state: PublishState,
+    /// Why it is not live, where something went wrong.
+    pub problem: Option<Problem>,
+}
+
+/// The figures of one destination, of one second.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct DestinationStats {
+    /// Which.
+    pub id: String,
+    /// Bits sent in the second, kbit/s.
+    pub sent_kbps: f64,
+    /// Pictures and sounds left out because it lagged, since it connected.
+    pub dropped_units: u64,
+    /// How old the newest was when it had left, milliseconds.
+    pub queue_ms: f64,
+    /// Round trip, milliseconds, where known.
+    pub round_trip_ms: Option<f64>,
+    /// Share of packets lost or sent again, 0 to 1, where known.
+    pub loss: Option<f64>,
+    /// From the attempt's start to its first media byte, milliseconds.
+    pub first_byte_ms: Option<f64>,
+}
+
 /// One input of the mix.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AudioInputState {
@@ -146,12 +184,14 @@ pub struct Stats {
     pub encode_ms: f64,
     /// Video bits encoded in the second, kbit/s.
     pub video_kbps: f64,
-    /// Bits the publication sent in the second, kbit/s.
+    /// Bits all destinations together sent in the second, kbit/s.
     pub sent_kbps: f64,
-    /// Round trip to the destination, milliseconds, where known.
+    /// Round trip to the primary destination, milliseconds, where known.
     pub round_trip_ms: Option<f64>,
-    /// Share of packets the destination reported lost, 0 to 1, where known.
+    /// Share of packets the primary destination reported lost, 0 to 1, where known.
     pub loss: Option<f64>,
+    /// Each running destination.
+    pub destinations: Vec<DestinationStats>,
     /// Who watches on the embedded server.
     pub viewers: u32,
     /// Peak of the mix in the second, dBFS; −120 for silence.

@@ -7,6 +7,8 @@ mod aac;
 mod canvas_clock;
 mod command;
 mod commands;
+mod destination_commands;
+mod destinations;
 mod engine;
 mod event;
 mod fade;
@@ -30,7 +32,10 @@ pub use command::{
     Reply, SourceProblem, Sources, VideoSettings, VideoSourceInfo,
 };
 pub use engine::{Engine, EngineOptions};
-pub use event::{Area, AudioInputState, CaptureState, Event, Problem, PublishState, SourceState, State, Stats};
+pub use event::{
+    Area, AudioInputState, CaptureState, DestinationState, DestinationStats, Event, Problem, PublishState, SourceState,
+    State, Stats,
+};
 pub use scene::{Scene, SceneError, Transition};
 
 /// The scenes of a scene file's text.

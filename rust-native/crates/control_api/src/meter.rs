@@ -13,8 +13,6 @@ pub(crate) struct Sums {
     pub(crate) captured: u64,
     /// Frames that were replaced before the encode took them.
     pub(crate) replaced: u64,
-    /// Bytes the publication sent.
-    pub(crate) sent_bytes: u64,
 }
 
 /// The last reading.
@@ -36,7 +34,6 @@ pub(crate) struct Rates {
     pub(crate) fps_dropped: f64,
     pub(crate) encode_ms: f64,
     pub(crate) video_kbps: f64,
-    pub(crate) sent_kbps: f64,
     pub(crate) cpu_cores: Option<f64>,
 }
 
@@ -69,7 +66,6 @@ impl Meter {
             fps_dropped: grown(sums.replaced, self.sums.replaced) / seconds,
             encode_ms: if pictures > 0.0 { grown(encode_nanos, self.encode_nanos) / 1e6 / pictures } else { 0.0 },
             video_kbps: grown(bytes, self.bytes) * 8.0 / 1000.0 / seconds,
-            sent_kbps: grown(sums.sent_bytes, self.sums.sent_bytes) * 8.0 / 1000.0 / seconds,
             cpu_cores: cpu_seconds.zip(self.cpu_seconds).map(|(new, old)| (new - old) / seconds),
         };
         *self = Self { at: now, sums, encoded, encode_nanos, bytes, cpu_seconds };
@@ -90,12 +86,12 @@ mod tests {
         counters.encoded.store(60, Ordering::Relaxed);
         counters.encode_nanos.store(60 * 5_000_000, Ordering::Relaxed);
         counters.bytes.store(750_000, Ordering::Relaxed);
-        let sums = Sums { captured: 120, replaced: 60, sent_bytes: 1_000_000 };
+        let sums = Sums { captured: 120, replaced: 60 };
         let rates = meter.read(start + Duration::from_secs(2), sums, &counters);
         assert_eq!((rates.fps_captured, rates.fps_encoded, rates.fps_dropped), (60.0, 30.0, 30.0));
-        assert_eq!((rates.encode_ms, rates.video_kbps, rates.sent_kbps), (5.0, 3000.0, 4000.0));
-        let sums = Sums { captured: 30, replaced: 0, sent_bytes: 1_000_000 };
+        assert_eq!((rates.encode_ms, rates.video_kbps), (5.0, 3000.0));
+        let sums = Sums { captured: 30, replaced: 0 };
         let rates = meter.read(start + Duration::from_secs(3), sums, &counters);
-        assert_eq!((rates.fps_captured, rates.fps_encoded, rates.sent_kbps), (30.0, 0.0, 0.0));
+        assert_eq!((rates.fps_captured, rates.fps_encoded), (30.0, 0.0));
     }
 }

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use capture::audio::{AudioEvent, Input};
 use capture::video::{VideoCapture, VideoError, VideoEvent};
 use media::AccessUnit;
-use publish::{Destination as Publication, PublishStatus};
+use publish::PublishStatus;
 use signaling::{InputLevel, PreviewConnection, ServerMessage};
 use stream::Broadcast;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::destinations::{Destinations, Entry, PUBLISH};
 use crate::event::{Area, CaptureState, PublishState, State};
 use crate::live::Capture;
 use crate::local_server::{RunningServer, STREAM};
@@ -33,14 +34,6 @@ pub(crate) enum Order {
     Shutdown,
 }
 
-/// A running or failed publication.
-#[derive(Debug)]
-pub(crate) struct Publishing {
-    pub(crate) id: u64,
-    pub(crate) destination: Publication,
-    pub(crate) to_local_server: bool,
-}
-
 /// Everything that runs.
 pub(crate) struct Session {
     pub(crate) orders: mpsc::UnboundedSender<Order>,
@@ -50,8 +43,7 @@ pub(crate) struct Session {
     pub(crate) settings: VideoSettings,
     pub(crate) own_window: Option<u32>,
     pub(crate) capture: Option<Capture>,
-    pub(crate) publishing: Option<Publishing>,
-    pub(crate) publish_state: PublishState,
+    pub(crate) destinations: Destinations,
     pub(crate) server: Option<RunningServer>,
     pub(crate) stats: Stats,
     encoder: Option<String>,
@@ -96,8 +88,7 @@ impl Session {
             settings,
             own_window: None,
             capture: None,
-            publishing: None,
-            publish_state: PublishState::Idle,
+            destinations: Destinations::default(),
             server: None,
             stats: Stats::default(),
             encoder: None,
@@ -118,7 +109,7 @@ impl Session {
         self.tell_state();
         loop {
             let metering = self.sound.is_open() && self.levels.receiver_count() > 0;
-            let running = self.capture.is_some() || self.server.is_some() || self.publishing.is_some();
+            let running = self.capture.is_some() || self.server.is_some() || self.destinations.any_running();
             tokio::select! {
                 order = inbox.recv() => match order {
                     None | Some(Order::Shutdown) => break,
@@ -132,7 +123,7 @@ impl Session {
             }
             self.tell_state();
         }
-        self.stop_publish().await;
+        self.stop_everywhere().await;
         self.stop_capture();
         self.stop_local_server().await;
         self.tell_state();
@@ -168,7 +159,7 @@ impl Session {
                 self.tell(Event::Warning(error.into()));
             }
             Order::Pipeline(PipelineEvent::Dead(error)) => {
-                self.stop_publish().await;
+                self.stop_everywhere().await;
                 self.stop_capture();
                 self.tell(Event::Error(error.into()));
             }
@@ -200,32 +191,19 @@ impl Session {
     }
 
     fn on_publish(&mut self, id: u64, status: PublishStatus) {
-        if self.publishing.as_ref().is_none_or(|publishing| publishing.id != id) {
-            return;
+        let failed = matches!(status, PublishStatus::Failed { .. });
+        let Some(entry) = self.destinations.by_number(id) else { return };
+        let is_publish = entry.id == PUBLISH;
+        // The others' reasons stand in the state: one of many that fails is no failure of the stream.
+        if let Some(problem) = entry.on_status(status).filter(|_| is_publish) {
+            self.tell(if failed { Event::Error(problem) } else { Event::Warning(problem) });
         }
-        self.publish_state = match status {
-            PublishStatus::Connecting => PublishState::Connecting,
-            PublishStatus::Live { .. } => {
-                let since_ms = match self.publish_state {
-                    PublishState::Live { since_ms } => since_ms,
-                    _ => unix_ms(),
-                };
-                PublishState::Live { since_ms }
-            }
-            PublishStatus::Reconnecting { attempt, retry_in, code, message, hint } => {
-                // Once per break: the state counts the further attempts.
-                if attempt == 1 {
-                    self.tell(Event::Warning(Problem::new(code, message, hint)));
-                }
-                let retry_in_ms = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
-                PublishState::Reconnecting { attempt, retry_in_ms, code: code.to_owned() }
-            }
-            PublishStatus::Failed { code, message, hint } => {
-                self.tell(Event::Error(Problem::new(code, message, hint)));
-                PublishState::Failed { code: code.to_owned() }
-            }
-            _ => PublishState::Idle,
-        };
+    }
+
+    /// Ends what is sent, wherever it goes.
+    pub(crate) async fn stop_everywhere(&mut self) {
+        self.stop_destinations(|_| true).await;
+        self.destinations.remove(PUBLISH);
     }
 
     /// A name for the next capture or publication.
@@ -242,7 +220,8 @@ impl Session {
         let capture = self.capture.as_ref();
         let state = State {
             capture: capture.map_or(CaptureState::Idle, Capture::state),
-            publish: self.publish_state.clone(),
+            publish: self.destinations.get(PUBLISH).map_or(PublishState::Idle, |entry| entry.state.clone()),
+            destinations: self.destinations.states(),
             local_server: self.server.as_ref().map(|server| server.info.clone()),
             settings: self.settings,
             source_id: capture
@@ -262,9 +241,10 @@ impl Session {
     }
 
     fn tell_stats(&mut self) {
-        let peer = self.publishing.as_ref().and_then(|publishing| publishing.destination.stats());
+        let destinations = self.destinations.stats(Instant::now());
+        let primary = self.destinations.primary().and_then(Entry::health);
         let (captured, replaced) = self.capture.as_ref().map_or((0, 0), Capture::frames);
-        let sums = Sums { captured, replaced, sent_bytes: peer.as_ref().map_or(0, |peer| peer.sent_bytes) };
+        let sums = Sums { captured, replaced };
         let rates = self.meter.read(Instant::now(), sums, self.pipeline.counters());
         self.stats = Stats {
             fps_captured: rates.fps_captured,
@@ -273,9 +253,10 @@ impl Session {
             encoder: self.encoder.clone().unwrap_or_default(),
             encode_ms: rates.encode_ms,
             video_kbps: rates.video_kbps,
-            sent_kbps: rates.sent_kbps,
-            round_trip_ms: peer.as_ref().and_then(|peer| peer.round_trip).map(|rtt| rtt.as_secs_f64() * 1000.0),
-            loss: peer.as_ref().and_then(|peer| peer.loss),
+            sent_kbps: destinations.iter().map(|destination| destination.sent_kbps).sum(),
+            round_trip_ms: primary.and_then(|health| health.round_trip).map(|rtt| rtt.as_secs_f64() * 1000.0),
+            loss: primary.and_then(|health| health.loss),
+            destinations,
             viewers: self.server.as_ref().map_or(0, |server| server.server.viewers(STREAM)),
             audio_peak_db: f64::from(self.sound.master_peak_db()),
             cpu_cores: rates.cpu_cores,
@@ -300,9 +281,4 @@ fn input_name(input: Input) -> &'static str {
         Input::Microphone => "microphone",
         Input::SystemSound => "system_sound",
     }
-}
-
-fn unix_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,6 +4,7 @@
 
 mod audio;
 mod frame;
+pub mod h264;
 mod secret;
 mod time;
 mod unit;

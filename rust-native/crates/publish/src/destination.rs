@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::{AccessUnit, Bitrate, Secret};
+use media::{AccessUnit, Bitrate};
 use parking_lot::Mutex;
-use signaling::whip::is_loopback;
 use stream::Broadcast;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use url::Url;
-use webrtc_transport::{PeerHandle, PeerStats};
+use webrtc_transport::{IceServer, PeerHandle};
 
+use crate::failure::Failure;
+use crate::health::{self, Gauges, Health};
 use crate::retry::{RetryPolicy, Verdict};
-use crate::whip::{End, Failure, Session};
+use crate::target::{Parsed, Target};
+use crate::{datagram, rtmp, whip};
 
 /// A connection that held for this long was a good one: the next failure counts as the first.
 const GOOD: Duration = Duration::from_secs(10);
@@ -60,21 +61,15 @@ pub enum PublishStatus {
     Stopped,
 }
 
-/// A WHIP server (RFC 9725).
-#[derive(Debug, Clone)]
-pub struct WhipTarget {
-    /// `http` or `https`. May hold a key in its path: never shown.
-    pub url: String,
-    /// The bearer token.
-    pub key: Option<Secret>,
-    /// What the encoder gives.
-    pub target_bitrate: Bitrate,
+/// How a session ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    Stopped,
+    Failed(Failure),
 }
 
 /// What a session needs of its destination.
 pub(crate) struct Context {
-    pub(crate) url: Url,
-    pub(crate) key: Option<Secret>,
     pub(crate) loopback: bool,
     pub(crate) hub: Broadcast<AccessUnit>,
     pub(crate) request_keyframe: Arc<dyn Fn() + Send + Sync>,
@@ -85,8 +80,28 @@ pub(crate) struct Context {
 /// What the owner sees of the running session.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// A WebRTC session's, which counts by itself.
     pub(crate) peer: Mutex<Option<PeerHandle>>,
+    /// From a WebRTC session's start to its first packet.
+    pub(crate) first_byte: Mutex<Option<Duration>>,
     pub(crate) target_bitrate: Mutex<Bitrate>,
+    gauges: Mutex<Option<Arc<Gauges>>>,
+    retry: Notify,
+}
+
+impl Shared {
+    /// Figures for a new session.
+    pub(crate) fn begin(&self) -> Arc<Gauges> {
+        let gauges = Arc::new(Gauges::start());
+        *self.gauges.lock() = Some(Arc::clone(&gauges));
+        gauges
+    }
+
+    fn end(&self) {
+        *self.peer.lock() = None;
+        *self.first_byte.lock() = None;
+        *self.gauges.lock() = None;
+    }
 }
 
 /// One place that the stream is sent to. Dropping it ends it without waiting.
@@ -98,39 +113,52 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// Starts sending what `hub` gives; must be called in a tokio context.
+    /// Starts sending what `hub` gives to one target; must be called in a tokio context.
     ///
     /// `request_keyframe` and `on_status` are called from the destination's own task and must not block.
     /// [`PublishStatus::Failed`] and [`PublishStatus::Stopped`] are the last status.
     pub fn start(
-        target: WhipTarget,
+        target: impl Into<Target>,
         hub: Broadcast<AccessUnit>,
         request_keyframe: Arc<dyn Fn() + Send + Sync>,
         on_status: impl Fn(PublishStatus) + Send + Sync + 'static,
     ) -> Self {
-        let shared = Arc::new(Shared { peer: Mutex::new(None), target_bitrate: Mutex::new(target.target_bitrate) });
+        let target = target.into();
+        let shared = Arc::new(Shared {
+            peer: Mutex::new(None),
+            first_byte: Mutex::new(None),
+            target_bitrate: Mutex::new(target.target_bitrate()),
+            gauges: Mutex::new(None),
+            retry: Notify::new(),
+        });
         let (stop, stopped) = watch::channel(false);
         let task = {
             let shared = Arc::clone(&shared);
             tokio::spawn(async move {
                 on_status(PublishStatus::Connecting);
-                // Surrounding blanks come with a copied address.
-                let Ok(url) = Url::parse(target.url.trim()) else {
-                    let failure = Failure::from(signaling::WhipError::BadUrl);
-                    return on_status(failure.into_failed());
+                let target = match target.parse() {
+                    Ok(target) => target,
+                    Err(failure) => return on_status(failure.into_failed()),
                 };
-                let loopback = is_loopback(&url);
-                let on_status = Box::new(on_status);
-                let context = Context { url, key: target.key, loopback, hub, request_keyframe, on_status, shared };
-                run(context, stopped).await;
+                let loopback = target.is_loopback();
+                let context = Context { loopback, hub, request_keyframe, on_status: Box::new(on_status), shared };
+                run(context, target, stopped).await;
             })
         };
         Self { shared, stop, task }
     }
 
-    /// Counters of the present connection, which start anew with each; `None` between two.
-    pub fn stats(&self) -> Option<PeerStats> {
-        self.shared.peer.lock().as_ref().map(PeerHandle::stats)
+    /// Figures of the present connection, which start anew with each; `None` between two.
+    pub fn health(&self) -> Option<Health> {
+        if let Some(peer) = self.shared.peer.lock().as_ref() {
+            return Some(health::of_peer(&peer.stats(), *self.shared.first_byte.lock()));
+        }
+        self.shared.gauges.lock().as_ref().map(|gauges| gauges.read())
+    }
+
+    /// Tries again now, where it waits for its next attempt.
+    pub fn retry_now(&self) {
+        self.shared.retry.notify_one();
     }
 
     /// The encoder's target has changed.
@@ -150,15 +178,14 @@ impl Destination {
     }
 }
 
-async fn run(context: Context, mut stopped: watch::Receiver<bool>) {
+async fn run(context: Context, target: Parsed, mut stopped: watch::Receiver<bool>) {
     let mut attempt = 0;
     let mut down_since = Instant::now();
     let mut was_live = false;
     let mut ice_servers = Vec::new();
     loop {
-        let session = Session { context: &context, resumed: was_live, ice_servers: &mut ice_servers };
-        let (end, live_since) = session.run(&mut stopped).await;
-        *context.shared.peer.lock() = None;
+        let (end, live_since) = session(&context, &target, was_live, &mut ice_servers, &mut stopped).await;
+        context.shared.end();
         if let Some(since) = live_since {
             was_live = true;
             down_since = Instant::now();
@@ -198,8 +225,37 @@ async fn run(context: Context, mut stopped: watch::Receiver<bool>) {
         });
         tokio::select! {
             () = sleep(pause) => {}
+            () = context.shared.retry.notified() => attempt = 0,
             () = until_stopped(&mut stopped) => return (context.on_status)(PublishStatus::Stopped),
         }
+    }
+}
+
+/// Connects as far as the server's "yes", and leaves again.
+///
+/// # Errors
+/// Why it did not come about.
+pub async fn test(target: &Target) -> Result<(), Failure> {
+    match target.parse()? {
+        Parsed::Whip { url, key } => whip::test(&url, key.as_ref(), target.target_bitrate()).await,
+        Parsed::Rtmp { target, .. } => rtmp::test(&target).await,
+        Parsed::Datagrams(link) => datagram::test(&link).await,
+    }
+}
+
+async fn session(
+    context: &Context,
+    target: &Parsed,
+    resumed: bool,
+    ice_servers: &mut Vec<IceServer>,
+    stopped: &mut watch::Receiver<bool>,
+) -> (End, Option<Instant>) {
+    match target {
+        Parsed::Whip { url, key } => {
+            whip::Session { context, url, key: key.as_ref(), resumed, ice_servers }.run(stopped).await
+        }
+        Parsed::Rtmp { target, options } => rtmp::Session { context, target, options, resumed }.run(stopped).await,
+        Parsed::Datagrams(link) => datagram::Session { context, link, resumed }.run(stopped).await,
     }
 }
 

@@ -1,10 +1,21 @@
 //! Destinations: one place that a stream is sent to, from its first attempt to its end.
 //!
-//! The only room that tries again, by one policy. It knows no codec and opens no socket itself.
+//! The only room that tries again, by one policy. It knows no codec; what a protocol says lives in a crate or module
+//! of its own, which moves no bytes by itself.
 
+mod datagram;
 mod destination;
+mod failure;
+mod health;
+mod mpeg_ts;
+mod net;
 mod retry;
+mod rtmp;
+mod target;
 mod whip;
 
-pub use destination::{Destination, PublishStatus, WhipTarget};
+pub use destination::{Destination, PublishStatus, test};
+pub use failure::Failure;
+pub use health::Health;
 pub use retry::{RetryPolicy, Verdict};
+pub use target::{MpegTsTarget, RtmpTarget, SrtTarget, Target, WhipTarget};

@@ -3,13 +3,17 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use media::{Bitrate, Secret};
+use signaling::whip::is_loopback;
 use signaling::{LinkedIceServer, WhipError, WhipSession, whip};
-use stream::LagPolicy;
+use stream::{Broadcast, LagPolicy};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
-use webrtc_transport::{IceServer, Peer, PeerEvent, PeerKind, TransportError};
+use url::Url;
+use webrtc_transport::{IceServer, Peer, PeerEvent, PeerKind};
 
-use crate::destination::{Context, PublishStatus, STOP_STEP, until_stopped};
+use crate::destination::{Context, End, PublishStatus, STOP_STEP, until_stopped};
+use crate::failure::Failure;
 
 /// Units that may wait for the peer's task: two thirds of a second of 60 pictures and 50 sounds. More would
 /// only arrive too late.
@@ -23,76 +27,11 @@ const RECOVER_LOOPBACK: Duration = Duration::from_millis(100);
 /// How often is looked whether media flows, until it does.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Why an attempt failed.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) code: &'static str,
-    pub(crate) message: String,
-    pub(crate) hint: &'static str,
-    pub(crate) is_final: bool,
-    pub(crate) retry_after: Option<Duration>,
-}
-
-impl Failure {
-    pub(crate) fn into_failed(self) -> PublishStatus {
-        PublishStatus::Failed { code: self.code, message: self.message, hint: self.hint }
-    }
-
-    fn no_media_path() -> Self {
-        Self {
-            code: "no_media_path",
-            message: "the server took the stream, but no media connection came about".into(),
-            hint: "Check that UDP is open between this machine and the server.",
-            is_final: false,
-            retry_after: None,
-        }
-    }
-
-    fn connection_lost() -> Self {
-        Self {
-            code: "connection_lost",
-            message: "the connection to the server is lost".into(),
-            hint: "Check the network; the stream goes on by itself once the server can be reached.",
-            is_final: false,
-            retry_after: None,
-        }
-    }
-}
-
-impl From<WhipError> for Failure {
-    fn from(error: WhipError) -> Self {
-        Self {
-            code: error.code(),
-            message: error.to_string(),
-            hint: error.hint(),
-            is_final: error.is_final(),
-            retry_after: error.retry_after(),
-        }
-    }
-}
-
-impl From<TransportError> for Failure {
-    fn from(error: TransportError) -> Self {
-        Self {
-            code: error.code(),
-            message: error.to_string(),
-            hint: error.hint(),
-            is_final: matches!(error, TransportError::VideoRefused),
-            retry_after: None,
-        }
-    }
-}
-
-/// How a session ended.
-#[derive(Debug)]
-pub(crate) enum End {
-    Stopped,
-    Failed(Failure),
-}
-
 /// One session to be.
 pub(crate) struct Session<'a> {
     pub(crate) context: &'a Context,
+    pub(crate) url: &'a Url,
+    pub(crate) key: Option<&'a Secret>,
     /// The stream was live before.
     pub(crate) resumed: bool,
     /// Those that the server offered last time; what it offers now is for the next time, as they come with the
@@ -104,6 +43,7 @@ impl Session<'_> {
     /// Runs to its end; also since when it was live, if it was.
     pub(crate) async fn run(self, stopped: &mut watch::Receiver<bool>) -> (End, Option<Instant>) {
         let context = self.context;
+        let began = Instant::now();
         let kind = PeerKind::Publisher {
             ice_servers: self.ice_servers.clone(),
             include_loopback: context.loopback,
@@ -129,7 +69,7 @@ impl Session<'_> {
         *self.ice_servers = session.ice_servers.iter().map(ice_server).collect();
         let mut live_since = None;
         let end = match peer.answer(&session.answer).await {
-            Ok(()) => self.watch(&peer, events, stopped, &mut live_since).await,
+            Ok(()) => self.watch(&peer, events, began, stopped, &mut live_since).await,
             Err(error) => End::Failed(error.into()),
         };
         // Also before a new attempt: a server that still has the old session would refuse the new one.
@@ -146,7 +86,7 @@ impl Session<'_> {
         offer: &str,
         stopped: &mut watch::Receiver<bool>,
     ) -> Result<Option<WhipSession>, WhipError> {
-        let mut request = pin!(whip::publish(&self.context.url, self.context.key.as_ref(), offer));
+        let mut request = pin!(whip::publish(self.url, self.key, offer));
         tokio::select! {
             session = &mut request => session.map(Some),
             () = until_stopped(stopped) => {
@@ -163,6 +103,7 @@ impl Session<'_> {
         &self,
         peer: &Peer,
         mut events: mpsc::Receiver<PeerEvent>,
+        began: Instant,
         stopped: &mut watch::Receiver<bool>,
         live_since: &mut Option<Instant>,
     ) -> End {
@@ -183,6 +124,7 @@ impl Session<'_> {
                 _ = look.tick(), if connected && live_since.is_none() => {
                     if peer.stats().media_flows {
                         *live_since = Some(Instant::now());
+                        *self.context.shared.first_byte.lock() = Some(began.elapsed());
                         (self.context.on_status)(PublishStatus::Live { resumed: self.resumed });
                     }
                 }
@@ -206,6 +148,17 @@ impl Session<'_> {
             }
         }
     }
+}
+
+/// Opens a session, and ends it again: the key and the address are right.
+pub(crate) async fn test(url: &Url, key: Option<&Secret>, target_bitrate: Bitrate) -> Result<(), Failure> {
+    let kind = PeerKind::Publisher { ice_servers: Vec::new(), include_loopback: is_loopback(url), target_bitrate };
+    let units = Broadcast::default().subscribe(1, LagPolicy::SkipToKeyframe);
+    let (peer, offer, _events) = Peer::offer(kind, units).await?;
+    let session = whip::publish(url, key, &offer).await;
+    peer.close().await;
+    let _ = timeout(STOP_STEP, session?.delete()).await;
+    Ok(())
 }
 
 fn ice_server(linked: &LinkedIceServer) -> IceServer {

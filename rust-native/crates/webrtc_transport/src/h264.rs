@@ -1,58 +1,17 @@
 //! Annex B access units → RTP payloads (RFC 6184, packetization-mode 1). Pure.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use media::h264::{DELIMITER, NAL_TYPE, PPS, SPS, nal_units};
 
 /// Bytes of RTP payload in one packet: with RTP header, extensions, SRTP tag, UDP and IPv6 it stays below the
 /// 1280 that every IPv6 path carries, with room for a TURN header.
 pub(crate) const MAX_PAYLOAD: usize = 1200;
 
-const NAL_TYPE: u8 = 0x1f;
 const NAL_REF_IDC: u8 = 0x60;
-const SPS: u8 = 7;
-const PPS: u8 = 8;
-const DELIMITER: u8 = 9;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 const FU_START: u8 = 0x80;
 const FU_END: u8 = 0x40;
-
-/// The NAL units between the start codes (ITU-T H.264, annex B), without copies.
-pub(crate) fn nal_units(access_unit: &Bytes) -> Vec<Bytes> {
-    let data = access_unit.as_ref();
-    let mut units = Vec::with_capacity(4);
-    let mut start = None;
-    let mut at = 0;
-    while let Some(found) = find_start_code(data, at) {
-        push_unit(&mut units, access_unit, start, found);
-        start = Some(found + 3);
-        at = found + 3;
-    }
-    push_unit(&mut units, access_unit, start, data.len());
-    units
-}
-
-fn push_unit(units: &mut Vec<Bytes>, access_unit: &Bytes, start: Option<usize>, end: usize) {
-    let Some(start) = start else { return };
-    // The zero of a four-byte start code and trailing zeros belong to no unit.
-    let end = start + access_unit[start..end].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    if end > start {
-        units.push(access_unit.slice(start..end));
-    }
-}
-
-/// The next `00 00 01` from `from` on.
-fn find_start_code(data: &[u8], from: usize) -> Option<usize> {
-    let mut at = from + 2;
-    while at < data.len() {
-        match data[at] {
-            0 => at += 1,
-            1 if data[at - 1] == 0 && data[at - 2] == 0 => return Some(at - 2),
-            // Neither this byte nor the two before the next candidate can end a start code.
-            _ => at += 3,
-        }
-    }
-    None
-}
 
 /// The payloads of one access unit, in order; the last one's packet carries the marker.
 ///

@@ -1,0 +1,85 @@
+/** What the user does with the list of destinations: remembered here, carried out by the studio. */
+import { randomBytes } from 'crypto';
+import { LOCAL_ID, MOST_DESTINATIONS, toEngine, type DestinationDraft, type SavedDestination } from '../shared/destinations';
+import type { Destination } from '../shared/model';
+import type { KeyStore } from './key_store';
+import { ProblemError } from './problem';
+import type { SettingsStore } from './settings_store';
+import type { Studio } from './studio';
+
+export class DestinationList {
+  constructor(
+    private readonly settings: SettingsStore,
+    private readonly keys: KeyStore,
+    private readonly studio: Studio,
+  ) {}
+
+  /** For the page: without keys, but with whether there is one. */
+  public(): Array<SavedDestination & { hasKey: boolean }> {
+    return this.settings.get().destinations.map((each) => ({ ...each, hasKey: this.keys.has(each.id) }));
+  }
+
+  async save(draft: DestinationDraft): Promise<void> {
+    const list = this.settings.get().destinations;
+    const old = list.find((each) => each.id === draft.id);
+    if (old === undefined && list.length >= MOST_DESTINATIONS) {
+      throw new ProblemError({ code: 'list_full', message: 'The list is full.', hint: 'Remove a destination first.' });
+    }
+    const id = old?.id ?? randomBytes(8).toString('hex');
+    const { name, kind, url } = draft;
+    const next: SavedDestination = { id, name, kind, url, on: old?.on ?? true };
+    // A key belongs to the address that it was typed for.
+    if (draft.key !== undefined) this.keys.set(id, draft.key);
+    this.update(old === undefined ? [...list, next] : list.map((each) => (each.id === id ? next : each)));
+    if (this.studio.listIsLive) await this.studio.putDestination(this.asked(next), next.on);
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.studio.removeDestination(id);
+    this.update(this.settings.get().destinations.filter((each) => each.id !== id));
+    if (this.keys.has(id)) this.keys.set(id, '');
+  }
+
+  async turn(id: string, on: boolean): Promise<void> {
+    if (id === LOCAL_ID) {
+      this.settings.update({ localInList: on });
+      if (this.studio.listIsLive) await this.studio.turnLocal(on);
+      return;
+    }
+    const list = this.settings.get().destinations.map((each) => (each.id === id ? { ...each, on } : each));
+    this.update(list);
+    const found = list.find((each) => each.id === id);
+    if (found !== undefined && this.studio.listIsLive) await this.studio.putDestination(this.asked(found), on);
+  }
+
+  async test(draft: DestinationDraft): Promise<void> {
+    const saved = draft.key === undefined && draft.id !== undefined ? this.keys.get(draft.id) : draft.key;
+    await this.studio.testDestination(toEngine(draft, saved));
+  }
+
+  async choosePrimary(id: string): Promise<void> {
+    this.settings.update({ primaryDestination: id });
+    await this.studio.choosePrimary(id);
+  }
+
+  /** What goes live: everything that is switched on. */
+  wanted(): { local: boolean; list: Asked[]; primary?: string } {
+    const { destinations, localInList, primaryDestination } = this.settings.get();
+    const list = destinations.filter((each) => each.on).map((each) => this.asked(each));
+    return { local: localInList, list, primary: primaryDestination };
+  }
+
+  private asked(saved: SavedDestination): Asked {
+    return { id: saved.id, name: saved.name, destination: toEngine(saved, this.keys.get(saved.id)) };
+  }
+
+  private update(destinations: SavedDestination[]): void {
+    this.settings.update({ destinations });
+  }
+}
+
+export interface Asked {
+  id: string;
+  name: string;
+  destination: Destination;
+}

@@ -1,0 +1,264 @@
+//! What every protocol and container must know of an H.264 access unit (ITU-T H.264 annex B). Pure, without copies
+//! but where the bytes themselves change.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::Size;
+
+/// The bits of a NAL unit's first byte that name its type.
+pub const NAL_TYPE: u8 = 0x1f;
+/// A slice of an IDR picture.
+pub const IDR: u8 = 5;
+/// Sequence parameter set.
+pub const SPS: u8 = 7;
+/// Picture parameter set.
+pub const PPS: u8 = 8;
+/// Access unit delimiter.
+pub const DELIMITER: u8 = 9;
+
+/// The NAL units between the start codes, without copies.
+pub fn nal_units(access_unit: &Bytes) -> Vec<Bytes> {
+    let data = access_unit.as_ref();
+    let mut units = Vec::with_capacity(4);
+    let mut start = None;
+    let mut at = 0;
+    while let Some(found) = find_start_code(data, at) {
+        push_unit(&mut units, access_unit, start, found);
+        start = Some(found + 3);
+        at = found + 3;
+    }
+    push_unit(&mut units, access_unit, start, data.len());
+    units
+}
+
+fn push_unit(units: &mut Vec<Bytes>, access_unit: &Bytes, start: Option<usize>, end: usize) {
+    let Some(start) = start else { return };
+    // The zero of a four-byte start code and trailing zeros belong to no unit.
+    let end = start + access_unit[start..end].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    if end > start {
+        units.push(access_unit.slice(start..end));
+    }
+}
+
+/// The next `00 00 01` from `from` on.
+fn find_start_code(data: &[u8], from: usize) -> Option<usize> {
+    let mut at = from + 2;
+    while at < data.len() {
+        match data[at] {
+            0 => at += 1,
+            1 if data[at - 1] == 0 && data[at - 2] == 0 => return Some(at - 2),
+            // Neither this byte nor the two before the next candidate can end a start code.
+            _ => at += 3,
+        }
+    }
+    None
+}
+
+/// The access unit as containers with out-of-band parameter sets keep it: each NAL unit behind its length in four
+/// bytes (ISO/IEC 14496-15), parameter sets and delimiters left out.
+pub fn length_prefixed(access_unit: &Bytes) -> Bytes {
+    let mut out = BytesMut::with_capacity(access_unit.len() + 16);
+    for unit in nal_units(access_unit) {
+        if matches!(unit[0] & NAL_TYPE, SPS | PPS | DELIMITER) {
+            continue;
+        }
+        out.put_u32(u32::try_from(unit.len()).unwrap_or(u32::MAX));
+        out.put_slice(&unit);
+    }
+    out.freeze()
+}
+
+/// What a decoder needs before the first picture: without start codes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterSets {
+    /// Sequence parameter set.
+    pub sps: Bytes,
+    /// Picture parameter set.
+    pub pps: Bytes,
+}
+
+impl ParameterSets {
+    /// The first of each in the access unit; `None` where one is missing or too short to name a profile.
+    pub fn find(access_unit: &Bytes) -> Option<Self> {
+        let units = nal_units(access_unit);
+        let first = |wanted: u8| units.iter().find(|unit| unit[0] & NAL_TYPE == wanted).cloned();
+        let (sps, pps) = (first(SPS)?, first(PPS)?);
+        (sps.len() >= 4).then_some(Self { sps, pps })
+    }
+
+    /// The `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15, section 5.3.3.1), for 4:2:0 with 8 bits.
+    pub fn configuration_record(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(self.sps.len() + self.pps.len() + 16);
+        let profile = self.sps[1];
+        out.put_slice(&[1, profile, self.sps[2], self.sps[3]]);
+        // Reserved ones with "four-byte lengths", and with "one sequence parameter set".
+        out.put_slice(&[0xff, 0xe1]);
+        out.put_u16(self.sps.len() as u16);
+        out.put_slice(&self.sps);
+        out.put_u8(1);
+        out.put_u16(self.pps.len() as u16);
+        out.put_slice(&self.pps);
+        if matches!(profile, 100 | 110 | 122 | 144) {
+            out.put_slice(&[0xfc | 1, 0xf8, 0xf8, 0]);
+        }
+        out.freeze()
+    }
+
+    /// The picture's size in pixels after cropping; `None` where the SPS is damaged or is not 4:2:0.
+    pub fn size(&self) -> Option<Size> {
+        sps_size(&self.sps)
+    }
+}
+
+/// Reads up to the cropping window (section 7.3.2.1.1).
+fn sps_size(sps: &[u8]) -> Option<Size> {
+    let rbsp = unescape(sps.get(1..)?);
+    let profile = *rbsp.first()?;
+    let mut bits = Bits { data: &rbsp, at: 24 };
+    bits.ue()?;
+    if matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
+        if bits.ue()? != 1 {
+            return None;
+        }
+        bits.ue()?;
+        bits.ue()?;
+        bits.bit()?;
+        if bits.bit()? == 1 {
+            return None;
+        }
+    }
+    bits.ue()?;
+    match bits.ue()? {
+        0 => {
+            bits.ue()?;
+        }
+        1 => {
+            bits.bit()?;
+            bits.ue()?;
+            bits.ue()?;
+            for _ in 0..bits.ue()?.min(255) {
+                bits.ue()?;
+            }
+        }
+        _ => {}
+    }
+    bits.ue()?;
+    bits.bit()?;
+    let (width, height) = (bits.ue()?.checked_add(1)?, bits.ue()?.checked_add(1)?);
+    let frames_only = bits.bit()?;
+    if frames_only == 0 {
+        bits.bit()?;
+    }
+    bits.bit()?;
+    let fields = 2 - frames_only;
+    let (mut width, mut height) = (width.checked_mul(16)?, height.checked_mul(16 * fields)?);
+    if bits.bit()? == 1 {
+        let (left, right, top, bottom) = (bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?);
+        width = width.checked_sub(left.checked_add(right)?.checked_mul(2)?)?;
+        height = height.checked_sub(top.checked_add(bottom)?.checked_mul(2 * fields)?)?;
+    }
+    (width > 0 && height > 0).then_some(Size { width, height })
+}
+
+/// Without the emulation prevention bytes (section 7.4.1).
+fn unescape(data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data.len());
+    let mut zeros = 0;
+    for byte in data {
+        if zeros >= 2 && *byte == 3 {
+            zeros = 0;
+            continue;
+        }
+        zeros = if *byte == 0 { zeros + 1 } else { 0 };
+        out.push(*byte);
+    }
+    out
+}
+
+struct Bits<'a> {
+    data: &'a [u8],
+    at: usize,
+}
+
+impl Bits<'_> {
+    fn bit(&mut self) -> Option<u32> {
+        let byte = *self.data.get(self.at / 8)?;
+        let bit = byte >> (7 - self.at % 8) & 1;
+        self.at += 1;
+        Some(u32::from(bit))
+    }
+
+    /// Exp-Golomb, unsigned (section 9.1).
+    fn ue(&mut self) -> Option<u32> {
+        let mut zeros = 0;
+        while self.bit()? == 0 {
+            zeros += 1;
+            if zeros > 31 {
+                return None;
+            }
+        }
+        let mut value = 1u32;
+        for _ in 0..zeros {
+            value = value << 1 | self.bit()?;
+        }
+        Some(value - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// libx264's constrained baseline at 1280×720, and at 854×480, which needs cropping.
+    const SPS_720: &[u8] = &[
+        0x67, 0x42, 0xc0, 0x1f, 0xda, 0x01, 0x40, 0x16, 0xec, 0x04, 0x40, 0x00, 0x00, 0x03, 0x00, 0x40, 0x00, 0x00,
+        0x0f, 0x03, 0xc6, 0x0c, 0xa8,
+    ];
+
+    fn unit() -> Bytes {
+        let mut unit = vec![0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1];
+        unit.extend_from_slice(SPS_720);
+        unit.extend_from_slice(&[0, 0, 1, 0x68, 0xce, 0x3c, 0x80, 0, 0, 0, 1, 0x65, 1, 2, 3]);
+        unit.into()
+    }
+
+    #[test]
+    fn an_access_unit_falls_into_its_nal_units() {
+        let types: Vec<u8> = nal_units(&unit()).iter().map(|unit| unit[0] & NAL_TYPE).collect();
+        assert_eq!(types, [DELIMITER, SPS, PPS, IDR]);
+        assert!(nal_units(&Bytes::from_static(&[0, 0])).is_empty());
+    }
+
+    #[test]
+    fn containers_get_lengths_and_no_parameter_sets() {
+        assert_eq!(length_prefixed(&unit()).as_ref(), [0, 0, 0, 4, 0x65, 1, 2, 3]);
+    }
+
+    #[test]
+    fn the_configuration_record_carries_both_parameter_sets() {
+        let sets = ParameterSets::find(&unit()).expect("both");
+        let record = sets.configuration_record();
+        assert_eq!(record[..6], [1, 0x42, 0xc0, 0x1f, 0xff, 0xe1]);
+        assert_eq!(record[8..8 + SPS_720.len()], *SPS_720);
+        assert_eq!(record[record.len() - 4..], *sets.pps);
+        assert_eq!(ParameterSets::find(&Bytes::from_static(&[0, 0, 1, 0x65, 1])), None);
+    }
+
+    #[test]
+    fn the_size_is_read_from_the_sps() {
+        let sets = ParameterSets::find(&unit()).expect("both");
+        assert_eq!(sets.size(), Some(Size { width: 1280, height: 720 }));
+    }
+
+    #[test]
+    fn a_damaged_sps_has_no_size_and_does_no_harm() {
+        for length in 0..SPS_720.len() {
+            let _ = sps_size(&SPS_720[..length]);
+        }
+        for seed in 0..2000u32 {
+            let bytes: Vec<u8> = (0..24u32).map(|i| (seed.wrapping_mul(2_654_435_761) >> (i % 24)) as u8).collect();
+            let _ = sps_size(&bytes);
+        }
+        assert_eq!(sps_size(&[0x67, 0x42]), None);
+    }
+}

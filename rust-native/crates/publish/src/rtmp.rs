@@ -1,0 +1,339 @@
+//! One RTMP session: connect, publish, and why it ended. Moves bytes for [`rtmp::Client`].
+
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use ::rtmp::{Client, Event, Features, Metadata, Target, flv};
+use bytes::{Buf, BytesMut};
+use media::h264::ParameterSets;
+use media::{AAC_CONFIG, AccessUnit, MediaTime, Track};
+use stream::{LagPolicy, Lanes};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::time::{sleep_until, timeout};
+
+use crate::destination::{Context, End, PublishStatus, until_stopped};
+use crate::failure::Failure;
+use crate::health::Gauges;
+use crate::net::{self, Connection, SILENCE};
+use crate::target::RtmpTarget;
+
+/// Units that may wait: three seconds of 60 pictures and 47 sounds. TCP that lost a packet catches up from here.
+const QUEUE: usize = 320;
+/// From the first byte to "publish": four answers, each a round trip of a server that may ask another one.
+const PUBLISH: Duration = Duration::from_secs(10);
+/// What a goodbye may take.
+const GOODBYE: Duration = Duration::from_millis(500);
+/// How often the system is asked about the path.
+const LOOK: Duration = Duration::from_secs(1);
+/// AAC's bitrate as players are told it.
+const AUDIO_KBPS: u32 = 160;
+
+/// One session to be.
+pub(crate) struct Session<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) target: &'a Target,
+    pub(crate) options: &'a RtmpTarget,
+    /// The stream was live before.
+    pub(crate) resumed: bool,
+}
+
+impl Session<'_> {
+    /// Runs to its end; also since when it was live, if it was.
+    pub(crate) async fn run(self, stopped: &mut watch::Receiver<bool>) -> (End, Option<Instant>) {
+        let gauges = self.context.shared.begin();
+        let mut live_since = None;
+        let opened = tokio::select! {
+            () = until_stopped(stopped) => return (End::Stopped, None),
+            opened = open(self.target) => opened,
+        };
+        let outcome = match opened {
+            Ok(open) => self.send(open, &gauges, stopped, &mut live_since).await,
+            Err(failure) => Err(failure),
+        };
+        (outcome.map_or_else(End::Failed, |()| End::Stopped), live_since)
+    }
+
+    /// Sends until it is stopped (`Ok`) or breaks.
+    async fn send(
+        &self,
+        open: Open,
+        gauges: &Gauges,
+        stopped: &mut watch::Receiver<bool>,
+        live_since: &mut Option<Instant>,
+    ) -> Result<(), Failure> {
+        let Open { connection: Connection { stream, path }, mut client, features } = open;
+        let (mut from_server, mut to_server) = tokio::io::split(stream);
+        let opus = self.options.prefer_opus && features.opus;
+        let lanes = Lanes::VIDEO.and(if opus { Lanes::OPUS } else { Lanes::AAC });
+        let mut units = self.context.hub.subscribe_to(lanes, QUEUE, LagPolicy::SkipToKeyframe);
+        (self.context.request_keyframe)();
+        let mut muxer = Muxer::new(self.options, opus);
+        let mut incoming = BytesMut::with_capacity(4096);
+        let mut writing = Writing::default();
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            if writing.rest.is_empty() {
+                writing.rest = client.output().split();
+            }
+            let busy = !writing.rest.is_empty();
+            tokio::select! {
+                () = until_stopped(stopped) => {
+                    client.close();
+                    writing.rest.unsplit(client.output().split());
+                    // A server that is gone is not waited for.
+                    let _ = timeout(GOODBYE, async {
+                        to_server.write_all(&writing.rest).await?;
+                        to_server.shutdown().await
+                    })
+                    .await;
+                    return Ok(());
+                }
+                read = from_server.read_buf(&mut incoming) => {
+                    if read.map_err(|error| broken(&error, live_since.is_some()))? == 0 {
+                        return Err(closed(live_since.is_some()));
+                    }
+                    client.input(&incoming.split())?;
+                }
+                wrote = write_some(&mut to_server, &writing.rest), if busy => {
+                    writing.progress(wrote.map_err(|error| broken(&error, live_since.is_some()))?);
+                    if writing.rest.is_empty()
+                        && let Some((pts, bytes)) = writing.unit.take()
+                    {
+                        gauges.sent(pts, bytes, units.stats());
+                        if live_since.is_none() {
+                            *live_since = Some(Instant::now());
+                            (self.context.on_status)(PublishStatus::Live { resumed: self.resumed });
+                        }
+                    }
+                }
+                () = sleep_until(writing.since + SILENCE), if busy => return Err(Failure::stalled()),
+                unit = units.recv(), if !busy => {
+                    // The producer goes with the engine: whoever owns this destination stops it then.
+                    let Ok(unit) = unit else { return Err(Failure::connection_lost()) };
+                    muxer.write(&unit, &mut client);
+                    writing.begin(unit.pts, client.output().len());
+                }
+                _ = look.tick() => {
+                    let (round_trip, sent_again) = path.read();
+                    gauges.tcp_path(round_trip, sent_again);
+                }
+            }
+        }
+    }
+}
+
+/// Connects as far as "publishing".
+async fn open(target: &Target) -> Result<Open, Failure> {
+    let connection = net::connect(&target.host, target.port, target.tls).await?;
+    let mut open = Open { connection, client: Client::new(target.clone()), features: Features::default() };
+    match timeout(PUBLISH, open.negotiate()).await {
+        Ok(outcome) => outcome.map(|()| open),
+        Err(_) => Err(Failure::no_answer()),
+    }
+}
+
+/// Connects as far as "publishing", and leaves again.
+pub(crate) async fn test(target: &Target) -> Result<(), Failure> {
+    let mut open = open(target).await?;
+    open.client.close();
+    let goodbye = open.client.output().split();
+    let _ = timeout(GOODBYE, async {
+        open.connection.stream.write_all(&goodbye).await?;
+        open.connection.stream.shutdown().await
+    })
+    .await;
+    Ok(())
+}
+
+/// Some of the bytes, and what TLS holds of earlier ones.
+async fn write_some(to: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) -> std::io::Result<usize> {
+    let wrote = to.write(bytes).await?;
+    // Cancelled here, the bytes would be written twice: flushing what was taken is left to the next call, but for
+    // the last, after which none may come for long.
+    if wrote == bytes.len() {
+        let mut flush = pin!(to.flush());
+        let _ = futures_util::poll!(&mut flush);
+    }
+    Ok(wrote)
+}
+
+#[derive(Debug)]
+struct Writing {
+    rest: BytesMut,
+    since: tokio::time::Instant,
+    unit: Option<(MediaTime, usize)>,
+}
+
+impl Default for Writing {
+    fn default() -> Self {
+        Self { rest: BytesMut::new(), since: tokio::time::Instant::now(), unit: None }
+    }
+}
+
+impl Writing {
+    fn begin(&mut self, pts: MediaTime, bytes: usize) {
+        self.since = tokio::time::Instant::now();
+        self.unit = (bytes > 0).then_some((pts, bytes));
+    }
+
+    fn progress(&mut self, bytes: usize) {
+        self.rest.advance(bytes);
+        self.since = tokio::time::Instant::now();
+    }
+}
+
+/// Connected, and publishing.
+struct Open {
+    connection: Connection,
+    client: Client,
+    features: Features,
+}
+
+impl Open {
+    async fn negotiate(&mut self) -> Result<(), Failure> {
+        let stream = &mut self.connection.stream;
+        let mut incoming = BytesMut::with_capacity(4096);
+        loop {
+            let out = self.client.output().split();
+            let sent = async {
+                stream.write_all(&out).await?;
+                stream.flush().await
+            };
+            sent.await.map_err(|error| broken(&error, false))?;
+            if let Some(Event::Publishing(features)) = self.client.event() {
+                self.features = features;
+                return Ok(());
+            }
+            let read = stream.read_buf(&mut incoming).await.map_err(|error| broken(&error, false))?;
+            if read == 0 {
+                tracing::debug!(step = self.client.step(), "the RTMP server closed the connection");
+                return Err(closed(false));
+            }
+            self.client.input(&incoming.split())?;
+        }
+    }
+}
+
+fn closed(was_live: bool) -> Failure {
+    if was_live {
+        return Failure::connection_lost();
+    }
+    Failure::new(
+        "closed_at_once",
+        "the server closes the connection before the stream begins",
+        "Often this means a wrong stream key or application: check both.",
+    )
+}
+
+fn broken(error: &std::io::Error, was_live: bool) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::TimedOut => Failure::stalled(),
+        _ => closed(was_live),
+    }
+}
+
+/// Access units → messages.
+#[derive(Debug)]
+struct Muxer {
+    metadata: Metadata,
+    opus: bool,
+    /// The first picture's time, which is the stream's zero.
+    zero: Option<MediaTime>,
+    sets: Option<ParameterSets>,
+    sound_told: bool,
+}
+
+impl Muxer {
+    fn new(options: &RtmpTarget, opus: bool) -> Self {
+        let metadata = Metadata {
+            fps: options.frame_rate.fps(),
+            video_kbps: options.target_bitrate.as_kbps(),
+            audio_kbps: AUDIO_KBPS,
+            ..Metadata::default()
+        };
+        Self { metadata, opus, zero: None, sets: None, sound_told: false }
+    }
+
+    fn write(&mut self, unit: &AccessUnit, client: &mut Client) {
+        match unit.track {
+            Track::Video => self.picture(unit, client),
+            Track::Audio | Track::Aac => self.sound(unit, client),
+        }
+    }
+
+    fn picture(&mut self, unit: &AccessUnit, client: &mut Client) {
+        let zero = *self.zero.get_or_insert(unit.dts);
+        let at = milliseconds(unit.dts, zero);
+        if unit.keyframe
+            && let Some(sets) = ParameterSets::find(&unit.payload)
+            && self.sets.as_ref() != Some(&sets)
+        {
+            if let Some(size) = sets.size() {
+                (self.metadata.width, self.metadata.height) = (size.width, size.height);
+            }
+            client.metadata(&self.metadata);
+            client.video(at, flv::avc_configuration(&sets));
+            self.sets = Some(sets);
+        }
+        if self.sets.is_some() {
+            client.video(at, flv::avc_picture(&unit.payload, unit.keyframe));
+        }
+    }
+
+    fn sound(&mut self, unit: &AccessUnit, client: &mut Client) {
+        // Sound before the first picture has no place on the stream's clock.
+        let Some(zero) = self.zero.filter(|zero| unit.pts >= *zero) else { return };
+        let at = milliseconds(unit.pts, zero);
+        if !std::mem::replace(&mut self.sound_told, true) {
+            client.audio(at, if self.opus { flv::opus_configuration() } else { flv::aac_configuration(AAC_CONFIG) });
+        }
+        client.audio(at, if self.opus { flv::opus_frame(&unit.payload) } else { flv::aac_frame(&unit.payload) });
+    }
+}
+
+/// RTMP's clock wraps after 49 days, as it is meant to (RTMP 1.0, section 4).
+fn milliseconds(at: MediaTime, zero: MediaTime) -> u32 {
+    at.since(zero).as_millis() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use media::{Bitrate, FrameRate, Secret};
+
+    fn unit(track: Track, keyframe: bool, ms: u64, payload: &'static [u8]) -> AccessUnit {
+        let at = MediaTime::from_nanos(ms * 1_000_000);
+        AccessUnit { track, pts: at, dts: at, keyframe, captured_at: at, payload: Bytes::from_static(payload) }
+    }
+
+    const KEYFRAME: &[u8] = &[0, 0, 1, 0x67, 0x42, 0xe0, 0x1f, 0x8c, 0, 0, 1, 0x68, 0xce, 0, 0, 1, 0x65, 1];
+
+    #[test]
+    fn the_first_picture_is_the_streams_zero_and_sound_before_it_is_left_out() {
+        let target = Target::parse("rtmp://host/app", Some(&Secret::new("key"))).expect("good");
+        let mut client = Client::new(target);
+        client.output().clear();
+        let options = RtmpTarget {
+            url: String::new(),
+            key: None,
+            prefer_opus: false,
+            target_bitrate: Bitrate::from_kbps(1000),
+            frame_rate: FrameRate::new(30).expect("not zero"),
+        };
+        let mut muxer = Muxer::new(&options, false);
+        muxer.write(&unit(Track::Aac, true, 990, &[1]), &mut client);
+        assert!(client.output().is_empty());
+        muxer.write(&unit(Track::Video, true, 1000, KEYFRAME), &mut client);
+        let first = client.output().split().len();
+        muxer.write(&unit(Track::Video, true, 3000, KEYFRAME), &mut client);
+        let second = client.output().split().len();
+        assert!(second < first, "parameter sets and metadata are told once: {first}, {second}");
+        muxer.write(&unit(Track::Aac, true, 3010, &[1]), &mut client);
+        let sound = client.output().split();
+        // Chunk stream 4, the time 2010 ms, a configuration before the first frame.
+        assert_eq!(sound[..4], [4, 0, 7, 218]);
+        assert_eq!((sound[12], sound[13]), (0xaf, 0));
+    }
+}

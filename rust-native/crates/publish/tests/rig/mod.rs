@@ -1,0 +1,314 @@
+//! A real stream (numbered pictures, a tone), real peers as child processes, and what they received, read back.
+
+// Each test file uses a part of it.
+#![allow(dead_code)]
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use encoder::{AacEncoder, OpusEncoder, VideoConfig};
+use media::{
+    AccessUnit, AudioBlock, BLOCK_FRAMES, Bitrate, Clock, FrameRate, MediaTime, MonotonicClock, Picture, Size,
+};
+use publish::{Destination, PublishStatus, Target};
+use stream::Broadcast;
+use testkit::sound::tone_amplitude;
+use testkit::time_pattern::{Content, Luma, Painter, Region, decode};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+pub(crate) const SIZE: Size = Size { width: 320, height: 180 };
+pub(crate) const FPS: u32 = 30;
+pub(crate) const TONE: f64 = 440.0;
+/// Far above what anything here takes, on a machine that builds something else besides.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn bitrate() -> Bitrate {
+    Bitrate::from_kbps(600)
+}
+
+pub(crate) fn frame_rate() -> FrameRate {
+    FrameRate::new(FPS).expect("not zero")
+}
+
+/// Thirty numbered pictures a second and a tone, encoded for real and pushed in real time.
+pub(crate) struct Feed {
+    pub(crate) hub: Broadcast<AccessUnit>,
+    wanted: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+    pictures: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Feed {
+    pub(crate) fn start() -> Self {
+        let hub = Broadcast::default();
+        let (wanted, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let pictures = Arc::new(AtomicU64::new(0));
+        let thread = {
+            let (hub, wanted, stop, pictures) =
+                (hub.clone(), Arc::clone(&wanted), Arc::clone(&stop), Arc::clone(&pictures));
+            std::thread::spawn(move || feed(&hub, &wanted, &stop, &pictures))
+        };
+        Self { hub, wanted, stop, pictures, thread: Some(thread) }
+    }
+
+    /// Pictures encoded so far: the encoder runs once, however many destinations there are.
+    pub(crate) fn pictures(&self) -> u64 {
+        self.pictures.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn publish(&self, target: impl Into<Target>) -> Live {
+        let (sender, statuses) = mpsc::unbounded_channel();
+        let wanted = Arc::clone(&self.wanted);
+        let request = Arc::new(move || wanted.store(true, Ordering::Relaxed));
+        let destination = Destination::start(target, self.hub.clone(), request, move |status| {
+            let _ = sender.send(status);
+        });
+        Live { destination, statuses }
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn feed(hub: &Broadcast<AccessUnit>, wanted: &AtomicBool, stop: &AtomicBool, pictures: &AtomicU64) {
+    let config = VideoConfig {
+        size: SIZE,
+        frame_rate: frame_rate(),
+        bitrate: bitrate(),
+        gop: Duration::from_secs(2),
+        threads: 1,
+    };
+    let mut video = encoder::open(&config).expect("an encoder").encoder;
+    let mut aac = AacEncoder::new(AacEncoder::DEFAULT_BITRATE).expect("AAC");
+    let mut opus = OpusEncoder::new(Bitrate::from_kbps(128)).expect("Opus");
+    let painter = Painter::new(Content::Cells, SIZE.width, SIZE.height);
+    let mut pixels = vec![0u32; SIZE.area() as usize];
+    let mut picture = Picture::black(SIZE);
+    let (begun, zero) = (Instant::now(), MonotonicClock.now());
+    let (mut number, mut block) = (0u64, 0u64);
+    while !stop.load(Ordering::Relaxed) {
+        let since = begun.elapsed();
+        let picture_due = Duration::from_nanos(1_000_000_000 * number / u64::from(FPS));
+        let block_due = Duration::from_millis(10 * block);
+        if since < picture_due.min(block_due) {
+            std::thread::sleep(picture_due.min(block_due) - since);
+            continue;
+        }
+        if block_due <= picture_due {
+            let sound = tone_block(block, zero + block_due);
+            let units = [aac.push(&sound).expect("AAC"), opus.push(&sound).expect("Opus")];
+            units.iter().flatten().for_each(|unit| {
+                hub.push(unit);
+            });
+            block += 1;
+            continue;
+        }
+        painter.paint(number, &mut pixels);
+        draw(&pixels, &mut picture);
+        picture.captured_at = zero + picture_due;
+        let keyframe = wanted.swap(false, Ordering::Relaxed);
+        if let Some(unit) = video.encode(&picture, zero + picture_due, keyframe).expect("encoded") {
+            hub.push(&unit);
+        }
+        number += 1;
+        pictures.store(number, Ordering::Relaxed);
+    }
+}
+
+fn tone_block(block: u64, at: MediaTime) -> AudioBlock {
+    let mut sound = AudioBlock::silence(at);
+    for (n, frame) in sound.samples.chunks_exact_mut(2).enumerate() {
+        let at = (block * BLOCK_FRAMES as u64 + n as u64) as f64 / 48_000.0;
+        frame.fill((0.25 * (std::f64::consts::TAU * TONE * at).sin()) as f32);
+    }
+    sound
+}
+
+/// Luma only: the stamp is black and white.
+fn draw(pixels: &[u32], picture: &mut Picture) {
+    let (width, stride) = (SIZE.width as usize, picture.planes[0].stride);
+    for (row, line) in picture.planes[0].data.chunks_exact_mut(stride).zip(pixels.chunks_exact(width)) {
+        for (sample, pixel) in row.iter_mut().zip(line) {
+            let [_, red, green, blue] = pixel.to_be_bytes().map(u32::from);
+            *sample = (16 + (red * 54 + green * 183 + blue * 19) * 219 / 65_536) as u8;
+        }
+    }
+}
+
+/// A destination and what it tells.
+pub(crate) struct Live {
+    pub(crate) destination: Destination,
+    pub(crate) statuses: mpsc::UnboundedReceiver<PublishStatus>,
+}
+
+impl Live {
+    pub(crate) async fn next(&mut self) -> PublishStatus {
+        timeout(PATIENCE, self.statuses.recv()).await.expect("a status in time").expect("a status")
+    }
+
+    pub(crate) async fn until_live(&mut self) {
+        loop {
+            match self.next().await {
+                PublishStatus::Live { .. } => return,
+                PublishStatus::Connecting | PublishStatus::Reconnecting { .. } => {}
+                end => panic!("{end:?}"),
+            }
+        }
+    }
+
+    /// The code of the next pause or failure, and whether it is the end.
+    pub(crate) async fn until_broken(&mut self) -> (&'static str, bool) {
+        loop {
+            match self.next().await {
+                PublishStatus::Reconnecting { code, .. } => return (code, false),
+                PublishStatus::Failed { code, .. } => return (code, true),
+                PublishStatus::Stopped => panic!("stopped"),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A folder that goes with the test.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("tidecast-publish-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A TCP port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a port").port()
+}
+
+/// A child process that is killed with its owner.
+pub(crate) struct Peer(Child);
+
+impl Peer {
+    /// Starts a program that must be there: a missing one fails with its name.
+    pub(crate) fn start(program: &str, arguments: &[&str]) -> Self {
+        let child = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        Self(child.unwrap_or_else(|error| panic!("{program} can't be started (is its package installed?): {error}")))
+    }
+
+    /// As [`Self::start`], with what it prints kept in a file.
+    pub(crate) fn start_into(program: &str, arguments: &[&str], file: &Path) -> Self {
+        let file = std::fs::File::create(file).expect("a file");
+        let child = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(file).spawn();
+        Self(child.unwrap_or_else(|error| panic!("{program} can't be started (is its package installed?): {error}")))
+    }
+
+    /// Asks it to end, so that it finishes its file.
+    pub(crate) async fn interrupt(self) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().is_ok_and(|status| status.success()));
+        self.ended().await;
+    }
+
+    pub(crate) fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+
+    /// Waits for its own end.
+    pub(crate) async fn ended(mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.0.try_wait().expect("a child").is_none() {
+            assert!(Instant::now() < deadline, "the peer goes on");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Waits until something listens on the port (TCP).
+pub(crate) async fn listening(port: u16) {
+    let deadline = Instant::now() + PATIENCE;
+    // A look into the table of sockets, not a connection: ffmpeg takes one only.
+    let wanted = format!("0100007F:{port:04X} 00000000:0000 0A");
+    let any = format!("00000000:{port:04X} 00000000:0000 0A");
+    loop {
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+        if table.contains(&wanted) || table.contains(&any) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "nobody listens on {port}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What a file holds, as ffmpeg decodes it.
+pub(crate) struct Received {
+    /// The numbers of its pictures; one that can't be read is an error.
+    pub(crate) numbers: Vec<u64>,
+    /// The tone's amplitude in the middle second of the left channel.
+    pub(crate) tone: f64,
+}
+
+impl Received {
+    pub(crate) fn read(file: &Path) -> Self {
+        let luma = ffmpeg(file, &["-fps_mode", "passthrough", "-vf", "extractplanes=y", "-f", "rawvideo"]);
+        let (width, height) = (SIZE.width, SIZE.height);
+        let number = |data: &[u8]| {
+            let picture = Luma { data, stride: width as usize, step: 1, width, height };
+            decode(picture, Content::Cells, Region::whole(width, height)).expect("a readable picture")
+        };
+        let numbers = luma.chunks_exact(SIZE.area() as usize).map(number).collect();
+        let sound = ffmpeg(file, &["-map", "0:a:0", "-af", "pan=mono|c0=c0", "-ar", "48000", "-f", "f32le"]);
+        let samples: Vec<f32> = sound.chunks_exact(4).map(|s| f32::from_le_bytes([s[0], s[1], s[2], s[3]])).collect();
+        let middle = samples.len() / 2;
+        let second = &samples[middle.saturating_sub(24_000)..(middle + 24_000).min(samples.len())];
+        Self { numbers, tone: tone_amplitude(second, TONE) }
+    }
+
+    /// Every picture from the first to the last, in order, and the tone as loud as it was.
+    pub(crate) fn assert_whole(&self, at_least: usize) {
+        let numbers = &self.numbers;
+        assert!(numbers.len() >= at_least, "{} pictures", numbers.len());
+        let gap = numbers.windows(2).find(|pair| pair[1] != pair[0] + 1);
+        assert_eq!(gap, None, "of {} pictures", numbers.len());
+        assert!((0.2..0.3).contains(&self.tone), "the tone's amplitude is {}", self.tone);
+    }
+}
+
+fn ffmpeg(file: &Path, output: &[&str]) -> Vec<u8> {
+    let output = Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(file).args(output).arg("-").output();
+    let output = output.expect("ffmpeg");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "ffmpeg says of {}: {said}", file.display());
+    output.stdout
+}

@@ -1,0 +1,392 @@
+//! The publishing client's state machine (RTMP 1.0, sections 5.2 and 7; Enhanced RTMP v2).
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::amf0::Value;
+use crate::chunk::{ChunkReader, ChunkWriter, Message};
+use crate::status::Refusal;
+use crate::{RtmpError, Target};
+
+/// C1, S1, C2 and S2 (section 5.2).
+const HANDSHAKE: usize = 1536;
+const VERSION: u8 = 3;
+/// One picture in a few chunks; larger ones are refused by some servers.
+const CHUNK_SIZE: u32 = 4096;
+
+const SET_CHUNK_SIZE: u8 = 1;
+const ABORT: u8 = 2;
+const ACKNOWLEDGEMENT: u8 = 3;
+const USER_CONTROL: u8 = 4;
+const WINDOW_SIZE: u8 = 5;
+const PEER_BANDWIDTH: u8 = 6;
+const AUDIO: u8 = 8;
+const VIDEO: u8 = 9;
+const DATA: u8 = 18;
+const COMMAND: u8 = 20;
+const COMMAND_AMF3: u8 = 17;
+
+const PING_REQUEST: u16 = 6;
+const PING_RESPONSE: u16 = 7;
+
+// Chunk streams by what they carry, as the common servers' own clients use them.
+const CONTROL_CHUNKS: u8 = 2;
+const COMMAND_CHUNKS: u8 = 3;
+const AUDIO_CHUNKS: u8 = 4;
+const DATA_CHUNKS: u8 = 5;
+const VIDEO_CHUNKS: u8 = 6;
+
+// Numbers of our own requests.
+const CONNECT: f64 = 1.0;
+const RELEASE_STREAM: f64 = 2.0;
+const FC_PUBLISH: f64 = 3.0;
+const CREATE_STREAM: f64 = 4.0;
+const PUBLISH: f64 = 5.0;
+const FC_UNPUBLISH: f64 = 6.0;
+const DELETE_STREAM: f64 = 7.0;
+
+/// We can be told to reconnect (`capsEx`, Enhanced RTMP v2).
+const CAPS_RECONNECT: f64 = 1.0;
+/// `FourCcInfoMask.CanEncode`.
+const CAN_ENCODE: f64 = 2.0;
+
+/// What the server said it takes beyond H.264 and AAC.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Features {
+    /// Opus in enhanced packets.
+    pub opus: bool,
+}
+
+/// What the server has told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The stream may flow.
+    Publishing(Features),
+}
+
+/// What a player is told of the stream before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Metadata {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Pictures per second.
+    pub fps: u32,
+    /// kbit/s.
+    pub video_kbps: u32,
+    /// kbit/s; 0 for a stream without sound.
+    pub audio_kbps: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Handshake,
+    Connecting,
+    CreatingStream,
+    AwaitingPublish,
+    Publishing,
+}
+
+/// One connection. Created, it has its first bytes to send.
+#[derive(Debug)]
+pub struct Client {
+    target: Target,
+    state: State,
+    handshake: BytesMut,
+    reader: ChunkReader,
+    writer: ChunkWriter,
+    out: BytesMut,
+    events: VecDeque<Event>,
+    features: Features,
+    stream: u32,
+    received: u32,
+    acknowledged_at: u32,
+    window: u32,
+}
+
+impl Client {
+    /// A client that wants to publish there.
+    pub fn new(target: Target) -> Self {
+        let mut out = BytesMut::with_capacity(1 + HANDSHAKE);
+        out.extend_from_slice(&[VERSION]);
+        // Time and version 0: the plain handshake. The rest may be anything (section 5.2.3).
+        out.extend_from_slice(&[0; 8]);
+        out.extend((0..HANDSHAKE - 8).map(|n| (n * 31 % 251) as u8));
+        Self {
+            target,
+            state: State::Handshake,
+            handshake: BytesMut::new(),
+            reader: ChunkReader::default(),
+            writer: ChunkWriter::default(),
+            out,
+            events: VecDeque::new(),
+            features: Features::default(),
+            stream: 0,
+            received: 0,
+            acknowledged_at: 0,
+            window: 0,
+        }
+    }
+
+    /// What is to be sent: the driver takes from its front what it has sent.
+    pub fn output(&mut self) -> &mut BytesMut {
+        &mut self.out
+    }
+
+    /// What the server has told since the last call.
+    pub fn event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// How far the connection has come, in a word for a log.
+    pub fn step(&self) -> &'static str {
+        match self.state {
+            State::Handshake => "handshake",
+            State::Connecting => "connect",
+            State::CreatingStream => "createStream",
+            State::AwaitingPublish => "publish",
+            State::Publishing => "publishing",
+        }
+    }
+
+    /// Takes bytes as they came from the server.
+    ///
+    /// # Errors
+    /// [`RtmpError`]; the connection is of no use afterwards.
+    pub fn input(&mut self, mut data: &[u8]) -> Result<(), RtmpError> {
+        if self.state == State::Handshake {
+            let missing = (1 + 2 * HANDSHAKE).saturating_sub(self.handshake.len()).min(data.len());
+            self.handshake.extend_from_slice(&data[..missing]);
+            data.advance(missing);
+            if self.handshake.first().is_some_and(|version| *version != VERSION) {
+                return Err(RtmpError::NotRtmp("no RTMP handshake"));
+            }
+            if self.handshake.len() < 1 + 2 * HANDSHAKE {
+                return Ok(());
+            }
+            self.after_handshake();
+        }
+        self.received = self.received.wrapping_add(data.len() as u32);
+        self.reader.feed(data);
+        while let Some(message) = self.reader.message()? {
+            self.message(&message)?;
+        }
+        self.acknowledge();
+        Ok(())
+    }
+
+    fn after_handshake(&mut self) {
+        let answer = self.handshake.split_off(1);
+        self.out.extend_from_slice(&answer[..HANDSHAKE]);
+        self.handshake = BytesMut::new();
+        self.control(SET_CHUNK_SIZE, &CHUNK_SIZE.to_be_bytes());
+        self.writer.set_chunk_size(CHUNK_SIZE as usize);
+        let fourcc = |name: &str| (name.to_owned(), Value::Number(CAN_ENCODE));
+        let connect = Value::Object(vec![
+            ("app".into(), Value::text(&self.target.app)),
+            ("type".into(), Value::text("nonprivate")),
+            ("flashVer".into(), Value::text("FMLE/3.0 (compatible; Tidecast)")),
+            ("tcUrl".into(), Value::text(&self.target.tc_url)),
+            ("fourCcList".into(), Value::Array(vec![Value::text("avc1"), Value::text("mp4a"), Value::text("Opus")])),
+            ("videoFourCcInfoMap".into(), Value::Object(vec![fourcc("avc1")])),
+            ("audioFourCcInfoMap".into(), Value::Object(vec![fourcc("mp4a"), fourcc("Opus")])),
+            ("capsEx".into(), Value::Number(CAPS_RECONNECT)),
+        ]);
+        self.command(0, &[Value::text("connect"), Value::Number(CONNECT), connect]);
+        self.state = State::Connecting;
+    }
+
+    fn message(&mut self, message: &Message) -> Result<(), RtmpError> {
+        let mut body = message.body.as_ref();
+        match message.kind {
+            SET_CHUNK_SIZE => {
+                let size = body.try_get_u32().map_err(|_| RtmpError::NotRtmp("a chunk size that is cut off"))?;
+                self.reader.set_chunk_size(size)?;
+            }
+            ABORT => {
+                if let Ok(chunk_stream) = body.try_get_u32() {
+                    self.reader.abort(chunk_stream);
+                }
+            }
+            WINDOW_SIZE => self.window = body.try_get_u32().unwrap_or(self.window),
+            PEER_BANDWIDTH => {
+                // The limit itself is a wish from dial-up days; the answer is what servers wait for (5.4.5).
+                if let Ok(size) = body.try_get_u32() {
+                    self.control(WINDOW_SIZE, &size.to_be_bytes());
+                }
+            }
+            USER_CONTROL => {
+                if body.try_get_u16() == Ok(PING_REQUEST)
+                    && let Ok(stamp) = body.try_get_u32()
+                {
+                    let mut answer = [0; 6];
+                    answer[..2].copy_from_slice(&PING_RESPONSE.to_be_bytes());
+                    answer[2..].copy_from_slice(&stamp.to_be_bytes());
+                    self.control(USER_CONTROL, &answer);
+                }
+            }
+            COMMAND => self.answered(&Value::read_all(body)?)?,
+            // Always a zero byte, then AMF0 (section 7.1.1).
+            COMMAND_AMF3 => self.answered(&Value::read_all(body.get(1..).unwrap_or_default())?)?,
+            // Acknowledgements of ours, and whatever a server likes to tell publishers.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, values: &[Value]) -> Result<(), RtmpError> {
+        let name = values.first().and_then(Value::as_str).unwrap_or_default();
+        let number = values.get(1).and_then(Value::as_number).unwrap_or_default();
+        match (name, self.state) {
+            ("_result", State::Connecting) if number == CONNECT => {
+                self.features = features(values);
+                self.create_stream();
+            }
+            ("_result", State::CreatingStream) if number == CREATE_STREAM => {
+                let stream = values.get(3).and_then(Value::as_number).unwrap_or(-1.0);
+                if !(0.0..=f64::from(u32::MAX)).contains(&stream) {
+                    return Err(RtmpError::NotRtmp("no stream number"));
+                }
+                self.stream = stream as u32;
+                let name = Value::text(self.target.stream.expose());
+                let publish = [Value::text("publish"), Value::Number(PUBLISH), Value::Null, name, Value::text("live")];
+                self.command(self.stream, &publish);
+                self.state = State::AwaitingPublish;
+            }
+            // Servers answer `releaseStream` and `FCPublish` with errors where they do not know them.
+            ("_error", _) if number == CONNECT || number == CREATE_STREAM || number == PUBLISH => {
+                return Err(self.refused(values.get(3)));
+            }
+            ("onStatus", _) => self.status(values.get(3).or(values.get(2)))?,
+            ("close", _) => return Err(self.refused(None)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn status(&mut self, info: Option<&Value>) -> Result<(), RtmpError> {
+        let text = |name: &str| info.and_then(|info| info.get(name)).and_then(Value::as_str).unwrap_or_default();
+        match text("code") {
+            "NetStream.Publish.Start" if self.state == State::AwaitingPublish => {
+                self.state = State::Publishing;
+                self.events.push_back(Event::Publishing(self.features));
+                Ok(())
+            }
+            "NetConnection.Connect.ReconnectRequest" => Err(RtmpError::ReconnectRequested),
+            "NetStream.Publish.BadName" => Err(self.refused(info)),
+            _ if text("level") == "error" => Err(self.refused(info)),
+            _ => Ok(()),
+        }
+    }
+
+    fn refused(&self, info: Option<&Value>) -> RtmpError {
+        let text = |name: &str| info.and_then(|info| info.get(name)).and_then(Value::as_str).unwrap_or_default();
+        let code = Some(text("code")).filter(|code| !code.is_empty()).unwrap_or("no reason given");
+        RtmpError::Refused(Refusal::new(code, text("description"), self.target.stream.expose()))
+    }
+
+    fn create_stream(&mut self) {
+        let name = || Value::text(self.target.stream.expose());
+        let requests = [
+            vec![Value::text("releaseStream"), Value::Number(RELEASE_STREAM), Value::Null, name()],
+            vec![Value::text("FCPublish"), Value::Number(FC_PUBLISH), Value::Null, name()],
+            vec![Value::text("createStream"), Value::Number(CREATE_STREAM), Value::Null],
+        ];
+        for request in requests {
+            self.command(0, &request);
+        }
+        self.state = State::CreatingStream;
+    }
+
+    /// Tells players what follows; to be sent before the first picture.
+    pub fn metadata(&mut self, metadata: &Metadata) {
+        let number = |name: &str, value: u32| (name.to_owned(), Value::Number(f64::from(value)));
+        let mut members = vec![
+            number("width", metadata.width),
+            number("height", metadata.height),
+            number("framerate", metadata.fps),
+            number("videodatarate", metadata.video_kbps),
+            number("videocodecid", 7),
+        ];
+        if metadata.audio_kbps > 0 {
+            members.push(number("audiodatarate", metadata.audio_kbps));
+            members.push(number("audiosamplerate", 48_000));
+            members.push(number("audiosamplesize", 16));
+            members.push(("stereo".into(), Value::Boolean(true)));
+            members.push(number("audiocodecid", 10));
+        }
+        members.push(("encoder".into(), Value::text("Tidecast")));
+        let mut body = BytesMut::new();
+        for value in [Value::text("@setDataFrame"), Value::text("onMetaData"), Value::Object(members)] {
+            value.write(&mut body);
+        }
+        self.send(DATA_CHUNKS, DATA, 0, body.freeze());
+    }
+
+    /// One video message: a body of [`crate::flv`].
+    pub fn video(&mut self, timestamp: u32, body: Bytes) {
+        self.send(VIDEO_CHUNKS, VIDEO, timestamp, body);
+    }
+
+    /// One audio message: a body of [`crate::flv`].
+    pub fn audio(&mut self, timestamp: u32, body: Bytes) {
+        self.send(AUDIO_CHUNKS, AUDIO, timestamp, body);
+    }
+
+    /// Says goodbye: the last that is to be sent.
+    pub fn close(&mut self) {
+        if self.state != State::Publishing {
+            return;
+        }
+        let name = Value::text(self.target.stream.expose());
+        self.command(0, &[Value::text("FCUnpublish"), Value::Number(FC_UNPUBLISH), Value::Null, name]);
+        let stream = Value::Number(f64::from(self.stream));
+        self.command(0, &[Value::text("deleteStream"), Value::Number(DELETE_STREAM), Value::Null, stream]);
+    }
+
+    fn send(&mut self, chunk_stream: u8, kind: u8, timestamp: u32, body: Bytes) {
+        let message = Message { kind, stream: self.stream, timestamp, body };
+        self.writer.write(chunk_stream, &message, &mut self.out);
+    }
+
+    fn command(&mut self, stream: u32, values: &[Value]) {
+        let mut body = BytesMut::new();
+        for value in values {
+            value.write(&mut body);
+        }
+        let message = Message { kind: COMMAND, stream, timestamp: 0, body: body.freeze() };
+        self.writer.write(COMMAND_CHUNKS, &message, &mut self.out);
+    }
+
+    fn control(&mut self, kind: u8, body: &[u8]) {
+        let message = Message { kind, stream: 0, timestamp: 0, body: Bytes::copy_from_slice(body) };
+        self.writer.write(CONTROL_CHUNKS, &message, &mut self.out);
+    }
+
+    /// Each window's worth of bytes is acknowledged with the sum of all (section 5.4.3).
+    fn acknowledge(&mut self) {
+        if self.window > 0 && self.received.wrapping_sub(self.acknowledged_at) >= self.window {
+            self.acknowledged_at = self.received;
+            self.control(ACKNOWLEDGEMENT, &self.received.to_be_bytes());
+        }
+    }
+}
+
+/// What a `connect` was answered with, wherever the server put it.
+fn features(values: &[Value]) -> Features {
+    let mut features = Features::default();
+    for object in values.iter().skip(2) {
+        if let Some(Value::Array(list)) = object.get("fourCcList") {
+            features.opus |= list.iter().filter_map(Value::as_str).any(|name| name == "*" || name == "Opus");
+        }
+        if let Some(map) = object.get("audioFourCcInfoMap") {
+            features.opus |= map.get("Opus").or(map.get("*")).is_some();
+        }
+    }
+    features
+}
+
+#[cfg(test)]
+mod tests;
