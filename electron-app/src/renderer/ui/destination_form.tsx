@@ -95,17 +95,17 @@ export function DestinationForm({ saved, onDone }: { saved?: SavedDestination & 
         </Field>
       )}
       {draft.kind !== 'mpeg_ts' && (
-      <Field label={draft.kind === 'srt' ? words.destinationPassphrase : words.whipKey} wide>
-        <input
-          type="password"
-          class="text"
-          value={draft.key ?? ''}
-          placeholder={saved?.hasKey === true ? words.whipKeySaved : ''}
-          autocomplete="off"
-          data-testid="destination-key"
-          onInput={(event) => change({ key: event.currentTarget.value === '' ? undefined : event.currentTarget.value })}
-        />
-      </Field>
+        <Field label={draft.kind === 'srt' ? words.destinationPassphrase : words.whipKey} wide>
+          <input
+            type="password"
+            class="text"
+            value={draft.key ?? ''}
+            placeholder={saved?.hasKey === true ? words.whipKeySaved : ''}
+            autocomplete="off"
+            data-testid="destination-key"
+            onInput={(event) => change({ key: event.currentTarget.value === '' ? undefined : event.currentTarget.value })}
+          />
+        </Field>
       )}
       {chosen?.keyPage !== undefined && <p class="quiet wide">{words.destinationKeyPage} {chosen.keyPage}</p>}
       {!state.boot.canKeepSecrets && <p class="quiet wide">{words.destinationKeyFile}</p>}
