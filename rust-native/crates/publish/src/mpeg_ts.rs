@@ -163,7 +163,7 @@ fn ticks(since: Duration) -> u64 {
 
 /// 33 bits of 90 kHz, six reserved ones, nine bits of 27 MHz (section 2.4.3.5).
 fn clock_bytes(clock: u64) -> [u8; 6] {
-    let (base, extension) = (clock / 300 & 0x1_ffff_ffff, clock % 300);
+    let (base, extension) = ((clock / 300) & 0x1_ffff_ffff, clock % 300);
     let bytes = (base << 15 | 0x3f << 9 | extension).to_be_bytes();
     [bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]
 }
