@@ -28,6 +28,13 @@ pub enum Command {
     RetryDestination { id: String },
     TestDestination { destination: Destination },
     ChoosePrimary { id: String },
+    StartRecording { recording: Recording },
+    StopRecording,
+    PauseRecording { paused: bool },
+    AddChapter { title: String },
+    StartReplay { seconds: f64 },
+    SaveReplay { folder: String, format: RecordFormat },
+    StopReplay,
     StartLocalServer { reach: Reach, port: u32, view_token: Option<String> },
     StopLocalServer,
     OpenPreview,
@@ -55,6 +62,30 @@ pub struct VideoSettings {
     pub kbps: u32,
     /// Seconds from one keyframe to the next, 0.25 to 20.
     pub gop_seconds: f64,
+}
+
+/// A file format of recordings.
+#[napi(string_enum = "snake_case")]
+pub enum RecordFormat {
+    Mp4,
+    Mkv,
+}
+
+/// What to record, and where.
+#[napi(object)]
+pub struct Recording {
+    /// An existing folder.
+    pub folder: String,
+    /// The file's name without extension; `{date}` and `{time}` are filled in.
+    pub name: Option<String>,
+    /// Of all parts.
+    pub format: RecordFormat,
+    /// Rewrite a finished MP4 as a plain one.
+    pub plain: bool,
+    /// Begin a new part after so many minutes.
+    pub split_minutes: Option<f64>,
+    /// Begin a new part after so many MiB.
+    pub split_mib: Option<f64>,
 }
 
 /// A sound input of the mix.
@@ -117,6 +148,13 @@ impl From<Command> for control_api::Command {
             Command::RetryDestination { id } => Self::RetryDestination { id },
             Command::TestDestination { destination } => Self::TestDestination { destination: destination.into() },
             Command::ChoosePrimary { id } => Self::ChoosePrimary { id },
+            Command::StartRecording { recording } => Self::StartRecording { recording: recording.into() },
+            Command::StopRecording => Self::StopRecording,
+            Command::PauseRecording { paused } => Self::PauseRecording { paused },
+            Command::AddChapter { title } => Self::AddChapter { title },
+            Command::StartReplay { seconds } => Self::StartReplay { seconds },
+            Command::SaveReplay { folder, format } => Self::SaveReplay { folder, format: format.into() },
+            Command::StopReplay => Self::StopReplay,
             Command::StartLocalServer { reach, port, view_token } => Self::StartLocalServer {
                 reach: reach.into(),
                 // The engine refuses the port that can't be bound; one that can't exist becomes "any".
@@ -134,6 +172,28 @@ impl From<Command> for control_api::Command {
 impl From<VideoSettings> for control_api::VideoSettings {
     fn from(s: VideoSettings) -> Self {
         Self { width: s.width, height: s.height, fps: s.fps, kbps: s.kbps, gop_seconds: s.gop_seconds }
+    }
+}
+
+impl From<RecordFormat> for control_api::RecordFormat {
+    fn from(format: RecordFormat) -> Self {
+        match format {
+            RecordFormat::Mp4 => Self::Mp4,
+            RecordFormat::Mkv => Self::Mkv,
+        }
+    }
+}
+
+impl From<Recording> for control_api::Recording {
+    fn from(it: Recording) -> Self {
+        Self {
+            folder: it.folder,
+            name: it.name,
+            format: it.format.into(),
+            plain: it.plain,
+            split_minutes: it.split_minutes,
+            split_mib: it.split_mib,
+        }
     }
 }
 

@@ -30,6 +30,7 @@ pub enum Reply {
 pub enum Event {
     State { state: State },
     Stats { stats: Stats },
+    Saved { file: String },
     Warning { problem: Problem },
     Error { problem: Problem },
 }
@@ -195,6 +196,10 @@ pub struct State {
     pub publish: PublishState,
     /// Every destination, that publication included, in the order in which they were added.
     pub destinations: Vec<DestinationState>,
+    /// The recording, where one runs.
+    pub recording: Option<RecordingState>,
+    /// Whether the last seconds are kept for a replay.
+    pub replay: bool,
     /// The embedded server, where it runs.
     pub local_server: Option<LocalServer>,
     /// The settings that are in force.
@@ -296,6 +301,10 @@ pub struct Stats {
     pub loss: Option<f64>,
     /// Each running destination.
     pub destinations: Vec<DestinationStats>,
+    /// The recording, where one runs.
+    pub recording: Option<RecordingStats>,
+    /// The replay buffer, where it is on.
+    pub replay: Option<ReplayStats>,
     /// Who watches on the embedded server.
     pub viewers: u32,
     /// Peak of the mix, dBFS; −120 for silence.
@@ -304,4 +313,39 @@ pub struct Stats {
     pub cpu_cores: Option<f64>,
     /// Resident memory of the engine, MiB, where the system tells.
     pub memory_mib: Option<f64>,
+}
+
+/// Where the recording stands; its figures are in the stats.
+#[napi(object)]
+pub struct RecordingState {
+    /// The file that is written now.
+    pub file: String,
+    /// Parts begun.
+    pub part: u32,
+    /// Nothing is taken in now.
+    pub paused: bool,
+}
+
+/// The recording's figures.
+#[napi(object)]
+pub struct RecordingStats {
+    /// Recorded in all parts, pauses left out, milliseconds.
+    pub duration_ms: f64,
+    /// Written in all parts.
+    pub bytes: f64,
+    /// Free on the disk, where the system says.
+    pub free_bytes: Option<f64>,
+    /// Seconds until the disk is full at the rate so far.
+    pub room_s: Option<f64>,
+}
+
+/// The replay buffer's figures.
+#[napi(object)]
+pub struct ReplayStats {
+    /// What would be saved now, milliseconds.
+    pub duration_ms: f64,
+    /// Held in memory.
+    pub bytes: f64,
+    /// The most that it will hold.
+    pub most_bytes: f64,
 }

@@ -48,6 +48,7 @@ impl From<control_api::Event> for Event {
         match event {
             control_api::Event::State(state) => Self::State { state: state.into() },
             control_api::Event::Stats(stats) => Self::Stats { stats: stats.into() },
+            control_api::Event::Saved { file } => Self::Saved { file },
             control_api::Event::Warning(problem) => Self::Warning { problem: problem.into() },
             control_api::Event::Error(problem) => Self::Error { problem: problem.into() },
         }
@@ -198,6 +199,8 @@ impl From<control_api::State> for State {
             capture: it.capture.into(),
             publish: it.publish.into(),
             destinations: all(it.destinations),
+            recording: it.recording.map(Into::into),
+            replay: it.replay,
             local_server: it.local_server.map(Into::into),
             settings: it.settings.into(),
             source_id: it.source_id,
@@ -267,10 +270,35 @@ impl From<control_api::Stats> for Stats {
             round_trip_ms: it.round_trip_ms,
             loss: it.loss,
             destinations: all(it.destinations),
+            recording: it.recording.map(Into::into),
+            replay: it.replay.map(Into::into),
             viewers: it.viewers,
             audio_peak_db: it.audio_peak_db,
             cpu_cores: it.cpu_cores,
             memory_mib: it.memory_mib,
         }
+    }
+}
+
+impl From<control_api::RecordingState> for RecordingState {
+    fn from(it: control_api::RecordingState) -> Self {
+        Self { file: it.file, part: it.part, paused: it.paused }
+    }
+}
+
+impl From<control_api::RecordingStats> for RecordingStats {
+    fn from(it: control_api::RecordingStats) -> Self {
+        Self {
+            duration_ms: it.duration_ms as f64,
+            bytes: it.bytes as f64,
+            free_bytes: it.free_bytes.map(|bytes| bytes as f64),
+            room_s: it.room_s.map(|seconds| seconds as f64),
+        }
+    }
+}
+
+impl From<control_api::ReplayStats> for ReplayStats {
+    fn from(it: control_api::ReplayStats) -> Self {
+        Self { duration_ms: it.duration_ms as f64, bytes: it.bytes as f64, most_bytes: it.most_bytes as f64 }
     }
 }

@@ -3,6 +3,8 @@
 use media::Secret;
 use serde::{Deserialize, Serialize};
 
+use crate::recording::{RecordFormat, Recording};
+
 /// One request. Each has exactly one [`Reply`] or one error; what follows from it comes as events.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
@@ -88,6 +90,20 @@ pub enum Command {
     TestDestination { destination: Destination },
     /// Chooses the destination that owns the encode's bitrate.
     ChoosePrimary { id: String },
+    /// Records the running stream to disk, live or not. [`crate::Event::Saved`] names each finished file.
+    StartRecording { recording: Recording },
+    /// Completes the file and closes it.
+    StopRecording,
+    /// Takes nothing in (or goes on, at the next keyframe); the file's time stands still meanwhile.
+    PauseRecording { paused: bool },
+    /// A chapter mark at this moment of the recording.
+    AddChapter { title: String },
+    /// Keeps the last seconds of the stream in memory, 1 to 300.
+    StartReplay { seconds: f64 },
+    /// Writes what the replay buffer holds, from a keyframe on, to a new file in the folder.
+    SaveReplay { folder: String, format: RecordFormat },
+    /// Forgets the replay buffer.
+    StopReplay,
     /// Starts the embedded live server. Replies [`Reply::LocalServer`].
     StartLocalServer {
         /// Who may reach it.

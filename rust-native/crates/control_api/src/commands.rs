@@ -44,6 +44,13 @@ impl Session {
             Command::StopDestination { id } => self.stop_destination(&id).await?,
             Command::RetryDestination { id } => self.retry_destination(&id)?,
             Command::ChoosePrimary { id } => self.choose_primary(&id)?,
+            Command::StartRecording { recording } => self.start_recording(recording).await?,
+            Command::StopRecording => self.stop_recording()?,
+            Command::PauseRecording { paused } => self.pause_recording(paused)?,
+            Command::AddChapter { title } => self.add_chapter(title)?,
+            Command::StartReplay { seconds } => self.start_replay(seconds)?,
+            Command::SaveReplay { folder, format } => self.save_replay(&folder, format)?,
+            Command::StopReplay => self.stop_replay(),
             Command::StartLocalServer { reach, port, view_token } => {
                 return self.start_local_server(reach, port, view_token).await;
             }
@@ -74,6 +81,7 @@ impl Session {
     }
 
     pub(crate) fn stop_capture(&mut self) {
+        self.recordings.stop();
         self.sound.set_streaming(false);
         self.capture = None;
         self.pipeline.control().rest();

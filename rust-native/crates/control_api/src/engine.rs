@@ -27,8 +27,9 @@ pub struct Engine {
     session: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Longest time that a destination gets to be told goodbye.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// Longest time that everything gets to end: a long recording is rewritten as a plain file. What a process that ends
+/// earlier leaves behind is whole, too.
+const SHUTDOWN: Duration = Duration::from_secs(30);
 
 impl Engine {
     /// Starts the engine's threads and its local endpoint, with nothing captured. Needs a tokio runtime around it.
@@ -86,7 +87,7 @@ impl Engine {
         let _ = self.orders.send(Order::Shutdown);
         let session = self.session.lock().take();
         if let Some(session) = session
-            && tokio::time::timeout(FAREWELL, session).await.is_err()
+            && tokio::time::timeout(SHUTDOWN, session).await.is_err()
         {
             tracing::warn!("the session did not end in time");
         }

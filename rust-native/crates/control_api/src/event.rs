@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::recording::{RecordingState, RecordingStats, ReplayStats};
+
 use crate::command::{AudioInput, LocalServer, RefusedEncoder, VideoSettings};
 
 /// One message of the engine.
@@ -12,6 +14,11 @@ pub enum Event {
     State(State),
     /// Each second while something runs.
     Stats(Stats),
+    /// A recording or a replay is complete on disk.
+    Saved {
+        /// Its path.
+        file: String,
+    },
     /// Something the user should know; the stream goes on.
     Warning(Problem),
     /// Something ended or could not be done.
@@ -38,6 +45,10 @@ pub struct State {
     pub publish: PublishState,
     /// Every destination, that publication included, in the order in which they were added.
     pub destinations: Vec<DestinationState>,
+    /// The recording, where one runs.
+    pub recording: Option<RecordingState>,
+    /// Whether the last seconds are kept for a replay.
+    pub replay: bool,
     /// The embedded server, where it runs.
     pub local_server: Option<LocalServer>,
     /// The settings that are in force.
@@ -192,6 +203,10 @@ pub struct Stats {
     pub loss: Option<f64>,
     /// Each running destination.
     pub destinations: Vec<DestinationStats>,
+    /// The recording, where one runs.
+    pub recording: Option<RecordingStats>,
+    /// The replay buffer, where it is on.
+    pub replay: Option<ReplayStats>,
     /// Who watches on the embedded server.
     pub viewers: u32,
     /// Peak of the mix in the second, dBFS; −120 for silence.

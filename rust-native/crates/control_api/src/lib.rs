@@ -20,6 +20,7 @@ mod meter;
 mod pipeline;
 mod preview;
 mod problem;
+mod recording;
 mod repeats;
 mod scenes;
 mod session;
@@ -36,6 +37,7 @@ pub use event::{
     Area, AudioInputState, CaptureState, DestinationState, DestinationStats, Event, Problem, PublishState, SourceState,
     State, Stats,
 };
+pub use recording::{RecordFormat, Recording, RecordingState, RecordingStats, ReplayStats};
 pub use scene::{Scene, SceneError, Transition};
 
 /// The scenes of a scene file's text.

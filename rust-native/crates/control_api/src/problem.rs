@@ -42,6 +42,7 @@ describes_itself!(
     capture::video::VideoError,
     capture::audio::AudioError,
     encoder::EncoderError,
+    record::RecordError,
     scene::SceneError,
     live_server::ServerError,
     signaling::SignalingError

@@ -7,6 +7,7 @@ use capture::audio::{AudioEvent, Input};
 use capture::video::{VideoCapture, VideoError, VideoEvent};
 use media::AccessUnit;
 use publish::PublishStatus;
+use record::RecordEvent;
 use signaling::{InputLevel, PreviewConnection, ServerMessage};
 use stream::Broadcast;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -18,6 +19,7 @@ use crate::local_server::{RunningServer, STREAM};
 use crate::meter::{Meter, Sums};
 use crate::pipeline::{Pipeline, PipelineEvent};
 use crate::preview::{self, PreviewContext};
+use crate::recording::Recordings;
 use crate::sound::Sound;
 use crate::{Command, Event, Problem, RefusedEncoder, Reply, Stats, VideoSettings, listing, usage};
 
@@ -31,6 +33,7 @@ pub(crate) enum Order {
     Audio(AudioEvent),
     Pipeline(PipelineEvent),
     Publish(u64, PublishStatus),
+    Record(u64, RecordEvent),
     Shutdown,
 }
 
@@ -44,6 +47,7 @@ pub(crate) struct Session {
     pub(crate) own_window: Option<u32>,
     pub(crate) capture: Option<Capture>,
     pub(crate) destinations: Destinations,
+    pub(crate) recordings: Recordings,
     pub(crate) server: Option<RunningServer>,
     pub(crate) stats: Stats,
     encoder: Option<String>,
@@ -57,6 +61,9 @@ pub(crate) struct Session {
 
 /// Twenty readings a second look continuous on a meter and cost nothing.
 const LEVELS_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Longest time that destinations get to be told goodbye.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 impl Session {
     pub(crate) fn new(
@@ -89,6 +96,7 @@ impl Session {
             own_window: None,
             capture: None,
             destinations: Destinations::default(),
+            recordings: Recordings::default(),
             server: None,
             stats: Stats::default(),
             encoder: None,
@@ -123,9 +131,21 @@ impl Session {
             }
             self.tell_state();
         }
-        self.stop_everywhere().await;
+        let farewell = async {
+            self.stop_everywhere().await;
+            self.stop_local_server().await;
+        };
+        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+            tracing::warn!("a destination did not take its leave in time");
+        }
         self.stop_capture();
-        self.stop_local_server().await;
+        self.recordings.closed().await;
+        // What was closed says so through the queue.
+        while let Ok(order) = inbox.try_recv() {
+            if let Order::Record(id, event) = order {
+                self.on_record(id, event);
+            }
+        }
         self.tell_state();
     }
 
@@ -138,6 +158,7 @@ impl Session {
             }
             Order::Video(id, event) => self.on_video(id, event),
             Order::Reopened(id, opened) => self.on_reopened(id, opened),
+            Order::Record(id, event) => self.on_record(id, event),
             Order::Audio(AudioEvent::Lost(input, error)) => {
                 self.sound.set_active(input, false);
                 self.tell(Event::Warning(error.into()));
@@ -222,6 +243,8 @@ impl Session {
             capture: capture.map_or(CaptureState::Idle, Capture::state),
             publish: self.destinations.get(PUBLISH).map_or(PublishState::Idle, |entry| entry.state.clone()),
             destinations: self.destinations.states(),
+            recording: self.recordings.state(),
+            replay: self.recordings.replay_stats().is_some(),
             local_server: self.server.as_ref().map(|server| server.info.clone()),
             settings: self.settings,
             source_id: capture
@@ -257,6 +280,8 @@ impl Session {
             round_trip_ms: primary.and_then(|health| health.round_trip).map(|rtt| rtt.as_secs_f64() * 1000.0),
             loss: primary.and_then(|health| health.loss),
             destinations,
+            recording: self.recordings.stats(),
+            replay: self.recordings.replay_stats(),
             viewers: self.server.as_ref().map_or(0, |server| server.server.viewers(STREAM)),
             audio_peak_db: f64::from(self.sound.master_peak_db()),
             cpu_cores: rates.cpu_cores,

@@ -1,0 +1,276 @@
+//! Units → fragments on a file's own timeline, which begins at zero with the first keyframe and leaves pauses out.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use media::{AccessUnit, MediaTime, Track};
+
+use crate::h264::{ParameterSets, to_length_prefixed};
+use crate::{AUDIO_RATE, AudioCodec, AudioLayout, ContainerError, Layout, VIDEO_RATE};
+
+/// A fragment is closed by the first picture that comes so long after its start. A still screen sends one picture a
+/// second, so that two seconds are the most that a power cut costs; pictures' own clocks jitter, hence not a whole one.
+pub const TARGET: Duration = Duration::from_millis(900);
+/// Sound that lies closer than this to where the last packet ended follows it without a seam.
+const SEAMLESS: i64 = AUDIO_RATE as i64 / 100;
+/// A last picture whose successor is unknown is shown so long.
+const LAST_PICTURE: Duration = Duration::from_millis(33);
+/// Sound kept while no picture has come yet: more than the mixer's longest wait.
+const MOST_EARLY_SOUND: usize = 128;
+
+/// One access unit as a file holds it.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// Ticks of its track from the track's start; equals the presentation time plus what the track skips.
+    pub time: u64,
+    /// Ticks until the next one.
+    pub duration: u32,
+    /// A decoder may start here.
+    pub keyframe: bool,
+    /// Length-prefixed NAL units, or one packet of sound.
+    pub data: Bytes,
+}
+
+/// What is written at once: at most a second or so, every sample whole.
+#[derive(Debug, Clone, Default)]
+pub struct Fragment {
+    /// In [`VIDEO_RATE`] ticks.
+    pub video: Vec<Sample>,
+    /// In [`AUDIO_RATE`] ticks.
+    pub audio: Vec<Sample>,
+}
+
+impl Fragment {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.video.is_empty() && self.audio.is_empty()
+    }
+}
+
+#[derive(Debug)]
+struct Picture {
+    at: Duration,
+    keyframe: bool,
+    data: Bytes,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Assembler {
+    codec: AudioCodec,
+    target: Duration,
+    /// Media time of the file's zero, moved on by each pause; `None` until the first keyframe.
+    origin: Option<MediaTime>,
+    parameter_sets: Option<ParameterSets>,
+    layout: Option<Layout>,
+    pictures: Vec<Picture>,
+    sound: VecDeque<AccessUnit>,
+    /// Where the next packet of sound is expected, ticks from the file's zero.
+    sound_end: Option<i64>,
+    /// Frames of sound that lie before the file's zero.
+    skip: u32,
+    /// The end of the last fragment, and of what was shown when a pause began.
+    end: Duration,
+    /// The step between the last two pictures.
+    step: Duration,
+    paused: bool,
+}
+
+impl Assembler {
+    /// An empty file whose sound is coded so, in fragments of about `target`.
+    pub fn new(codec: AudioCodec, target: Duration) -> Self {
+        Self {
+            codec,
+            target,
+            origin: None,
+            parameter_sets: None,
+            layout: None,
+            pictures: Vec::new(),
+            sound: VecDeque::new(),
+            sound_end: None,
+            skip: 0,
+            end: Duration::ZERO,
+            step: LAST_PICTURE,
+            paused: false,
+        }
+    }
+
+    /// What the file holds; known from its first fragment on.
+    pub fn layout(&self) -> Option<&Layout> {
+        self.layout.as_ref()
+    }
+
+    /// How much has been taken in, pauses left out.
+    pub fn duration(&self) -> Duration {
+        self.pictures.last().map_or(self.end, |picture| picture.at + self.step)
+    }
+
+    /// Whether this unit can't go on in this file: the picture's parameter sets changed, or there is sound now where
+    /// the file has no track for it.
+    pub fn needs_new_file(&self, unit: &AccessUnit) -> bool {
+        if unit.track != Track::Video || !unit.keyframe || self.paused {
+            return false;
+        }
+        let other = |sets: &ParameterSets| ParameterSets::of_keyframe(&unit.payload).is_ok_and(|new| new != *sets);
+        self.parameter_sets.as_ref().is_some_and(other)
+            || self.layout.as_ref().is_some_and(|layout| layout.audio.is_none()) && !self.sound.is_empty()
+    }
+
+    /// Takes a unit; now and then that completes a fragment. Units of tracks that the file has no use for are ignored.
+    ///
+    /// # Errors
+    /// [`ContainerError::ParameterSets`] for a first keyframe without them.
+    pub fn push(&mut self, unit: &AccessUnit) -> Result<Option<Fragment>, ContainerError> {
+        match (unit.track, self.codec) {
+            (Track::Video, _) => self.picture(unit),
+            (Track::Aac, AudioCodec::Aac) | (Track::Audio, AudioCodec::Opus) => {
+                if !self.paused || self.origin.is_none() {
+                    self.sound.push_back(unit.clone());
+                }
+                while self.origin.is_none() && self.sound.len() > MOST_EARLY_SOUND {
+                    self.sound.pop_front();
+                }
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn picture(&mut self, unit: &AccessUnit) -> Result<Option<Fragment>, ContainerError> {
+        if self.origin.is_none() || self.paused {
+            if self.paused || !unit.keyframe {
+                return Ok(None);
+            }
+            self.parameter_sets = Some(ParameterSets::of_keyframe(&unit.payload)?);
+            self.origin = Some(unit.pts - self.end);
+        }
+        let Some(origin) = self.origin else { return Ok(None) };
+        let at = unit.pts.since(origin);
+        // A picture that comes no later than the last one has no place in a file; the engine never sends one.
+        if self.pictures.last().is_some_and(|last| at <= last.at) {
+            return Ok(None);
+        }
+        if let Some(last) = self.pictures.last() {
+            self.step = at - last.at;
+        }
+        let full = at.saturating_sub(self.end);
+        let closes = full >= self.target || (unit.keyframe && full >= self.target / 2);
+        let fragment = if closes { self.cut(at)? } else { None };
+        self.pictures.push(Picture { at, keyframe: unit.keyframe, data: to_length_prefixed(&unit.payload) });
+        Ok(fragment)
+    }
+
+    /// Ends the fragment there: for the end of a file, or to continue in another one from that moment on.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn finish(&mut self, next: Option<MediaTime>) -> Result<Option<Fragment>, ContainerError> {
+        let end = match (next, self.origin) {
+            (Some(next), Some(origin)) => next.since(origin).max(self.end),
+            _ => self.natural_end(),
+        };
+        self.cut(end)
+    }
+
+    /// Takes nothing more until [`Self::resume`]; what is there becomes a fragment.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn pause(&mut self) -> Result<Option<Fragment>, ContainerError> {
+        let fragment = self.cut(self.duration())?;
+        self.paused = true;
+        self.sound.clear();
+        Ok(fragment)
+    }
+
+    /// Goes on with the next keyframe, as if no time had passed.
+    pub fn resume(&mut self) {
+        if std::mem::take(&mut self.paused) {
+            self.origin = None;
+            self.sound.clear();
+        }
+    }
+
+    /// A picture is shown at least for a frame's time, and while there is sound.
+    fn natural_end(&self) -> Duration {
+        let Some(origin) = self.origin else { return self.end };
+        let packet =
+            Duration::from_nanos(u64::from(self.codec.packet_frames()) * 1_000_000_000 / u64::from(AUDIO_RATE));
+        let heard = self.sound.back().map_or(Duration::ZERO, |unit| (unit.pts + packet).since(origin));
+        self.duration().max(heard.min(self.duration() + Duration::from_secs(1)))
+    }
+
+    fn cut(&mut self, end: Duration) -> Result<Option<Fragment>, ContainerError> {
+        if self.pictures.is_empty() {
+            return Ok(None);
+        }
+        let fragment = Fragment { video: self.take_pictures(end), audio: self.take_sound(end) };
+        if self.layout.is_none() {
+            let Some(parameter_sets) = self.parameter_sets.clone() else { return Ok(None) };
+            let size = parameter_sets.picture_size()?;
+            let audio = (!fragment.audio.is_empty()).then_some(AudioLayout { codec: self.codec, skip: self.skip });
+            self.layout = Some(Layout { parameter_sets, size, audio });
+        }
+        self.end = end;
+        Ok(Some(fragment))
+    }
+
+    fn take_pictures(&mut self, end: Duration) -> Vec<Sample> {
+        let pictures = std::mem::take(&mut self.pictures);
+        let ends: Vec<_> = pictures.iter().skip(1).map(|next| next.at).chain([end]).collect();
+        let sample = |(picture, end): (Picture, Duration)| {
+            let time = ticks(picture.at, VIDEO_RATE);
+            let duration = ticks(end, VIDEO_RATE).saturating_sub(time).clamp(1, u64::from(u32::MAX)) as u32;
+            Sample { time, duration, keyframe: picture.keyframe, data: picture.data }
+        };
+        pictures.into_iter().zip(ends).map(sample).collect()
+    }
+
+    /// The sound that begins before `end`. A file whose first fragment had none gets none later.
+    fn take_sound(&mut self, end: Duration) -> Vec<Sample> {
+        let Some(origin) = self.origin else { return Vec::new() };
+        if self.layout.as_ref().is_some_and(|layout| layout.audio.is_none()) {
+            // One is kept: it tells at the next keyframe that the file needs a track.
+            self.sound.truncate(1);
+            return Vec::new();
+        }
+        let frames = i64::from(self.codec.packet_frames());
+        let mut samples: Vec<Sample> = Vec::new();
+        while let Some(unit) = self.sound.front() {
+            let at = signed_ticks(unit.pts, origin) - i64::from(self.codec.delay());
+            if at >= ticks(end, AUDIO_RATE) as i64 {
+                break;
+            }
+            let Some(unit) = self.sound.pop_front() else { break };
+            let at = match self.sound_end {
+                Some(expected) if (at - expected).abs() <= SEAMLESS => expected,
+                // After a pause, what sounded before it is over; it never overlaps.
+                Some(expected) if at + frames <= expected => continue,
+                Some(expected) => at.max(expected),
+                None if at + frames <= -i64::from(self.codec.preroll()) => continue,
+                None => {
+                    self.skip = u32::try_from(-at).unwrap_or(0);
+                    at
+                }
+            };
+            let time = u64::try_from(at + i64::from(self.skip)).unwrap_or(0);
+            if let Some(last) = samples.last_mut() {
+                last.duration = u32::try_from(time - last.time).unwrap_or(u32::MAX);
+            }
+            samples.push(Sample { time, duration: frames as u32, keyframe: true, data: unit.payload });
+            self.sound_end = Some(at + frames);
+        }
+        samples
+    }
+}
+
+fn ticks(at: Duration, rate: u32) -> u64 {
+    (at.as_nanos() * u128::from(rate) / 1_000_000_000) as u64
+}
+
+/// Ticks from `origin`, rounded to the nearest; negative before it.
+fn signed_ticks(at: MediaTime, origin: MediaTime) -> i64 {
+    let nanos = i128::from(at.as_nanos()) - i128::from(origin.as_nanos());
+    (nanos * i128::from(AUDIO_RATE) + 500_000_000).div_euclid(1_000_000_000) as i64
+}

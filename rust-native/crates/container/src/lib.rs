@@ -1,0 +1,25 @@
+//! Access units ↔ the bytes of files: H.264's two packagings, fragmented and plain MP4, Matroska.
+//!
+//! Pure: units and numbers go in, bytes and patches come out, and the caller owns the file, the clock and the policy.
+//! MP4's boxes are `mp4-atom`'s; Matroska's few elements are written here.
+//!
+//! The order of use: an [`Assembler`] turns units into [`Fragment`]s on the file's own timeline, a [`Muxer`] turns
+//! fragments into bytes, and [`plain_mp4`] turns what a fragmented file's [`Index`] knows into the head of a plain one.
+
+mod assembler;
+mod error;
+pub mod h264;
+mod matroska;
+mod mp4;
+mod muxer;
+
+pub use assembler::{Assembler, Fragment, Sample, TARGET};
+pub use error::ContainerError;
+pub use matroska::Matroska;
+pub use mp4::{Fmp4, Index, Plain, plain_mp4};
+pub use muxer::{AudioCodec, AudioLayout, Chapter, Format, Layout, Muxer, Patch};
+
+/// Ticks of a picture's time stamps in a second, in files and on the wire.
+pub const VIDEO_RATE: u32 = 90_000;
+/// Ticks of a sound's time stamps in a second: its sample rate.
+pub const AUDIO_RATE: u32 = media::AUDIO_SAMPLE_RATE;
