@@ -181,7 +181,9 @@ fn size_of(bits: &mut Bits<'_>) -> Option<Size> {
         if chroma_format == 3 {
             bits.bit()?;
         }
-        (bits.ue()?, bits.ue()?, bits.bit()?);
+        bits.ue()?;
+        bits.ue()?;
+        bits.bit()?;
         if bits.bit()? == 1 {
             for list in 0..if chroma_format == 3 { 12 } else { 8 } {
                 if bits.bit()? == 1 {
@@ -194,14 +196,17 @@ fn size_of(bits: &mut Bits<'_>) -> Option<Size> {
     match bits.ue()? {
         0 => drop(bits.ue()?),
         1 => {
-            (bits.bit()?, bits.se()?, bits.se()?);
+            bits.bit()?;
+            bits.se()?;
+            bits.se()?;
             for _ in 0..bits.ue()?.min(255) {
                 bits.se()?;
             }
         }
         _ => {}
     }
-    (bits.ue()?, bits.bit()?);
+    bits.ue()?;
+    bits.bit()?;
     let (across, down) = (bits.ue()?.checked_add(1)?, bits.ue()?.checked_add(1)?);
     let frames_only = bits.bit()?;
     if frames_only == 0 {
