@@ -26,17 +26,49 @@ export interface Area {
 /** A sound input of the mix. */
 export type AudioInput = 'microphone' | 'system_sound' | 'all'
 
+/** What is to be different about an input. */
+export interface AudioInputChange {
+  /** −120 (silence) to 24 dB. */
+  gainDb?: number
+  /** Not heard in the stream. */
+  muted?: boolean
+  /** While any open input is soloed, only soloed ones are heard in the stream. */
+  solo?: boolean
+  /** Heard in the headphones. */
+  monitored?: boolean
+  /** How much later it is heard than it was captured, ms, 0 to 2000. */
+  delayMs?: number
+  /** Its filters, in their order. */
+  filters?: Array<Filter>
+}
+
 /** One input of the mix. */
 export interface AudioInputState {
-  /** Which. */
-  input: AudioInput
-  /** Whether it is open. */
+  /** Its id: `"microphone"` and `"system_sound"` are always there. */
+  input: string
+  /** What it records, while it is open. */
+  source?: AudioSource
+  /** Whether it is open and its device there. */
   active: boolean
   /** Not heard in the stream. */
   muted: boolean
   /** Linear gain. */
   volume: number
+  /** While any open input is soloed, only soloed ones are heard in the stream. */
+  solo: boolean
+  /** Heard in the headphones. */
+  monitored: boolean
+  /** ms. */
+  delayMs: number
+  /** In their order. */
+  filters: Array<Filter>
 }
+
+/** What an input records. */
+export type AudioSource =
+  | { kind: 'microphone'; device: string }
+  | { kind: 'system_sound'; device: string }
+  | { kind: 'application'; program: string }
 
 /** Where the capture stands. */
 export type CaptureState =
@@ -60,6 +92,11 @@ export type Command =
   | { type: 'set_gop'; seconds: number }
   | { type: 'mute_audio'; input: AudioInput; muted: boolean }
   | { type: 'set_volume'; input: AudioInput; volume: number }
+  | { type: 'add_audio_input'; id: string; source: AudioSource }
+  | { type: 'remove_audio_input'; id: string }
+  | { type: 'set_audio_input'; id: string; change: AudioInputChange }
+  | { type: 'listen_audio'; device?: string }
+  | { type: 'reset_loudness' }
   | { type: 'start_publish'; destination: Destination }
   | { type: 'stop_publish' }
   | { type: 'add_destination'; id: string; name: string; destination: Destination }
@@ -125,6 +162,14 @@ export interface DestinationStats {
   firstByteMs?: number
 }
 
+/** What a filter does, with its settings: dB and ms. */
+export type Effect =
+  | { kind: 'noise_suppression' }
+  | { kind: 'gate'; thresholdDb: number; attackMs: number; holdMs: number; releaseMs: number }
+  | { kind: 'compressor'; thresholdDb: number; ratio: number; attackMs: number; releaseMs: number; makeupDb: number }
+  | { kind: 'limiter'; ceilingDb: number; releaseMs: number }
+  | { kind: 'equalizer'; lowDb: number; midDb: number; highDb: number }
+
 /** What can encode here. */
 export interface Encoders {
   /** The one that will be used. */
@@ -152,6 +197,14 @@ export type Event =
   | { type: 'warning'; problem: Problem }
   | { type: 'error'; problem: Problem }
 
+/** One place in an input's chain. */
+export interface Filter {
+  /** Whether it is in use; its settings stay while it is not. */
+  enabled: boolean
+  /** What it does. */
+  effect: Effect
+}
+
 /** A running embedded server. */
 export interface LocalServer {
   /** TCP port of its pages. */
@@ -166,7 +219,7 @@ export interface LocalServer {
   viewToken: string
 }
 
-/** One microphone. */
+/** One microphone, speaker or program. */
 export interface MicrophoneInfo {
   /** Names it in `select_audio`. */
   id: string
@@ -242,6 +295,10 @@ export interface Sources {
   microphones: Array<MicrophoneInfo>
   /** Whether the speakers' sound can be captured. */
   systemSound: boolean
+  /** Where sound is played to, the default one first. */
+  speakers: Array<MicrophoneInfo>
+  /** Programs that play sound now. */
+  applications: Array<MicrophoneInfo>
   /** What could not be listed, and why. */
   problems: Array<Problem>
 }
@@ -276,6 +333,8 @@ export interface State {
   area?: Area
   /** The inputs of the mix. */
   audio: Array<AudioInputState>
+  /** Where the monitored inputs are played to. */
+  headphones?: string
   /** The encoder in use. */
   encoder?: string
   /** The encoders that were refused before it. */

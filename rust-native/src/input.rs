@@ -3,6 +3,8 @@
 use media::Secret;
 use napi_derive::napi;
 
+use crate::audio::{AudioInputChange, AudioSource};
+
 /// One request to the engine; what each does is told at the engine's own type of the same name.
 #[napi(discriminant_case = "snake_case")]
 pub enum Command {
@@ -19,6 +21,11 @@ pub enum Command {
     SetGop { seconds: f64 },
     MuteAudio { input: AudioInput, muted: bool },
     SetVolume { input: AudioInput, volume: f64 },
+    AddAudioInput { id: String, source: AudioSource },
+    RemoveAudioInput { id: String },
+    SetAudioInput { id: String, change: AudioInputChange },
+    ListenAudio { device: Option<String> },
+    ResetLoudness,
     StartPublish { destination: Destination },
     StopPublish,
     AddDestination { id: String, name: String, destination: Destination },
@@ -137,6 +144,11 @@ impl From<Command> for control_api::Command {
             Command::SetGop { seconds } => Self::SetGop { seconds },
             Command::MuteAudio { input, muted } => Self::MuteAudio { input: input.into(), muted },
             Command::SetVolume { input, volume } => Self::SetVolume { input: input.into(), volume },
+            Command::AddAudioInput { id, source } => Self::AddAudioInput { id, source: source.into() },
+            Command::RemoveAudioInput { id } => Self::RemoveAudioInput { id },
+            Command::SetAudioInput { id, change } => Self::SetAudioInput { id, change: change.into() },
+            Command::ListenAudio { device } => Self::ListenAudio { device },
+            Command::ResetLoudness => Self::ResetLoudness,
             Command::StartPublish { destination } => Self::StartPublish { destination: destination.into() },
             Command::StopPublish => Self::StopPublish,
             Command::AddDestination { id, name, destination } => {

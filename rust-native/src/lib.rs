@@ -1,5 +1,6 @@
 //! The N-API edge: converts, dispatches, maps errors. No logic; no media byte passes here.
 
+pub mod audio;
 pub mod input;
 pub mod output;
 

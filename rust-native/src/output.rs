@@ -4,7 +4,8 @@ mod convert;
 
 use napi_derive::napi;
 
-use crate::input::{AudioInput, Reach, VideoSettings};
+use crate::audio::AudioInputState;
+use crate::input::{Reach, VideoSettings};
 
 /// How a command ended.
 #[napi(discriminant_case = "snake_case")]
@@ -26,6 +27,7 @@ pub enum Reply {
 }
 
 /// One message of the engine.
+#[allow(clippy::large_enum_variant, reason = "a few a second, each passed on at once: a box would only be in the way")]
 #[napi(discriminant_case = "snake_case")]
 pub enum Event {
     State { state: State },
@@ -83,6 +85,10 @@ pub struct Sources {
     pub microphones: Vec<MicrophoneInfo>,
     /// Whether the speakers' sound can be captured.
     pub system_sound: bool,
+    /// Where sound is played to, the default one first.
+    pub speakers: Vec<MicrophoneInfo>,
+    /// Programs that play sound now.
+    pub applications: Vec<MicrophoneInfo>,
     /// What could not be listed, and why.
     pub problems: Vec<Problem>,
 }
@@ -130,7 +136,7 @@ pub struct VideoSourceInfo {
     pub thumbnail_url: String,
 }
 
-/// One microphone.
+/// One microphone, speaker or program.
 #[napi(object)]
 pub struct MicrophoneInfo {
     /// Names it in `select_audio`.
@@ -214,6 +220,8 @@ pub struct State {
     pub area: Option<Area>,
     /// The inputs of the mix.
     pub audio: Vec<AudioInputState>,
+    /// Where the monitored inputs are played to.
+    pub headphones: Option<String>,
     /// The encoder in use.
     pub encoder: Option<String>,
     /// The encoders that were refused before it.
@@ -263,19 +271,6 @@ pub struct DestinationStats {
     pub loss: Option<f64>,
     /// From the attempt's start to its first media byte, milliseconds.
     pub first_byte_ms: Option<f64>,
-}
-
-/// One input of the mix.
-#[napi(object)]
-pub struct AudioInputState {
-    /// Which.
-    pub input: AudioInput,
-    /// Whether it is open.
-    pub active: bool,
-    /// Not heard in the stream.
-    pub muted: bool,
-    /// Linear gain.
-    pub volume: f64,
 }
 
 /// The figures of one second.

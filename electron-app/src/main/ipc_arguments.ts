@@ -1,4 +1,5 @@
 /** Parses what the page sends: one parser per call, as a type is not a validation. Pure. */
+import { inputPreferences } from '../shared/audio_inputs';
 import type { CallName, Calls, GoLiveTarget, SettingsChange, VideoChange } from '../shared/contract';
 import { destinationDraft, identifier } from '../shared/destinations';
 import { fields, flag, integer, number, oneOf, optional, Refused, text, type Fields } from '../shared/parse';
@@ -83,6 +84,9 @@ const audioChange = partial<Required<AudioPreferences>>({
   systemMuted: flag,
   microphoneVolume: gain,
   systemVolume: gain,
+  inputs: inputPreferences,
+  // The empty text stands for "nowhere".
+  headphones: (v, p) => text(v, p, 512),
 });
 
 const settingsChange = partial<Required<SettingsChange>>({

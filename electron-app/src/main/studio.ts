@@ -4,6 +4,7 @@
  * It knows what was asked for (the session), sends it to the engine, brings a restarted engine back to it, and tells
  * what changed. Windows, IPC and files are other rooms'.
  */
+import { inputCommands } from '../shared/audio_inputs';
 import type { GoLiveTarget, HostStatus, Notice, StateView, VideoChange } from '../shared/contract';
 import type {
   Area,
@@ -94,7 +95,11 @@ export class Studio {
       systemSound: audio.systemSound,
       muted: { microphone: audio.microphoneMuted, system_sound: audio.systemMuted },
       volume: { microphone: audio.microphoneVolume, system_sound: audio.systemVolume },
+      headphones: audio.headphones,
     };
+    for (const command of inputCommands([], audio.inputs ?? [])) {
+      this.session = remember(this.session, command, { type: 'done' });
+    }
   }
 
   get view(): StateView | undefined {
@@ -295,6 +300,9 @@ export class Studio {
       if (next.systemVolume !== current.systemVolume) {
         await this.send({ type: 'set_volume', input: 'system_sound', volume: next.systemVolume });
       }
+      for (const command of inputCommands(current.inputs ?? [], next.inputs ?? [])) await this.send(command);
+      if (next.headphones === '') next.headphones = undefined;
+      if (next.headphones !== current.headphones) await this.send({ type: 'listen_audio', device: next.headphones });
       this.settings.update({ audio: next });
       this.listeners.settings();
     });

@@ -54,7 +54,7 @@ export function linkPreview(bridge: Bridge, meters: MeterBus, on: PreviewListene
     },
     onOffer: (sdp) => void rtc.takeOffer(sdp),
     onCandidate: (candidate) => void rtc.takeCandidate(candidate),
-    onLevels: (levels) => meters.publish(levels),
+    onLevels: (levels, loudness) => meters.publish(levels, loudness),
     onProblem: (code, message) => console.warn(`preview: ${code}: ${message}`),
     onConnected: (connected) => {
       if (connected) return;

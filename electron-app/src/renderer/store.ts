@@ -30,7 +30,7 @@ export interface PageState {
   /** A command of the user is under way. */
   busy?: 'start' | 'stop' | 'live' | 'end';
   askQuit: boolean;
-  dialog?: 'about' | 'add_source';
+  dialog?: 'about' | 'sound' | 'add_source';
   figures: boolean;
   toasts: Toast[];
   /** The preview's peer is connected. */

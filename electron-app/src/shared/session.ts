@@ -3,13 +3,16 @@
  *
  * Pure: the supervisor in main owns the time, the processes and the retries.
  */
-import type { AudioInput, Command, Destination, Reach, Reply, VideoSettings } from './model';
+import type { AudioInput, AudioInputChange, AudioSource, Command, Destination, Reach, Reply, VideoSettings } from './model';
 
 export interface Session {
   microphone?: string;
   systemSound: boolean;
   muted: { [input in AudioInput]?: boolean };
   volume: { [input in AudioInput]?: number };
+  /** Further inputs by their id, and what was set on any of them; absent: none. */
+  inputs?: { [id: string]: { source?: AudioSource; change: AudioInputChange } };
+  headphones?: string;
   excludedWindow?: number;
   capture?: { sourceId: string; settings: VideoSettings; cursor: boolean };
   /** Instead of `capture`: a scene as JSON. */
@@ -32,6 +35,22 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
       return { ...session, muted: { ...session.muted, [command.input]: command.muted } };
     case 'set_volume':
       return { ...session, volume: { ...session.volume, [command.input]: command.volume } };
+    case 'add_audio_input': {
+      const { id, source } = command;
+      return { ...session, inputs: { ...session.inputs, [id]: { change: session.inputs?.[id]?.change ?? {}, source } } };
+    }
+    case 'remove_audio_input': {
+      const inputs = { ...session.inputs };
+      delete inputs[command.id];
+      return { ...session, inputs };
+    }
+    case 'set_audio_input': {
+      const { id, change } = command;
+      const old = session.inputs?.[id];
+      return { ...session, inputs: { ...session.inputs, [id]: { ...old, change: { ...old?.change, ...change } } } };
+    }
+    case 'listen_audio':
+      return { ...session, headphones: command.device };
     case 'exclude_window':
       return { ...session, excludedWindow: command.window };
     case 'start_capture': {
@@ -91,6 +110,7 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
     case 'probe_encoders':
     case 'open_preview':
     case 'test_destination':
+    case 'reset_loudness':
     case 'stats':
       return session;
   }
@@ -125,6 +145,11 @@ export function replay(session: Session): Command[] {
     const volume = session.volume[input];
     if (volume !== undefined) commands.push({ type: 'set_volume', input, volume });
   }
+  for (const [id, { source, change }] of Object.entries(session.inputs ?? {})) {
+    if (source !== undefined) commands.push({ type: 'add_audio_input', id, source });
+    if (Object.keys(change).length > 0) commands.push({ type: 'set_audio_input', id, change });
+  }
+  if (session.headphones !== undefined) commands.push({ type: 'listen_audio', device: session.headphones });
   if (session.capture !== undefined) commands.push({ type: 'start_capture', ...session.capture });
   if (session.scene !== undefined) commands.push({ type: 'set_scene', ...session.scene, transition: { kind: 'cut' } });
   if (session.localServer !== undefined) commands.push({ type: 'start_local_server', ...session.localServer });

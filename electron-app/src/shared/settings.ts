@@ -4,6 +4,7 @@
  * A wrong file is refused whole: the caller keeps it aside and starts from the defaults. Secrets are not in here in
  * the clear: `sealedWhipKey` is what the system's secure storage made of the key, and is absent where there is none.
  */
+import { inputPreferences, type InputPreferences } from './audio_inputs';
 import { identifier, savedDestinations, type SavedDestination } from './destinations';
 import type { VideoSettings } from './model';
 import { fields, flag, number, oneOf, optional, Refused, text, integer } from './parse';
@@ -26,6 +27,10 @@ export interface AudioPreferences {
   /** Linear gain, 0 to 4. */
   microphoneVolume: number;
   systemVolume: number;
+  /** Further inputs, and what the two have beyond volume and mute; absent: none. */
+  inputs?: InputPreferences[];
+  /** Where the monitored inputs are played to; absent or empty: nowhere. */
+  headphones?: string;
 }
 
 export interface Settings {
@@ -89,6 +94,8 @@ export function audioPreferences(value: unknown, path: string): AudioPreferences
     systemMuted: flag(f.systemMuted, `${path}.systemMuted`),
     microphoneVolume: gain(f.microphoneVolume, `${path}.microphoneVolume`),
     systemVolume: gain(f.systemVolume, `${path}.systemVolume`),
+    inputs: optional(f.inputs, `${path}.inputs`, inputPreferences),
+    headphones: optional(f.headphones, `${path}.headphones`, (v, p) => text(v, p, 512)),
   };
 }
 

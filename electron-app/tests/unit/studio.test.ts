@@ -194,7 +194,7 @@ test('the demonstration captures the first monitor and gives the link', async ()
     type: 'ok',
     reply: {
       type: 'sources',
-      sources: { video: [{ ...source, id: 'w', lastingId: 'find:w', kind: 'window' }, { ...source, id: 'm', lastingId: 'm', kind: 'monitor' }], microphones: [], systemSound: false, problems: [] },
+      sources: { video: [{ ...source, id: 'w', lastingId: 'find:w', kind: 'window' }, { ...source, id: 'm', lastingId: 'm', kind: 'monitor' }], microphones: [], systemSound: false, speakers: [], applications: [], problems: [] },
     },
   };
   const { studio, sent } = rig((command) => (command.type === 'list_sources' ? list : undefined));
@@ -209,7 +209,7 @@ test('a window is captured by itself: nothing that covers it is in the picture',
     type: 'ok',
     reply: {
       type: 'sources',
-      sources: { video: [{ ...source, id: 'w', lastingId: 'find:w', kind: 'window' }, { ...source, id: 'm', lastingId: 'm', kind: 'monitor' }], microphones: [], systemSound: false, problems: [] },
+      sources: { video: [{ ...source, id: 'w', lastingId: 'find:w', kind: 'window' }, { ...source, id: 'm', lastingId: 'm', kind: 'monitor' }], microphones: [], systemSound: false, speakers: [], applications: [], problems: [] },
     },
   };
   const { studio } = rig((command) => (command.type === 'list_sources' ? list : undefined));
@@ -225,7 +225,7 @@ test('a window is captured by itself: nothing that covers it is in the picture',
 });
 
 test('a source that the user describes is tried, kept, listed with the others, and taken out again', async () => {
-  const listed: Outcome = { type: 'ok', reply: { type: 'sources', sources: { video: [], microphones: [], systemSound: false, problems: [] } } };
+  const listed: Outcome = { type: 'ok', reply: { type: 'sources', sources: { video: [], microphones: [], systemSound: false, speakers: [], applications: [], problems: [] } } };
   const rest = { title: 't', program: '', x: 0, y: 0, width: 2, height: 2, thumbnailUrl: 'u' };
   const { studio, settings } = rig((command) => {
     if (command.type === 'list_sources') return listed;
@@ -252,7 +252,7 @@ test('a source that the user describes is tried, kept, listed with the others, a
 
 test('what was captured last is remembered by what lasts', async () => {
   const source = { title: 't', program: '', x: 0, y: 0, width: 2, height: 2, thumbnailUrl: '', id: 'w', lastingId: 'find:w', kind: 'window' };
-  const list: Outcome = { type: 'ok', reply: { type: 'sources', sources: { video: [source], microphones: [], systemSound: false, problems: [] } } };
+  const list: Outcome = { type: 'ok', reply: { type: 'sources', sources: { video: [source], microphones: [], systemSound: false, speakers: [], applications: [], problems: [] } } };
   const { studio, settings } = rig((command) => (command.type === 'list_sources' ? list : undefined));
   await studio.listSources();
   await studio.startCapture('w');

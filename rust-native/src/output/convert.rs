@@ -1,7 +1,7 @@
 //! From the engine's own types into their JavaScript mirrors, field by field.
 
 use super::*;
-use crate::input::{AudioInput, Reach, VideoSettings};
+use crate::input::{Reach, VideoSettings};
 
 impl Outcome {
     /// A command whose task panicked; the engine may be damaged, and says so.
@@ -86,16 +86,6 @@ impl From<control_api::VideoSettings> for VideoSettings {
     }
 }
 
-impl From<control_api::AudioInput> for AudioInput {
-    fn from(input: control_api::AudioInput) -> Self {
-        match input {
-            control_api::AudioInput::Microphone => Self::Microphone,
-            control_api::AudioInput::SystemSound => Self::SystemSound,
-            control_api::AudioInput::All => Self::All,
-        }
-    }
-}
-
 impl From<control_api::Reach> for Reach {
     fn from(reach: control_api::Reach) -> Self {
         match reach {
@@ -117,6 +107,8 @@ impl From<control_api::Sources> for Sources {
             video: all(it.video),
             microphones: all(it.microphones),
             system_sound: it.system_sound,
+            speakers: all(it.speakers),
+            applications: all(it.applications),
             problems: all(it.problems),
         }
     }
@@ -212,6 +204,7 @@ impl From<control_api::State> for State {
                 .collect(),
             area: it.area.map(Into::into),
             audio: all(it.audio),
+            headphones: it.headphones,
             encoder: it.encoder,
             refused_encoders: all(it.refused_encoders),
         }
@@ -221,12 +214,6 @@ impl From<control_api::State> for State {
 impl From<control_api::Area> for Area {
     fn from(it: control_api::Area) -> Self {
         Self { x: it.x, y: it.y, width: it.width, height: it.height }
-    }
-}
-
-impl From<control_api::AudioInputState> for AudioInputState {
-    fn from(it: control_api::AudioInputState) -> Self {
-        Self { input: it.input.into(), active: it.active, muted: it.muted, volume: it.volume }
     }
 }
 

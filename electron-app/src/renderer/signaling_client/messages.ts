@@ -1,8 +1,8 @@
 /** The preview's signalling messages (JSON, `snake_case`), and the reader of those that come in. */
-import { fields, isFields, number, oneOf, Refused, text } from '../../shared/parse';
+import { fields, isFields, number, Refused, text } from '../../shared/parse';
 
-export const METERED = ['microphone', 'system_sound', 'master'] as const;
-export type Metered = (typeof METERED)[number];
+/** An input's id, or `master` for the mix. */
+export type Metered = string;
 
 /** One input's level, dBFS; −120 for silence. */
 export interface Level {
@@ -11,11 +11,28 @@ export interface Level {
   rmsDb: number;
 }
 
+/** EBU R128 of the mix, LUFS; −120 is silence or not known yet. */
+export interface Loudness {
+  momentary: number;
+  shortTerm: number;
+  integrated: number;
+}
+
+function loudness(value: unknown): Loudness | undefined {
+  // An engine that does not measure it says nothing of it.
+  if (!isFields(value)) return undefined;
+  return {
+    momentary: number(value.momentary, 'loudness.momentary', -1000, 1000),
+    shortTerm: number(value.short_term, 'loudness.short_term', -1000, 1000),
+    integrated: number(value.integrated, 'loudness.integrated', -1000, 1000),
+  };
+}
+
 export type ServerMessage =
   | { type: 'hello'; version: number }
   | { type: 'offer'; sdp: string }
   | { type: 'candidate'; candidate: RTCIceCandidateInit | null }
-  | { type: 'levels'; inputs: Level[] }
+  | { type: 'levels'; inputs: Level[]; loudness?: Loudness }
   | { type: 'error'; code: string; message: string };
 
 export type ClientMessage =
@@ -26,7 +43,7 @@ export type ClientMessage =
 function level(value: unknown, path: string): Level {
   const f = fields(value, path);
   return {
-    input: oneOf(f.input, `${path}.input`, METERED),
+    input: text(f.input, `${path}.input`, 64),
     peakDb: number(f.peak_db, `${path}.peak_db`, -1000, 1000),
     rmsDb: number(f.rms_db, `${path}.rms_db`, -1000, 1000),
   };
@@ -58,7 +75,11 @@ export function readServerMessage(raw: unknown): ServerMessage | undefined {
     case 'levels': {
       if (!Array.isArray(f.inputs)) throw new Refused('inputs', 'a list');
       const inputs: unknown[] = f.inputs;
-      return { type: 'levels', inputs: inputs.filter(isFields).map((one, i) => level(one, `inputs[${i}]`)) };
+      return {
+        type: 'levels',
+        inputs: inputs.filter(isFields).map((one, i) => level(one, `inputs[${i}]`)),
+        loudness: loudness(f.loudness),
+      };
     }
     case 'error':
       return { type: 'error', code: text(f.code, 'code'), message: text(f.message, 'message') };

@@ -4,7 +4,7 @@
  * It moves messages and owns the only retry of the preview; SDP is opaque here. Sockets and time come from outside.
  */
 import type { PreviewEndpoint } from '../../shared/model';
-import { readServerMessage, type ClientMessage, type Level } from './messages';
+import { readServerMessage, type ClientMessage, type Level, type Loudness } from './messages';
 
 /** What is used of a `WebSocket`. */
 export interface SocketLike {
@@ -25,7 +25,7 @@ export interface SignalingOptions {
   after(ms: number, then: () => void): () => void;
   onOffer(sdp: string): void;
   onCandidate(candidate: RTCIceCandidateInit | null): void;
-  onLevels(levels: Level[]): void;
+  onLevels(levels: Level[], loudness?: Loudness): void;
   onProblem(code: string, message: string): void;
   /** The connection came up or broke. */
   onConnected(connected: boolean): void;
@@ -126,7 +126,7 @@ export class SignalingClient {
         this.options.onCandidate(message.candidate);
         return;
       case 'levels':
-        this.options.onLevels(message.inputs);
+        this.options.onLevels(message.inputs, message.loudness);
         return;
       case 'error':
         this.options.onProblem(message.code, message.message);

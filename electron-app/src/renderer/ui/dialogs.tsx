@@ -3,6 +3,7 @@ import { AddSourceDialog } from './add_source';
 import { useUi } from './context';
 import { IconButton } from './controls';
 import { Dialog } from './dialog';
+import { SoundDesk } from './sound_desk';
 
 function QuitDialog() {
   const { actions, words } = useUi();
@@ -71,6 +72,7 @@ export function Dialogs() {
   const { state } = useUi();
   if (state.askQuit) return <QuitDialog />;
   if (state.dialog === 'about') return <AboutDialog />;
+  if (state.dialog === 'sound') return <SoundDesk />;
   if (state.dialog === 'add_source') return <AddSourceDialog />;
   return null;
 }

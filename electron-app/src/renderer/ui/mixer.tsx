@@ -1,54 +1,11 @@
 /** The two inputs of the mix: which device, how loud, heard or not. */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { fillOf } from '../meters';
+import { useState } from 'preact/hooks';
 import type { Metered } from '../signaling_client/messages';
 import { useUi } from './context';
 import { IconButton, Select, Switch } from './controls';
 import type { IconName } from './icons';
-
-/** While our window lies in the captured picture each move of a bar is a change of the desktop: then twice a second. */
-const RESTING_MS = 500;
-/** A peak mark falls by this much with each reading (20 a second): 20 dB/s, as programme meters do. */
-const PEAK_FALL = 1 / 60;
-
-function Meter({ input, label, dimmed }: { input: Metered; label: string; dimmed: boolean }) {
-  const { meters, state } = useUi();
-  const cover = useRef<HTMLSpanElement>(null);
-  const mark = useRef<HTMLSpanElement>(null);
-  const resting = state.mirrored;
-
-  useEffect(() => {
-    let held = 0;
-    let drawnAt = 0;
-    let drawnFill = -1;
-    let drawnHeld = -1;
-    return meters.listen(input, (peakDb, rmsDb) => {
-      const now = performance.now();
-      const peak = fillOf(peakDb);
-      held = Math.max(peak, held - PEAK_FALL, 0);
-      if (resting && now - drawnAt < RESTING_MS) return;
-      drawnAt = now;
-      // Halves of a percent: less can't be seen, and a bar that does not move costs nothing.
-      const fill = Math.round(fillOf(rmsDb) * 200) / 200;
-      const top = Math.round(held * 200) / 200;
-      if (fill !== drawnFill && cover.current !== null) cover.current.style.transform = `scaleX(${1 - fill})`;
-      if (top !== drawnHeld && mark.current !== null) {
-        mark.current.style.transform = `translateX(${top * 100}%)`;
-        mark.current.style.opacity = top > 0 ? '1' : '0';
-      }
-      drawnFill = fill;
-      drawnHeld = top;
-    });
-  }, [meters, input, resting]);
-
-  return (
-    <span class={`meter${dimmed ? ' dimmed' : ''}`} role="img" aria-label={label} data-testid={`meter-${input}`}>
-      <span class="meter-cover" ref={cover} />
-      <span class="meter-mark" ref={mark} />
-    </span>
-  );
-}
+import { Meter } from './meter';
 
 /** While it is dragged the slider shows the hand, not what main echoes of a moment ago. */
 function VolumeSlider(props: { title: string; volume: number; testid: string; onVolume(volume: number): void }) {
@@ -117,7 +74,7 @@ function Channel(props: {
 }
 
 export function Mixer() {
-  const { state, actions, words } = useUi();
+  const { state, store, actions, words } = useUi();
   const { audio } = state.settings;
   const microphones = state.sources?.microphones ?? [];
   const options = [{ value: '', label: words.noMicrophone }, ...microphones.map(({ id, name }) => ({ value: id, label: name }))];
@@ -165,6 +122,7 @@ export function Mixer() {
         onVolume={(systemVolume) => void actions.changeAudio({ systemVolume })}
       >
         <span class="channel-note">{canSystem ? (audio.systemSound ? words.systemSoundOn : words.systemSoundOff) : words.noSystemSound}</span>
+        <IconButton icon="chart" label={words.deskOpen} testid="open-desk" onClick={() => store.set({ dialog: 'sound' })} />
         <Switch
           checked={audio.systemSound && canSystem}
           disabled={!canSystem}

@@ -1,5 +1,11 @@
 /** Problems by their stable code, in English: what happened, and what to do. The other language is checked against it. */
 export const enProblems = {
+  problem_no_such_input: 'There is no such sound input',
+  hint_no_such_input: 'Add the input first.',
+  problem_bad_filter: 'A filter setting is out of its range',
+  hint_bad_filter: 'Choose a value within the range.',
+  problem_too_many_filters: 'This input has too many filters',
+  hint_too_many_filters: 'Remove a filter of this input first.',
   problem_no_display: 'There is no display to capture',
   hint_no_display: 'Log in to a desktop session, or set DISPLAY to a running X server.',
   problem_display_silent: 'The desktop does not answer',

@@ -2,6 +2,12 @@
 import type { enProblems } from './en_problems';
 
 export const zhProblems: { readonly [Key in keyof typeof enProblems]: string } = {
+  problem_no_such_input: '没有这个声音输入',
+  hint_no_such_input: '请先添加该输入。',
+  problem_bad_filter: '滤镜参数超出范围',
+  hint_bad_filter: '请选择范围内的数值。',
+  problem_too_many_filters: '此输入的滤镜过多',
+  hint_too_many_filters: '请先移除此输入的一个滤镜。',
   problem_no_display: '没有可采集的显示器',
   hint_no_display: '请登录桌面会话，或将 DISPLAY 设为正在运行的 X 服务器。',
   problem_display_silent: '桌面没有响应',

@@ -6,8 +6,8 @@ mod audio_rig;
 
 use std::fs;
 
-use audio_rig::{Ears, rig};
-use capture::audio::{Input, list_microphones, system_sound_available};
+use audio_rig::{Ears, MIC, SPEAKER, rig};
+use capture::audio::{Source, list_microphones, system_sound_available};
 
 /// Threads and open descriptors of this process.
 fn held() -> (usize, usize) {
@@ -22,8 +22,8 @@ fn listing_and_opening_again_and_again_holds_no_more_threads_or_descriptors() {
         assert!(!list_microphones().expect("the rig has a microphone").is_empty());
         assert!(system_sound_available());
         let (mixer, _ears) = Ears::mixer();
-        mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
-        mixer.open(Input::Microphone, None).expect("the microphone");
+        mixer.open(SPEAKER, &Source::SystemSound(None)).expect("the speaker's monitor");
+        mixer.open(MIC, &Source::Microphone(None)).expect("the microphone");
     };
     // The first round makes what is kept.
     round();

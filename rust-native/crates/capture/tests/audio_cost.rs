@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use audio_rig::{Ears, TONE_DB, rig};
-use capture::audio::Input;
+use audio_rig::{Ears, MIC, SPEAKER, TONE_DB, rig};
+use capture::audio::Source;
 use testkit::sound::Target;
 
 /// Processor time of each thread of this process so far, by name, in ticks of 10 ms.
@@ -29,8 +29,8 @@ fn ticks() -> BTreeMap<String, u64> {
 fn both_inputs_cost_less_than_a_tenth_of_a_core() {
     let rig = rig();
     let (mixer, ears) = Ears::mixer();
-    mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
-    mixer.open(Input::Microphone, None).expect("the microphone");
+    mixer.open(SPEAKER, &Source::SystemSound(None)).expect("the speaker's monitor");
+    mixer.open(MIC, &Source::Microphone(None)).expect("the microphone");
     let _speaker = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
     let _microphone = rig.play_tone(Target::Microphone, 440.0, 60.0).expect("pacat");
     ears.hear(1000.0, [TONE_DB; 2]);

@@ -6,8 +6,8 @@ mod audio_rig;
 
 use std::time::{Duration, Instant};
 
-use audio_rig::{Ears, SILENT_DB, TONE_DB, rig, wait};
-use capture::audio::{DEFAULT_DEVICE, Input, list_microphones, system_sound_available};
+use audio_rig::{Ears, MIC, SILENT_DB, SPEAKER, TONE_DB, rig, wait};
+use capture::audio::{DEFAULT_DEVICE, Source, list_microphones, system_sound_available};
 use testkit::sound::{Beeper, Side, Target, Tone, tone_amplitude};
 
 const BOTH: [f64; 2] = [TONE_DB; 2];
@@ -25,12 +25,12 @@ fn the_default_microphone_is_listed_first_and_monitors_are_not() {
 fn speaker_and_microphone_are_heard_at_their_pitch_and_level() {
     let rig = rig();
     let (mixer, ears) = Ears::mixer();
-    mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
+    mixer.open(SPEAKER, &Source::SystemSound(None)).expect("the speaker's monitor");
     let tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
     ears.hear(1000.0, BOTH);
     ears.hear(440.0, [SILENT_DB; 2]);
 
-    mixer.open(Input::Microphone, Some(DEFAULT_DEVICE)).expect("the microphone");
+    mixer.open(MIC, &Source::Microphone(Some(DEFAULT_DEVICE.into()))).expect("the microphone");
     let whistle = rig.play_tone(Target::Microphone, 440.0, 60.0).expect("pacat");
     ears.hear(440.0, BOTH);
     ears.hear(1000.0, BOTH);
@@ -38,7 +38,7 @@ fn speaker_and_microphone_are_heard_at_their_pitch_and_level() {
     wait("the levels of both inputs on their meters", || {
         let near = |level: f32, wanted: f64| (f64::from(level) - wanted).abs() < 1.0;
         std::thread::sleep(Duration::from_millis(100));
-        let (levels, master) = (mixer.levels(), mixer.master_peak_db());
+        let (levels, master) = (mixer.levels(), mixer.master_level().0);
         let fits = levels.iter().all(|level| near(level.peak_db, TONE_DB) && near(level.rms_db, TONE_DB - 3.01));
         // Both sines reach their peak together now and then: +6 dB.
         (levels.len() == 2 && fits && near(master, TONE_DB + 6.02)).then_some(())
@@ -51,7 +51,7 @@ fn speaker_and_microphone_are_heard_at_their_pitch_and_level() {
 fn left_stays_left_and_right_stays_right() {
     let rig = rig();
     let (mixer, ears) = Ears::mixer();
-    mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
+    mixer.open(SPEAKER, &Source::SystemSound(None)).expect("the speaker's monitor");
     for (side, hz, levels) in [(Side::Left, 700.0, [TONE_DB, SILENT_DB]), (Side::Right, 900.0, [SILENT_DB, TONE_DB])] {
         let tone = Tone { hz, side, length: Duration::from_secs(60), ..Tone::default() };
         let playing = rig.play(Target::Speaker, &tone).expect("pacat");
@@ -64,16 +64,16 @@ fn left_stays_left_and_right_stays_right() {
 fn mute_is_quick_and_volume_is_exact() {
     let rig = rig();
     let (mixer, ears) = Ears::mixer();
-    mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
+    mixer.open(SPEAKER, &Source::SystemSound(None)).expect("the speaker's monitor");
     let _tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
     ears.hear(1000.0, BOTH);
 
-    mixer.set_volume(Input::SystemSound, 0.5);
+    mixer.set_volume(SPEAKER, 0.5);
     ears.hear(1000.0, [TONE_DB - 6.02; 2]);
 
     ears.forget();
     let muted_at = Instant::now();
-    mixer.set_muted(Input::SystemSound, true);
+    mixer.set_muted(SPEAKER, true);
     let silent = wait("silence", || {
         let blocks = ears.blocks();
         let silent = blocks.iter().position(|(_, block)| block.samples.iter().all(|sample| *sample == 0.0))?;
@@ -90,7 +90,7 @@ fn mute_is_quick_and_volume_is_exact() {
     let level = mixer.levels()[0];
     assert!(level.peak_db > -30.0, "the meter goes on while muted: {level:?}");
 
-    mixer.set_muted(Input::SystemSound, false);
+    mixer.set_muted(SPEAKER, false);
     ears.hear(1000.0, [TONE_DB - 6.02; 2]);
 }
 
@@ -98,8 +98,8 @@ fn mute_is_quick_and_volume_is_exact() {
 fn blocks_come_a_hundred_a_second_with_stamps_exactly_10_ms_apart() {
     let rig = rig();
     let (mixer, ears) = Ears::mixer();
-    mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
-    mixer.open(Input::Microphone, None).expect("the microphone");
+    mixer.open(SPEAKER, &Source::SystemSound(None)).expect("the speaker's monitor");
+    mixer.open(MIC, &Source::Microphone(None)).expect("the microphone");
     let _tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
     ears.hear(1000.0, BOTH);
     ears.forget();
@@ -111,7 +111,7 @@ fn blocks_come_a_hundred_a_second_with_stamps_exactly_10_ms_apart() {
     let took = blocks[999].0 - blocks[0].0;
     // ±1 %, and what a busy machine may hold a single block up.
     assert!((took.as_secs_f64() - 9.99).abs() < 0.1 + 0.15, "{took:?} for 1000 blocks");
-    for input in [Input::SystemSound, Input::Microphone] {
+    for input in [SPEAKER, MIC] {
         let counters = mixer.counters(input);
         assert!(counters.underruns <= 10 && counters.lost_frames == 0, "{input:?}: {counters:?}");
     }
@@ -126,8 +126,10 @@ fn blocks_come_a_hundred_a_second_with_stamps_exactly_10_ms_apart() {
 fn a_beep_is_stamped_with_the_time_at_which_it_sounded() {
     let _rig = rig();
     let (mixer, ears) = Ears::mixer();
-    for (input, target) in [(Input::SystemSound, Target::Speaker), (Input::Microphone, Target::Microphone)] {
-        mixer.open(input, None).expect("a device of the rig");
+    let inputs =
+        [(SPEAKER, Source::SystemSound(None), Target::Speaker), (MIC, Source::Microphone(None), Target::Microphone)];
+    for (input, source, target) in inputs {
+        mixer.open(input, &source).expect("a device of the rig");
         let beeper = Beeper::start(target).expect("a running server");
         let mut errors: Vec<f64> = Vec::new();
         // Sound and picture have 45 ms between them; this is the sound's share, with the beep's own error in it.
@@ -159,10 +161,10 @@ fn a_beep_is_stamped_with_the_time_at_which_it_sounded() {
 fn an_unknown_device_is_said_to_be_unknown_and_the_other_input_goes_on() {
     let rig = rig();
     let (mixer, ears) = Ears::mixer();
-    mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
+    mixer.open(SPEAKER, &Source::SystemSound(None)).expect("the speaker's monitor");
     let _tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
     ears.hear(1000.0, BOTH);
-    let error = mixer.open(Input::Microphone, Some("no_such_thing")).expect_err("there is none");
+    let error = mixer.open(MIC, &Source::Microphone(Some("no_such_thing".into()))).expect_err("there is none");
     assert_eq!(error.code(), "device_not_found");
     ears.forget();
     ears.hear(1000.0, BOTH);
@@ -174,10 +176,10 @@ fn closing_ends_the_blocks_and_opening_often_leaves_nothing_behind() {
     let _rig = rig();
     let (mixer, ears) = Ears::mixer();
     let open_and_close = || {
-        mixer.open(Input::Microphone, None).expect("the microphone");
+        mixer.open(MIC, &Source::Microphone(None)).expect("the microphone");
         let count = ears.blocks().len();
         wait("a block", || (ears.blocks().len() > count).then_some(()));
-        mixer.close(Input::Microphone);
+        mixer.close(MIC);
     };
     let threads = || std::fs::read_dir("/proc/self/task").expect("procfs").count();
     let files = || std::fs::read_dir("/proc/self/fd").expect("procfs").count();
@@ -201,7 +203,7 @@ fn closing_ends_the_blocks_and_opening_often_leaves_nothing_behind() {
 fn the_system_s_choice_of_speaker_is_followed() {
     let rig = rig();
     let (mixer, ears) = Ears::mixer();
-    mixer.open(Input::SystemSound, None).expect("the speaker's monitor");
+    mixer.open(SPEAKER, &Source::SystemSound(None)).expect("the speaker's monitor");
     rig.pactl(&["load-module", "module-null-sink", "sink_name=headphones"]).expect("pactl");
     let _tone = rig.play_tone(Target::Speaker, 1000.0, 60.0).expect("pacat");
     ears.hear(1000.0, BOTH);

@@ -6,8 +6,8 @@ mod audio_rig;
 
 use std::time::{Duration, Instant};
 
-use audio_rig::Ears;
-use capture::audio::{Input, list_microphones, system_sound_available};
+use audio_rig::{Ears, SPEAKER};
+use capture::audio::{Source, list_microphones, system_sound_available};
 
 #[test]
 fn no_server_is_said_within_two_seconds_and_the_mixer_stays_usable() {
@@ -21,7 +21,7 @@ fn no_server_is_said_within_two_seconds_and_the_mixer_stays_usable() {
     let (mixer, ears) = Ears::mixer();
     let started = Instant::now();
     let listed = list_microphones().expect_err("there is no server");
-    let opened = mixer.open(Input::SystemSound, None).expect_err("there is no server");
+    let opened = mixer.open(SPEAKER, &Source::SystemSound(None)).expect_err("there is no server");
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     assert_eq!((listed.code(), opened.code()), ("no_sound_server", "no_sound_server"));
     assert!(!listed.hint().is_empty());

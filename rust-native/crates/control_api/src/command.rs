@@ -3,6 +3,7 @@
 use media::Secret;
 use serde::{Deserialize, Serialize};
 
+use crate::audio::{AudioInputChange, AudioSource};
 use crate::recording::{RecordFormat, Recording};
 
 /// One request. Each has exactly one [`Reply`] or one error; what follows from it comes as events.
@@ -65,6 +66,22 @@ pub enum Command {
     MuteAudio { input: AudioInput, muted: bool },
     /// Linear gain of an input, 0 to 4; 1 leaves it as it is.
     SetVolume { input: AudioInput, volume: f64 },
+    /// Adds an input to the mix, or gives one another source. One whose device is not there is added too: it is
+    /// tried again each second, and a warning says why it is silent.
+    AddAudioInput {
+        /// Chosen by the caller, so that settings and meters can name it: letters, digits, `_`, `-`, at most 64.
+        id: String,
+        /// What it records.
+        source: AudioSource,
+    },
+    /// Closes an input and forgets it; `"microphone"` and `"system_sound"` are only closed.
+    RemoveAudioInput { id: String },
+    /// Changes what is set on an input: all of it, or nothing and an error.
+    SetAudioInput { id: String, change: AudioInputChange },
+    /// Plays the monitored inputs to a device of [`Sources::speakers`], `"default"`, or `None` for nowhere.
+    ListenAudio { device: Option<String> },
+    /// Starts the integrated loudness of the mix over.
+    ResetLoudness,
     /// Sends the running stream to a destination.
     StartPublish { destination: Destination },
     /// Ends the publication; the capture and the preview go on.
@@ -234,6 +251,10 @@ pub struct Sources {
     pub microphones: Vec<MicrophoneInfo>,
     /// Whether the speakers' sound can be captured.
     pub system_sound: bool,
+    /// Where sound is played to, the default one first.
+    pub speakers: Vec<MicrophoneInfo>,
+    /// Programs that play sound now.
+    pub applications: Vec<MicrophoneInfo>,
     /// What could not be listed, and why ("no_display", "no_sound_server", "not_supported_here").
     pub problems: Vec<crate::Problem>,
 }
@@ -281,10 +302,10 @@ pub struct VideoSourceInfo {
     pub thumbnail_url: String,
 }
 
-/// One microphone.
+/// One microphone, speaker or program.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MicrophoneInfo {
-    /// Names it in `select_audio`.
+    /// Names it in `select_audio` and in an [`AudioSource`].
     pub id: String,
     /// As the system shows it.
     pub name: String,

@@ -1,13 +1,13 @@
 //! What each command does to the session.
 
-use capture::audio::Input;
 use encoder::VideoConfig;
 use media::{Bitrate, Secret};
 
 use crate::destinations::PUBLISH;
 use crate::local_server::RunningServer;
 use crate::session::Session;
-use crate::{Command, Destination, Problem, Reach, Reply, VideoSettings};
+use crate::sound::{MICROPHONE, SYSTEM_SOUND};
+use crate::{AudioSource, Command, Destination, Event, Problem, Reach, Reply, VideoSettings};
 
 impl Session {
     pub(crate) async fn carry_out(&mut self, command: Command) -> Result<Reply, Problem> {
@@ -36,6 +36,15 @@ impl Session {
                 }
                 self.sound.set_volume(input, volume);
             }
+            Command::AddAudioInput { id, source } => {
+                if let Err(why) = self.sound.add(&id, source)? {
+                    self.tell(Event::Warning(why.into()));
+                }
+            }
+            Command::RemoveAudioInput { id } => self.sound.remove(&id)?,
+            Command::SetAudioInput { id, change } => self.sound.change(&id, change)?,
+            Command::ListenAudio { device } => self.sound.listen(device)?,
+            Command::ResetLoudness => self.sound.reset_loudness(),
             Command::StartPublish { destination } => self.start_publish(destination).await?,
             Command::StopPublish => self.stop_publish().await,
             Command::AddDestination { id, name, destination } => self.add_destination(id, name, destination).await?,
@@ -75,8 +84,9 @@ impl Session {
 
     async fn select_audio(&mut self, microphone: Option<String>, system_sound: bool) -> Result<(), Problem> {
         // Each input is tried, so that a missing microphone does not cost the system's sound.
-        let first = self.sound.select(Input::Microphone, microphone.as_deref());
-        let second = self.sound.select(Input::SystemSound, system_sound.then_some("default"));
+        let first = self.sound.select(MICROPHONE, microphone.map(|device| AudioSource::Microphone { device }));
+        let speakers = AudioSource::SystemSound { device: "default".to_owned() };
+        let second = self.sound.select(SYSTEM_SOUND, system_sound.then_some(speakers));
         first.and(second).map_err(Problem::from)
     }
 

@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
+use crate::audio::AudioInputState;
+use crate::command::{LocalServer, RefusedEncoder, VideoSettings};
 use crate::recording::{RecordingState, RecordingStats, ReplayStats};
-
-use crate::command::{AudioInput, LocalServer, RefusedEncoder, VideoSettings};
 
 /// One message of the engine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "a few a second, each passed on at once: a box would only be in the way")]
 pub enum Event {
     /// The whole state, after each change of it.
     State(State),
@@ -63,6 +64,8 @@ pub struct State {
     pub area: Option<Area>,
     /// The inputs of the mix.
     pub audio: Vec<AudioInputState>,
+    /// Where the monitored inputs are played to; `None` is nowhere.
+    pub headphones: Option<String>,
     /// The encoder in use: `"libx264"`, ….
     pub encoder: Option<String>,
     /// The encoders that were refused before it.
@@ -165,19 +168,6 @@ pub struct DestinationStats {
     pub loss: Option<f64>,
     /// From the attempt's start to its first media byte, milliseconds.
     pub first_byte_ms: Option<f64>,
-}
-
-/// One input of the mix.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AudioInputState {
-    /// Which.
-    pub input: AudioInput,
-    /// Whether it is open.
-    pub active: bool,
-    /// Not heard in the stream.
-    pub muted: bool,
-    /// Linear gain.
-    pub volume: f64,
 }
 
 /// The figures of one second.

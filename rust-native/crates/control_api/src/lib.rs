@@ -4,6 +4,7 @@
 //! one task ([`Engine`] hands it orders); media flows beside it, on threads of its own.
 
 mod aac;
+mod audio;
 mod canvas_clock;
 mod command;
 mod commands;
@@ -28,14 +29,15 @@ mod settings;
 mod sound;
 mod usage;
 
+pub use ::sound::{Effect, Filter};
+pub use audio::{AudioInputChange, AudioInputState, AudioSource};
 pub use command::{
     AudioInput, Command, Described, Destination, Encoders, LocalServer, MicrophoneInfo, Preview, Reach, RefusedEncoder,
     Reply, SourceProblem, Sources, VideoSettings, VideoSourceInfo,
 };
 pub use engine::{Engine, EngineOptions};
 pub use event::{
-    Area, AudioInputState, CaptureState, DestinationState, DestinationStats, Event, Problem, PublishState, SourceState,
-    State, Stats,
+    Area, CaptureState, DestinationState, DestinationStats, Event, Problem, PublishState, SourceState, State, Stats,
 };
 pub use recording::{RecordFormat, Recording, RecordingState, RecordingStats, ReplayStats};
 pub use scene::{Scene, SceneError, Transition};

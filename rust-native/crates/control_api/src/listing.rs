@@ -20,8 +20,11 @@ pub(crate) fn sources(thumbnail_url: impl Fn(&str) -> String) -> Sources {
     });
     Sources {
         video: video.into_iter().map(|source| info(source, &thumbnail_url)).collect(),
-        microphones: microphones.into_iter().map(|m| MicrophoneInfo { id: m.id, name: m.name }).collect(),
+        microphones: microphones.into_iter().map(device).collect(),
         system_sound: capture::audio::system_sound_available(),
+        // Why there are none is told of the microphones, which the same server has.
+        speakers: capture::audio::list_speakers().unwrap_or_default().into_iter().map(device).collect(),
+        applications: capture::audio::list_applications().unwrap_or_default().into_iter().map(device).collect(),
         problems,
     }
 }
@@ -60,6 +63,10 @@ fn without_screens(listed: &[SourceInfo]) -> Option<VideoError> {
     let has_screen = listed.iter().any(|source| source.kind == SourceKind::Monitor);
     let missing = VideoError::NotSupportedHere("the screens of a Wayland session, and the windows of its own programs");
     (!listed.is_empty() && !has_screen).then_some(missing)
+}
+
+fn device(device: capture::audio::Microphone) -> MicrophoneInfo {
+    MicrophoneInfo { id: device.id, name: device.name }
 }
 
 /// Tries every encoder by encoding with it. Blocks for up to two seconds.

@@ -45,5 +45,6 @@ describes_itself!(
     record::RecordError,
     scene::SceneError,
     live_server::ServerError,
-    signaling::SignalingError
+    signaling::SignalingError,
+    ::sound::SoundError
 );

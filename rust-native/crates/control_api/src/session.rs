@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use capture::audio::{AudioEvent, Input};
+use capture::audio::AudioEvent;
 use capture::video::{VideoCapture, VideoError, VideoEvent};
 use media::AccessUnit;
 use publish::PublishStatus;
 use record::RecordEvent;
-use signaling::{InputLevel, PreviewConnection, ServerMessage};
+use signaling::{InputLevel, LoudnessLevels, PreviewConnection, ServerMessage};
 use stream::Broadcast;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -59,8 +59,8 @@ pub(crate) struct Session {
     last_id: u64,
 }
 
-/// Twenty readings a second look continuous on a meter and cost nothing.
-const LEVELS_INTERVAL: Duration = Duration::from_millis(50);
+/// Thirty readings a second look continuous on a meter and cost nothing.
+const LEVELS_INTERVAL: Duration = Duration::from_nanos(33_333_333);
 
 /// Longest time that destinations get to be told goodbye.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -164,13 +164,13 @@ impl Session {
                 self.tell(Event::Warning(error.into()));
             }
             Order::Audio(AudioEvent::Recovered(input)) => {
-                self.sound.set_active(input, true);
-                self.tell(Event::Warning(Problem::new(
-                    "sound_is_back",
-                    format!("The {} is back.", input_name(input)),
-                    "Nothing needs to be done.",
-                )));
+                // An input that was removed meanwhile is no news.
+                if let Some(id) = self.sound.set_active(input, true) {
+                    let message = format!("The sound input \"{id}\" is back.");
+                    self.tell(Event::Warning(Problem::new("sound_is_back", message, "Nothing needs to be done.")));
+                }
             }
+            Order::Audio(AudioEvent::HeadphonesLost(error)) => self.tell(Event::Warning(error.into())),
             Order::Audio(_) => {}
             Order::Pipeline(PipelineEvent::Opened { name, refused }) => {
                 self.encoder = Some(name.to_owned());
@@ -254,6 +254,7 @@ impl Session {
             sources: capture.map_or_else(Vec::new, Capture::states),
             area: capture.and_then(Capture::area).map(|a| Area { x: a.x, y: a.y, width: a.width, height: a.height }),
             audio: self.sound.states(),
+            headphones: self.sound.headphones(),
             encoder: capture.and(self.encoder.clone()),
             refused_encoders: self.refused.clone(),
         };
@@ -291,19 +292,14 @@ impl Session {
     }
 
     fn tell_levels(&self) {
-        let level = |level: capture::audio::InputLevel| InputLevel {
-            input: input_name(level.input).to_owned(),
-            peak_db: level.peak_db,
-            rms_db: level.rms_db,
+        let level = |(input, peak_db, rms_db)| InputLevel { input, peak_db, rms_db };
+        let inputs: Vec<InputLevel> = self.sound.levels().into_iter().map(level).collect();
+        let loudness = self.sound.loudness();
+        let loudness = LoudnessLevels {
+            momentary: loudness.momentary,
+            short_term: loudness.short_term,
+            integrated: loudness.integrated,
         };
-        let inputs = self.sound.levels().into_iter().map(level).collect();
-        let _ = self.levels.send(ServerMessage::Levels { inputs });
-    }
-}
-
-fn input_name(input: Input) -> &'static str {
-    match input {
-        Input::Microphone => "microphone",
-        Input::SystemSound => "system_sound",
+        let _ = self.levels.send(ServerMessage::Levels { inputs, loudness });
     }
 }

@@ -2,40 +2,67 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use capture::audio::{AudioError, AudioEvent, Input, InputLevel, Mixer};
+use ::sound::{LoudnessReading, MAX_DELAY_MS, linear};
+use capture::audio::{AudioError, AudioEvent, Input, InputLevel, Mixer, Source};
 use encoder::{EncoderError, OpusEncoder};
 use media::{AccessUnit, AudioBlock, Bitrate};
 use stream::Broadcast;
 
-use crate::AudioInput;
 use crate::aac::AacOnDemand;
-use crate::event::AudioInputState;
+use crate::{AudioInput, AudioInputChange, AudioInputState, AudioSource, Problem};
 
 /// Transparent for stereo music, and small beside any picture (Opus recommendations, RFC 7587 section 3.1.1).
 const OPUS_BITRATE: Bitrate = Bitrate::from_kbps(128);
+/// The two inputs that are always there.
+pub(crate) const MICROPHONE: &str = "microphone";
+pub(crate) const SYSTEM_SOUND: &str = "system_sound";
+/// The name of the mix among the meters, and so no input's.
+pub(crate) const MASTER: &str = "master";
+/// Each open input costs a thread and a ring; a desk of more is a mistake.
+const MOST_INPUTS: usize = 32;
+/// An id is a word that a settings file and a meter's message can carry.
+const LONGEST_ID: usize = 64;
 
 /// Mixer, Opus encoder and what the user set on each input.
 #[derive(Debug)]
 pub(crate) struct Sound {
     mixer: Mixer,
     streaming: Arc<AtomicBool>,
-    inputs: [InputState; 2],
+    inputs: Vec<Known>,
+    next: u32,
+    headphones: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct InputState {
+#[derive(Debug)]
+struct Known {
     input: Input,
-    active: bool,
-    muted: bool,
-    volume: f64,
+    state: AudioInputState,
+}
+
+impl Known {
+    fn at_rest(number: u32, id: &str) -> Self {
+        let state = AudioInputState {
+            input: id.to_owned(),
+            source: None,
+            active: false,
+            muted: false,
+            volume: 1.0,
+            solo: false,
+            monitored: false,
+            delay_ms: 0,
+            filters: Vec::new(),
+        };
+        Self { input: Input::new(number), state }
+    }
 }
 
 impl Sound {
     /// Starts the mixer with nothing open.
     pub(crate) fn start(
         hub: Broadcast<AccessUnit>,
-        on_event: impl Fn(AudioEvent) + Send + 'static,
+        on_event: impl Fn(AudioEvent) + Send + Sync + 'static,
     ) -> Result<Self, EncoderError> {
         let mut opus = OpusEncoder::new(OPUS_BITRATE)?;
         let mut aac = AacOnDemand::new(hub.clone());
@@ -55,11 +82,12 @@ impl Sound {
                 Err(error) => tracing::warn!(%error, "20 ms of sound could not be encoded"),
             }
         };
-        let at_rest = |input| InputState { input, active: false, muted: false, volume: 1.0 };
         Ok(Self {
             mixer: Mixer::start(sink, on_event),
             streaming,
-            inputs: [at_rest(Input::Microphone), at_rest(Input::SystemSound)],
+            inputs: vec![Known::at_rest(0, MICROPHONE), Known::at_rest(1, SYSTEM_SOUND)],
+            next: 2,
+            headphones: None,
         })
     }
 
@@ -68,77 +96,191 @@ impl Sound {
         self.streaming.store(streaming, Ordering::Relaxed);
     }
 
-    /// Opens or closes an input; blocks for up to three seconds.
-    pub(crate) fn select(&mut self, input: Input, device: Option<&str>) -> Result<(), AudioError> {
-        let outcome = match device {
-            Some(device) => self.mixer.open(input, (device != "default").then_some(device)),
+    /// Opens or closes one of the two inputs that are always there; blocks for up to three seconds.
+    pub(crate) fn select(&mut self, id: &str, source: Option<AudioSource>) -> Result<(), AudioError> {
+        let Some(known) = self.inputs.iter_mut().find(|known| known.state.input == id) else { return Ok(()) };
+        let outcome = match &source {
+            Some(source) => self.mixer.open(known.input, &of_device(source)),
             None => {
-                self.mixer.close(input);
+                self.mixer.close(known.input);
                 Ok(())
             }
         };
-        self.set_active(input, device.is_some() && outcome.is_ok());
+        known.state.active = source.is_some() && outcome.is_ok();
+        known.state.source = source.filter(|_| outcome.is_ok());
         outcome
     }
 
-    /// A device went or came back.
-    pub(crate) fn set_active(&mut self, input: Input, active: bool) {
-        for state in self.inputs.iter_mut().filter(|state| state.input == input) {
-            state.active = active;
+    /// Adds an input, or gives one another source; blocks for up to three seconds.
+    ///
+    /// The outer error is the caller's; the inner one says why it is not heard yet.
+    pub(crate) fn add(&mut self, id: &str, source: AudioSource) -> Result<Result<(), AudioError>, Problem> {
+        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        if id.is_empty() || id.len() > LONGEST_ID || !id.chars().all(valid) || id == MASTER {
+            return Err(Problem::bad_value(format!("\"{id}\" is no name for an input.")));
         }
+        if !self.inputs.iter().any(|known| known.state.input == id) {
+            if self.inputs.len() >= MOST_INPUTS {
+                return Err(Problem::bad_value(format!("There are at most {MOST_INPUTS} inputs.")));
+            }
+            self.inputs.push(Known::at_rest(self.next, id));
+            self.next += 1;
+        }
+        let Some(known) = self.inputs.iter_mut().find(|known| known.state.input == id) else {
+            return Err(Problem::internal("an input is gone that was just added"));
+        };
+        let outcome = self.mixer.keep_open(known.input, &of_device(&source));
+        known.state.active = outcome.is_ok();
+        known.state.source = Some(source);
+        Ok(outcome)
+    }
+
+    /// Closes an input and forgets it; the two that are always there are only closed.
+    pub(crate) fn remove(&mut self, id: &str) -> Result<(), Problem> {
+        let known = self.find(id)?;
+        let input = known.input;
+        (known.state.active, known.state.source) = (false, None);
+        if id == MICROPHONE || id == SYSTEM_SOUND {
+            self.mixer.close(input);
+        } else {
+            self.mixer.remove(input);
+            self.inputs.retain(|known| known.input != input);
+        }
+        Ok(())
+    }
+
+    /// Changes what is set on an input: all of it, or nothing and an error.
+    pub(crate) fn change(&mut self, id: &str, change: AudioInputChange) -> Result<(), Problem> {
+        if let Some(db) = change.gain_db.filter(|db| !(-120.0..=24.0).contains(db)) {
+            return Err(Problem::bad_value(format!("{db} is not a gain from -120 to 24 dB.")));
+        }
+        if let Some(ms) = change.delay_ms.filter(|ms| *ms > MAX_DELAY_MS) {
+            return Err(Problem::bad_value(format!("{ms} ms is not a delay from 0 to {MAX_DELAY_MS} ms.")));
+        }
+        let Known { input, state } =
+            self.inputs.iter_mut().find(|known| known.state.input == id).ok_or_else(|| unknown(id))?;
+        // First what can be refused.
+        if let Some(filters) = change.filters {
+            self.mixer.set_filters(*input, &filters)?;
+            state.filters = filters;
+        }
+        if let Some(db) = change.gain_db {
+            let gain = linear(db as f32);
+            self.mixer.set_volume(*input, gain);
+            state.volume = f64::from(gain);
+        }
+        if let Some(muted) = change.muted {
+            self.mixer.set_muted(*input, muted);
+            state.muted = muted;
+        }
+        if let Some(solo) = change.solo {
+            self.mixer.set_solo(*input, solo);
+            state.solo = solo;
+        }
+        if let Some(monitored) = change.monitored {
+            self.mixer.set_monitored(*input, monitored);
+            state.monitored = monitored;
+        }
+        if let Some(ms) = change.delay_ms {
+            self.mixer.set_delay(*input, Duration::from_millis(u64::from(ms)));
+            state.delay_ms = ms;
+        }
+        Ok(())
+    }
+
+    /// A device went or came back; returns the input's id.
+    pub(crate) fn set_active(&mut self, input: Input, active: bool) -> Option<String> {
+        let known = self.inputs.iter_mut().find(|known| known.input == input)?;
+        known.state.active = active;
+        Some(known.state.input.clone())
     }
 
     /// Silences inputs in the mix.
     pub(crate) fn mute(&mut self, which: AudioInput, muted: bool) {
-        for state in self.inputs.iter_mut().filter(|state| selects(which, state.input)) {
+        for Known { input, state } in self.inputs.iter_mut().filter(|known| selects(which, &known.state.input)) {
             state.muted = muted;
-            self.mixer.set_muted(state.input, muted);
+            self.mixer.set_muted(*input, muted);
         }
     }
 
     /// Sets the linear gain of inputs.
     pub(crate) fn set_volume(&mut self, which: AudioInput, volume: f64) {
-        for state in self.inputs.iter_mut().filter(|state| selects(which, state.input)) {
+        for Known { input, state } in self.inputs.iter_mut().filter(|known| selects(which, &known.state.input)) {
             state.volume = volume;
-            self.mixer.set_volume(state.input, volume as f32);
+            self.mixer.set_volume(*input, volume as f32);
         }
+    }
+
+    /// Plays the monitored inputs to a device; blocks for up to three seconds.
+    pub(crate) fn listen(&mut self, device: Option<String>) -> Result<(), AudioError> {
+        self.headphones = None;
+        self.mixer.listen(device.as_deref())?;
+        self.headphones = device;
+        Ok(())
+    }
+
+    /// Where the monitored inputs are played to.
+    pub(crate) fn headphones(&self) -> Option<String> {
+        self.headphones.clone()
     }
 
     /// What the user set, for the state event.
     pub(crate) fn states(&self) -> Vec<AudioInputState> {
-        let name = |input| match input {
-            Input::Microphone => AudioInput::Microphone,
-            Input::SystemSound => AudioInput::SystemSound,
-        };
-        let state = |s: &InputState| AudioInputState {
-            input: name(s.input),
-            active: s.active,
-            muted: s.muted,
-            volume: s.volume,
-        };
-        self.inputs.iter().map(state).collect()
+        self.inputs.iter().map(|known| known.state.clone()).collect()
     }
 
     /// Whether any input is open.
     pub(crate) fn is_open(&self) -> bool {
-        self.inputs.iter().any(|state| state.active)
+        self.inputs.iter().any(|known| known.state.active)
     }
 
-    /// Levels of each open input since the last call.
-    pub(crate) fn levels(&self) -> Vec<InputLevel> {
-        self.mixer.levels()
+    /// Levels of each open input and of the mix since the last call: id, peak and RMS in dBFS.
+    pub(crate) fn levels(&self) -> Vec<(String, f32, f32)> {
+        let name = |level: InputLevel| {
+            let known = self.inputs.iter().find(|known| known.input == level.input)?;
+            Some((known.state.input.clone(), level.peak_db, level.rms_db))
+        };
+        let (peak_db, rms_db) = self.mixer.master_level();
+        let master = (MASTER.to_owned(), peak_db, rms_db);
+        self.mixer.levels().into_iter().filter_map(name).chain([master]).collect()
     }
 
     /// Peak of the mix since the last call, dBFS.
     pub(crate) fn master_peak_db(&self) -> f32 {
         self.mixer.master_peak_db()
     }
+
+    /// Loudness of the mix.
+    pub(crate) fn loudness(&self) -> LoudnessReading {
+        self.mixer.loudness()
+    }
+
+    /// Starts the integrated loudness over.
+    pub(crate) fn reset_loudness(&self) {
+        self.mixer.reset_loudness();
+    }
+
+    fn find(&mut self, id: &str) -> Result<&mut Known, Problem> {
+        self.inputs.iter_mut().find(|known| known.state.input == id).ok_or_else(|| unknown(id))
+    }
 }
 
-fn selects(which: AudioInput, input: Input) -> bool {
+fn unknown(id: &str) -> Problem {
+    Problem::new("no_such_input", format!("There is no sound input \"{id}\"."), "Add the input first.")
+}
+
+fn of_device(source: &AudioSource) -> Source {
+    match source.clone() {
+        AudioSource::Microphone { device } => Source::Microphone(Some(device)),
+        AudioSource::SystemSound { device } => Source::SystemSound(Some(device)),
+        AudioSource::Application { program } => Source::Application(program),
+    }
+}
+
+fn selects(which: AudioInput, id: &str) -> bool {
     match which {
         AudioInput::All => true,
-        AudioInput::Microphone => input == Input::Microphone,
-        AudioInput::SystemSound => input == Input::SystemSound,
+        AudioInput::Microphone => id == MICROPHONE,
+        AudioInput::SystemSound => id == SYSTEM_SOUND,
     }
 }

@@ -6,7 +6,7 @@ pub mod local;
 pub mod whip;
 
 pub use local::{
-    ClientMessage, EndpointOptions, InputLevel, LocalEndpoint, PreviewConnection, PreviewSender, ServerMessage,
-    SignalingError, ThumbnailError, Thumbnailer,
+    ClientMessage, EndpointOptions, InputLevel, LocalEndpoint, LoudnessLevels, PreviewConnection, PreviewSender,
+    ServerMessage, SignalingError, ThumbnailError, Thumbnailer,
 };
 pub use whip::{LinkedIceServer, WhipError, WhipSession};

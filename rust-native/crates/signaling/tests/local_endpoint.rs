@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use signaling::{
-    ClientMessage, EndpointOptions, InputLevel, LocalEndpoint, PreviewConnection, ServerMessage, ThumbnailError,
+    ClientMessage, EndpointOptions, InputLevel, LocalEndpoint, LoudnessLevels, PreviewConnection, ServerMessage,
+    ThumbnailError,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -76,7 +77,8 @@ async fn a_page_with_a_token_talks_to_the_engine() {
     let sender = connection.sender();
     assert!(sender.send(ServerMessage::Offer { sdp: "v=0".into() }).await);
     let level = InputLevel { input: "microphone".into(), peak_db: -3.0, rms_db: -9.0 };
-    assert!(sender.try_send(ServerMessage::Levels { inputs: vec![level] }));
+    let loudness = LoudnessLevels { momentary: -14.0, short_term: -15.0, integrated: -16.0 };
+    assert!(sender.try_send(ServerMessage::Levels { inputs: vec![level], loudness }));
     assert_eq!(next_json(&mut client).await, json!({"type": "offer", "sdp": "v=0"}));
     assert_eq!(next_json(&mut client).await["inputs"][0]["peak_db"], json!(-3.0));
 

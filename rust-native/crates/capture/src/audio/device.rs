@@ -29,7 +29,18 @@ use unsupported as imp;
 
 pub(super) use imp::open;
 
-/// A microphone or line input.
+/// Whether an open device is still the one to be heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Following {
+    Same,
+    /// The system prefers another one now, or the program plays another stream.
+    Moved,
+    /// The device was unplugged, or the program plays nothing any more.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "a stream ends with its device there"))]
+    Gone,
+}
+
+/// A microphone, a speaker or a program, as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Microphone {
     /// Opens it; [`super::DEFAULT_DEVICE`] follows the system's choice.
@@ -48,6 +59,22 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(2);
 /// `no_sound_server`, `not_supported_here`.
 pub fn list_microphones() -> Result<Vec<Microphone>, AudioError> {
     within(LIST_TIMEOUT, imp::list)
+}
+
+/// Everything that sound is played to, the default one first (with the id [`super::DEFAULT_DEVICE`]). Takes up to 2 s.
+///
+/// # Errors
+/// `no_sound_server`, `not_supported_here`.
+pub fn list_speakers() -> Result<Vec<Microphone>, AudioError> {
+    within(LIST_TIMEOUT, imp::list_speakers)
+}
+
+/// Every program that has a stream to a speaker now, by name. Takes up to 2 s.
+///
+/// # Errors
+/// `no_sound_server`, `not_supported_here`.
+pub fn list_applications() -> Result<Vec<Microphone>, AudioError> {
+    within(LIST_TIMEOUT, imp::list_applications)
 }
 
 /// Whether the sound of the speakers can be captured now. Takes up to 2 s.

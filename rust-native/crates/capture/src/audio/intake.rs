@@ -68,6 +68,34 @@ pub(super) fn ring(rate: u32, channels: u16, wake: Thread) -> (Writer, Reader) {
     (writer, Reader { rate, samples, stamps, lost })
 }
 
+/// Both ends of an input whose sound is brought by the program itself.
+pub(super) fn feed(rate: u32, wake: Thread) -> (Feed, Reader) {
+    let (writer, reader) = ring(rate, AUDIO_CHANNELS as u16, wake);
+    (Feed(writer), reader)
+}
+
+/// Where a source that is no sound device (a camera, a file) puts its sound.
+pub struct Feed(Writer);
+
+impl Feed {
+    /// Interleaved stereo frames, the first of which was captured at that time. Never waits: what finds no room for
+    /// a second's sound is thrown away and counted.
+    pub fn push(&mut self, samples: &[f32], captured_at: MediaTime) {
+        self.push_at(samples, captured_at, MonotonicClock.now());
+    }
+
+    /// The same at a time that is passed in.
+    pub(super) fn push_at(&mut self, samples: &[f32], captured_at: MediaTime, now: MediaTime) {
+        self.0.store(Some(samples), captured_at, now);
+    }
+}
+
+impl std::fmt::Debug for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Feed").finish_non_exhaustive()
+    }
+}
+
 impl Reader {
     /// Whole frames that can be read.
     pub(super) fn available(&self) -> usize {

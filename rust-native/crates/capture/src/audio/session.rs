@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
+use super::device::Following;
 use super::intake::Reader;
-use super::{AudioError, Input, device};
+use super::{AudioError, Source, device};
 
 /// How often the system's choice of the default device is looked up. Someone who plugs headphones in expects the
 /// sound to follow within a breath, and the question costs the server next to nothing.
@@ -35,26 +36,17 @@ pub(super) struct Session {
 }
 
 /// Starts a session. `report` is called on its thread; `wake` is unparked whenever sound has come in.
-pub(super) fn spawn(
-    input: Input,
-    device: Option<String>,
-    wake: Thread,
-    report: impl Fn(Report) + Send + 'static,
-) -> io::Result<Session> {
+pub(super) fn spawn(source: Source, wake: Thread, report: impl Fn(Report) + Send + 'static) -> io::Result<Session> {
     let (until_dropped, dropped) = bounded(0);
-    let name = match input {
-        Input::Microphone => "audio-mic",
-        Input::SystemSound => "audio-system",
-    };
     std::thread::Builder::new()
-        .name(name.into())
-        .spawn(move || run(input, device.as_deref(), wake, &dropped, &report))?;
+        .name(source.thread_name().into())
+        .spawn(move || run(&source, wake, &dropped, &report))?;
     Ok(Session { _until_dropped: until_dropped })
 }
 
-fn run(input: Input, device: Option<&str>, wake: Thread, dropped: &Receiver<()>, report: &impl Fn(Report)) {
+fn run(source: &Source, wake: Thread, dropped: &Receiver<()>, report: &impl Fn(Report)) {
     let (faults, faulted) = bounded(1);
-    let open = match device::open(input, device, wake, faults) {
+    let open = match device::open(source, wake, faults) {
         Ok((open, reader)) => {
             report(Report::Running(reader));
             open
@@ -69,11 +61,16 @@ fn run(input: Input, device: Option<&str>, wake: Thread, dropped: &Receiver<()>,
                 let fault = fault.unwrap_or(AudioError::DeviceTimeout);
                 return report(Report::Lost(fault));
             }
-            default(FOLLOW_EVERY) => {
-                if !moved && open.default_moved() {
+            default(FOLLOW_EVERY) => match open.following() {
+                Following::Moved if !moved => {
                     moved = true;
                     report(Report::DefaultMoved);
                 }
+                Following::Gone => {
+                    let reason = "it is not there any more".into();
+                    return report(Report::Lost(AudioError::DeviceLost { reason }));
+                }
+                Following::Same | Following::Moved => {}
             }
         }
     }

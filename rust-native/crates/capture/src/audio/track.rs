@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use media::{AUDIO_CHANNELS, BLOCK_FRAMES, Clock, MediaTime, MonotonicClock};
+use media::{AUDIO_CHANNELS, MediaTime};
+use sound::Samples;
 
 use super::AudioError;
 use super::capture_clock::{CaptureClock, signed_ns};
@@ -15,7 +16,8 @@ const STAMPS_TO_BEGIN: u32 = 8;
 /// Frames over which sound fades where it is cut (1.3 ms): no click, and nothing is lost to the ear.
 const FADE_FRAMES: usize = 64;
 
-type Samples = [f32; BLOCK_FRAMES * AUDIO_CHANNELS];
+/// A device that has sent nothing for so long is not waited for: a program that is paused must not make the mix late.
+const QUIET_AFTER: Duration = Duration::from_millis(500);
 
 /// Whether a block can be made from this input now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +61,7 @@ pub(super) struct Track {
 }
 
 impl Track {
-    pub(super) fn new(reader: Reader) -> Result<Self, AudioError> {
+    pub(super) fn new(reader: Reader, now: MediaTime) -> Result<Self, AudioError> {
         Ok(Self {
             resampling: Resampling::new(reader.rate)?,
             clock: None,
@@ -68,8 +70,9 @@ impl Track {
             due: false,
             fade_in: true,
             lateness: Duration::ZERO,
-            last_arrival: MonotonicClock.now(),
-            scratch: Vec::new(),
+            last_arrival: now,
+            // What the largest block takes: none is ever allocated while sound flows.
+            scratch: Vec::with_capacity(reader.rate as usize / 50 * AUDIO_CHANNELS + 1024),
             counters: InputCounters::default(),
             reader,
         })
@@ -124,6 +127,10 @@ impl Track {
         let Some(clock) = self.clock.as_ref().filter(|clock| clock.stamps() >= STAMPS_TO_BEGIN) else {
             return Readiness::Silent;
         };
+        if position.since(self.last_arrival) > QUIET_AFTER && self.reader.available() == 0 {
+            self.aligned = false;
+            return Readiness::Silent;
+        }
         let rate = self.reader.rate;
         let delay = self.resampling.delay_frames();
         // The time of the frame that the next block starts with: the resampler still holds `delay` frames.

@@ -5,10 +5,15 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use capture::audio::{AudioEvent, Mixer};
+use capture::audio::{AudioEvent, Input, Mixer};
 use media::AudioBlock;
 use parking_lot::{Mutex, MutexGuard};
 use testkit::sound::{SoundRig, tone_amplitude};
+
+/// Where the tests put the microphone.
+pub(crate) const MIC: Input = Input::new(0);
+/// Where the tests put the system's sound.
+pub(crate) const SPEAKER: Input = Input::new(1);
 
 /// Generous: the machine may be compiling.
 pub(crate) const SOON: Duration = Duration::from_secs(15);

@@ -26,8 +26,10 @@ pub enum ServerMessage {
     },
     /// What the meters show; may be left out when the window is slow.
     Levels {
-        /// One of each input.
+        /// One of each input, and the mix as `"master"`.
         inputs: Vec<InputLevel>,
+        /// Of the mix.
+        loudness: LoudnessLevels,
     },
     /// Something went wrong.
     Error {
@@ -41,12 +43,23 @@ pub enum ServerMessage {
 /// The loudness of one input over the last interval.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct InputLevel {
-    /// Which, as `select_audio` names it.
+    /// Its id, or `"master"`.
     pub input: String,
     /// dBFS.
     pub peak_db: f32,
     /// dBFS.
     pub rms_db: f32,
+}
+
+/// How loud the mix is by EBU R128, LUFS; −120 is silence or not known yet.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LoudnessLevels {
+    /// The last 400 ms.
+    pub momentary: f32,
+    /// The last 3 s.
+    pub short_term: f32,
+    /// Since the start or the last reset.
+    pub integrated: f32,
 }
 
 /// From the window.
@@ -78,8 +91,15 @@ mod tests {
         assert_eq!(to_json(&ServerMessage::Hello { version: 1 }), json!({"type": "hello", "version": 1}));
         let levels = vec![InputLevel { input: "microphone".into(), peak_db: -6.0, rms_db: -12.0 }];
         assert_eq!(
-            to_json(&ServerMessage::Levels { inputs: levels }),
-            json!({"type": "levels", "inputs": [{"input": "microphone", "peak_db": -6.0, "rms_db": -12.0}]})
+            to_json(&ServerMessage::Levels {
+                inputs: levels,
+                loudness: LoudnessLevels { momentary: -14.0, short_term: -15.0, integrated: -16.0 },
+            }),
+            json!({
+                "type": "levels",
+                "inputs": [{"input": "microphone", "peak_db": -6.0, "rms_db": -12.0}],
+                "loudness": {"momentary": -14.0, "short_term": -15.0, "integrated": -16.0}
+            })
         );
         let from = |text: &str| serde_json::from_str::<ClientMessage>(text);
         assert_eq!(from(r#"{"type":"restart"}"#).expect("valid"), ClientMessage::Restart);

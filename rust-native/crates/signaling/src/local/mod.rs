@@ -10,4 +10,4 @@ mod token;
 
 pub use connection::{PreviewConnection, PreviewSender};
 pub use endpoint::{EndpointOptions, LocalEndpoint, SignalingError, ThumbnailError, Thumbnailer};
-pub use message::{ClientMessage, InputLevel, ServerMessage};
+pub use message::{ClientMessage, InputLevel, LoudnessLevels, ServerMessage};

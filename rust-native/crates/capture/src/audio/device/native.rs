@@ -11,11 +11,11 @@ use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{Device, Host, SupportedStreamConfig};
 use crossbeam_channel::Sender;
 
-use super::Microphone;
 use super::loopback;
 use super::policy::{self, Found};
+use super::{Following, Microphone};
 use crate::audio::intake::{self, Reader};
-use crate::audio::{AudioError, DEFAULT_DEVICE, Input};
+use crate::audio::{AudioError, DEFAULT_DEVICE, Source};
 
 /// Building a stream takes milliseconds; the caller's own limit is 3 s.
 const BUILD_TIMEOUT: Duration = Duration::from_secs(2);
@@ -23,7 +23,7 @@ const BUILD_TIMEOUT: Duration = Duration::from_secs(2);
 /// A stream that runs. To be dropped on the thread that opened it.
 pub(in crate::audio) struct OpenDevice {
     host: Host,
-    input: Input,
+    wanted: Source,
     /// The device, if it was taken because it was the default one.
     followed: Option<String>,
     _stream: cpal::Stream,
@@ -32,10 +32,11 @@ pub(in crate::audio) struct OpenDevice {
 
 impl OpenDevice {
     /// Whether the system has since chosen another default device. Asks the system.
-    pub(in crate::audio) fn default_moved(&self) -> bool {
-        let Some(followed) = &self.followed else { return false };
+    pub(in crate::audio) fn following(&self) -> Following {
+        let Some(followed) = &self.followed else { return Following::Same };
         // Without any default device, what is open is still the best there is.
-        default_device(&self.host, self.input).is_ok_and(|now| now != *followed)
+        let moved = default_device(&self.host, &self.wanted).is_ok_and(|now| now != *followed);
+        if moved { Following::Moved } else { Following::Same }
     }
 }
 
@@ -46,40 +47,57 @@ pub(super) fn list() -> Result<Vec<Microphone>, AudioError> {
         let id = device.id().ok()?.id().to_owned();
         Some(Found { id, name: device.to_string() })
     });
-    Ok(policy::microphones(found.collect(), default_device(&host, Input::Microphone).ok().as_deref()))
+    Ok(policy::microphones(found.collect(), default_device(&host, &Source::Microphone(None)).ok().as_deref()))
+}
+
+pub(super) fn list_speakers() -> Result<Vec<Microphone>, AudioError> {
+    let host = cpal::default_host();
+    let devices = host.output_devices().map_err(|error| AudioError::on_open(&error, DEFAULT_DEVICE))?;
+    let found = devices.filter_map(|device| {
+        let id = device.id().ok()?.id().to_owned();
+        Some(Found { id, name: device.to_string() })
+    });
+    let default = default_device(&host, &Source::SystemSound(None)).ok();
+    Ok(policy::microphones(found.collect(), default.as_deref()))
+}
+
+pub(super) fn list_applications() -> Result<Vec<Microphone>, AudioError> {
+    Err(AudioError::NotSupportedHere)
 }
 
 pub(super) fn system_sound() -> Result<(), AudioError> {
     loopback::available()?;
     let host = cpal::default_host();
-    let speaker = default_device(&host, Input::SystemSound)?;
+    let speaker = default_device(&host, &Source::SystemSound(None))?;
     loopback::usable(&find(&host, &speaker)?)
 }
 
 /// Opens a device; faults of the running stream go to `faults`, and `wake` is unparked after each chunk.
 pub(in crate::audio) fn open(
-    input: Input,
-    id: Option<&str>,
+    wanted: &Source,
     wake: Thread,
     faults: Sender<AudioError>,
 ) -> Result<(OpenDevice, Reader), AudioError> {
     let host = cpal::default_host();
-    let (id, followed) = match id.filter(|id| *id != DEFAULT_DEVICE) {
+    if let Source::Application(_) = wanted {
+        return Err(AudioError::NotSupportedHere);
+    }
+    let (id, followed) = match wanted.device() {
         Some(id) => (id.to_owned(), None),
         None => {
-            let id = default_device(&host, input)?;
+            let id = default_device(&host, wanted)?;
             (id.clone(), Some(id))
         }
     };
     let device = find(&host, &id)?;
-    let supported = native_config(input, &device, &id)?;
+    let supported = native_config(wanted, &device, &id)?;
     let format = supported.sample_format();
     if !intake::reads(format) {
         return Err(AudioError::DeviceRefused { reason: format!("samples of type {format} are not read") });
     }
-    let awake = match input {
-        Input::SystemSound => loopback::keep_awake(&device),
-        Input::Microphone => None,
+    let awake = match wanted {
+        Source::SystemSound(_) => loopback::keep_awake(&device),
+        Source::Microphone(_) | Source::Application(_) => None,
     };
     let config = policy::stream_config(&supported);
     let (mut writer, reader) = intake::ring(config.sample_rate, config.channels, wake);
@@ -99,22 +117,23 @@ pub(in crate::audio) fn open(
         )
         .map_err(|error| AudioError::on_open(&error, &id))?;
     stream.play().map_err(|error| AudioError::on_open(&error, &id))?;
-    Ok((OpenDevice { host, input, followed, _stream: stream, _awake: awake }, reader))
+    Ok((OpenDevice { host, wanted: wanted.clone(), followed, _stream: stream, _awake: awake }, reader))
 }
 
 /// What the device runs at anyway. Shared mode on Windows takes nothing else, and on macOS another rate would be set
 /// for every program; the mix resamples.
-fn native_config(input: Input, device: &Device, id: &str) -> Result<SupportedStreamConfig, AudioError> {
-    let config = match input {
-        Input::Microphone => {
+fn native_config(wanted: &Source, device: &Device, id: &str) -> Result<SupportedStreamConfig, AudioError> {
+    let config = match wanted {
+        Source::Microphone(_) => {
             loopback::may_record()?;
             device.default_input_config()
         }
-        Input::SystemSound => {
+        Source::SystemSound(_) => {
             loopback::available()?;
             loopback::usable(device)?;
             device.default_output_config()
         }
+        Source::Application(_) => return Err(AudioError::NotSupportedHere),
     };
     config.map_err(|error| AudioError::on_open(&error, id))
 }
@@ -126,10 +145,11 @@ fn find(host: &Host, id: &str) -> Result<Device, AudioError> {
 }
 
 /// The device that the system's default microphone or speaker stands for now.
-fn default_device(host: &Host, input: Input) -> Result<String, AudioError> {
-    let device = match input {
-        Input::Microphone => host.default_input_device(),
-        Input::SystemSound => host.default_output_device(),
+fn default_device(host: &Host, wanted: &Source) -> Result<String, AudioError> {
+    let device = match wanted {
+        Source::Microphone(_) => host.default_input_device(),
+        Source::SystemSound(_) => host.default_output_device(),
+        Source::Application(_) => None,
     };
     let id = device.and_then(|device| device.id().ok()).map(|id| id.id().to_owned());
     id.ok_or_else(|| AudioError::DeviceNotFound { id: DEFAULT_DEVICE.into() })

@@ -9,10 +9,11 @@ use cpal::{BufferSize, Device, Host, SampleFormat, StreamConfig};
 use crossbeam_channel::Sender;
 use media::{AUDIO_CHANNELS, AUDIO_SAMPLE_RATE};
 
-use super::Microphone;
+use super::{Following, Microphone};
 use crate::audio::connection::connection;
 use crate::audio::intake::{self, Reader};
-use crate::audio::{AudioError, DEFAULT_DEVICE, Input};
+use crate::audio::program::{self, Recording};
+use crate::audio::{AudioError, DEFAULT_DEVICE, Source};
 
 /// PulseAudio's and PipeWire's name for the source that carries what a sink plays.
 const MONITOR_SUFFIX: &str = ".monitor";
@@ -20,20 +21,31 @@ const MONITOR_SUFFIX: &str = ".monitor";
 const BUILD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A stream that runs. To be dropped on the thread that opened it.
-pub(in crate::audio) struct OpenDevice {
-    host: Arc<Host>,
-    input: Input,
-    /// The device, if it was taken because it was the default one.
-    followed: Option<String>,
-    _stream: cpal::Stream,
+pub(in crate::audio) enum OpenDevice {
+    /// By its name.
+    Chosen { host: Arc<Host>, source: String, _stream: cpal::Stream },
+    /// The system's choice, named as it was.
+    Default { host: Arc<Host>, wanted: Source, taken: String, _stream: cpal::Stream },
+    /// What a program plays.
+    Program(Recording),
 }
 
 impl OpenDevice {
-    /// Whether the system has since chosen another default device. Asks the server.
-    pub(in crate::audio) fn default_moved(&self) -> bool {
-        let Some(followed) = &self.followed else { return false };
-        // Without any default device, what is open is still the best there is.
-        default_source(&self.host, self.input).is_ok_and(|now| now != *followed)
+    /// What became of the device that the system, or a program, preferred. Asks the server.
+    pub(in crate::audio) fn following(&self) -> Following {
+        match self {
+            // The server moves our stream to another device when this one is unplugged: what was chosen is gone then.
+            Self::Chosen { host, source, .. } => match find(host, source) {
+                Err(AudioError::DeviceNotFound { .. }) => Following::Gone,
+                _ => Following::Same,
+            },
+            // Without any default device, what is open is still the best there is.
+            Self::Default { host, wanted, taken, .. } => {
+                let moved = default_source(host, wanted).is_ok_and(|now| now != *taken);
+                if moved { Following::Moved } else { Following::Same }
+            }
+            Self::Program(recording) => recording.following(),
+        }
     }
 }
 
@@ -44,35 +56,58 @@ pub(super) fn list() -> Result<Vec<Microphone>, AudioError> {
         .filter(|(id, _)| !id.ends_with(MONITOR_SUFFIX))
         .map(|(id, device)| Microphone { name: device.to_string(), id })
         .collect();
-    let default = default_source(&host, Input::Microphone).ok();
-    if let Some(stands_for) = microphones.iter().find(|m| Some(&m.id) == default.as_ref()) {
-        let default = Microphone { id: DEFAULT_DEVICE.into(), name: stands_for.name.clone() };
-        microphones.insert(0, default);
-    }
+    let default = default_source(&host, &Source::Microphone(None)).ok();
+    default_first(&mut microphones, default);
     Ok(microphones)
+}
+
+pub(super) fn list_speakers() -> Result<Vec<Microphone>, AudioError> {
+    let host = connection()?;
+    let devices = host.output_devices().map_err(|error| AudioError::on_open(&error, DEFAULT_DEVICE))?;
+    let mut speakers: Vec<Microphone> = devices
+        .filter_map(|device| Some(Microphone { id: device.id().ok()?.id().to_owned(), name: device.to_string() }))
+        .collect();
+    let default = host.default_output_device().and_then(|device| device.id().ok());
+    default_first(&mut speakers, default.map(|id| id.id().to_owned()));
+    Ok(speakers)
+}
+
+pub(super) fn list_applications() -> Result<Vec<Microphone>, AudioError> {
+    program::list()
+}
+
+/// Puts an entry for the system's choice in front, under the name of what it stands for now.
+fn default_first(listed: &mut Vec<Microphone>, default: Option<String>) {
+    if let Some(stands_for) = listed.iter().find(|listed| Some(&listed.id) == default.as_ref()) {
+        let default = Microphone { id: DEFAULT_DEVICE.into(), name: stands_for.name.clone() };
+        listed.insert(0, default);
+    }
 }
 
 pub(super) fn system_sound() -> Result<(), AudioError> {
     let host = connection()?;
-    let monitor = default_source(&host, Input::SystemSound)?;
+    let monitor = default_source(&host, &Source::SystemSound(None))?;
     find(&host, &monitor).map(|_| ())
 }
 
 /// Opens a device and waits until it has delivered its first sound; blocks as long as the server does.
 /// Faults of the running stream go to `faults`; `wake` is unparked after each chunk.
 pub(in crate::audio) fn open(
-    input: Input,
-    id: Option<&str>,
+    wanted: &Source,
     wake: Thread,
     faults: Sender<AudioError>,
 ) -> Result<(OpenDevice, Reader), AudioError> {
+    if let Source::Application(name) = wanted {
+        let (recording, reader) = program::open(name, wake, faults)?;
+        return Ok((OpenDevice::Program(recording), reader));
+    }
     let host = connection()?;
-    let (source, followed) = match (id.filter(|id| *id != DEFAULT_DEVICE), input) {
-        (Some(id), Input::Microphone) => (id.to_owned(), None),
+    let (source, followed) = match (wanted.device(), wanted) {
         // Named by its sink, as the speakers are.
-        (Some(id), Input::SystemSound) => (format!("{id}{MONITOR_SUFFIX}"), None),
+        (Some(id), Source::SystemSound(_)) => (format!("{id}{MONITOR_SUFFIX}"), None),
+        (Some(id), _) => (id.to_owned(), None),
         (None, _) => {
-            let source = default_source(&host, input)?;
+            let source = default_source(&host, wanted)?;
             (source.clone(), Some(source))
         }
     };
@@ -95,7 +130,11 @@ pub(in crate::audio) fn open(
         )
         .map_err(|error| AudioError::on_open(&error, &source))?;
     stream.play().map_err(|error| AudioError::on_open(&error, &source))?;
-    Ok((OpenDevice { host, input, followed, _stream: stream }, reader))
+    let open = match followed {
+        Some(taken) => OpenDevice::Default { host, wanted: wanted.clone(), taken, _stream: stream },
+        None => OpenDevice::Chosen { host, source, _stream: stream },
+    };
+    Ok((open, reader))
 }
 
 /// Everything that can be recorded from, with its name at the server.
@@ -111,16 +150,18 @@ fn find(host: &Host, source: &str) -> Result<Device, AudioError> {
 }
 
 /// The source that the system's default microphone or speaker stands for now.
-fn default_source(host: &Host, input: Input) -> Result<String, AudioError> {
-    let device = match input {
-        Input::Microphone => host.default_input_device(),
-        Input::SystemSound => host.default_output_device(),
+fn default_source(host: &Host, wanted: &Source) -> Result<String, AudioError> {
+    let device = match wanted {
+        Source::Microphone(_) => host.default_input_device(),
+        Source::SystemSound(_) => host.default_output_device(),
+        // Programs are reached in another way and have no default.
+        Source::Application(_) => None,
     };
     let id = device.and_then(|device| device.id().ok()).map(|id| id.id().to_owned());
-    match (id, input) {
-        (Some(sink), Input::SystemSound) => Ok(format!("{sink}{MONITOR_SUFFIX}")),
+    match (id, wanted) {
+        (Some(sink), Source::SystemSound(_)) => Ok(format!("{sink}{MONITOR_SUFFIX}")),
         // Without a microphone the server names a sink's monitor as its default source.
-        (Some(source), Input::Microphone) if !source.ends_with(MONITOR_SUFFIX) => Ok(source),
+        (Some(source), Source::Microphone(_)) if !source.ends_with(MONITOR_SUFFIX) => Ok(source),
         _ => Err(AudioError::DeviceNotFound { id: DEFAULT_DEVICE.into() }),
     }
 }

@@ -4,15 +4,15 @@ use std::thread::Thread;
 
 use crossbeam_channel::Sender;
 
-use super::Microphone;
+use super::{Following, Microphone};
 use crate::audio::intake::Reader;
-use crate::audio::{AudioError, Input};
+use crate::audio::{AudioError, Source};
 
 /// Can't be made here.
 pub(in crate::audio) enum OpenDevice {}
 
 impl OpenDevice {
-    pub(in crate::audio) fn default_moved(&self) -> bool {
+    pub(in crate::audio) fn following(&self) -> Following {
         match *self {}
     }
 }
@@ -21,13 +21,20 @@ pub(super) fn list() -> Result<Vec<Microphone>, AudioError> {
     Err(AudioError::NotSupportedHere)
 }
 
+pub(super) fn list_speakers() -> Result<Vec<Microphone>, AudioError> {
+    Err(AudioError::NotSupportedHere)
+}
+
+pub(super) fn list_applications() -> Result<Vec<Microphone>, AudioError> {
+    Err(AudioError::NotSupportedHere)
+}
+
 pub(super) fn system_sound() -> Result<(), AudioError> {
     Err(AudioError::NotSupportedHere)
 }
 
 pub(in crate::audio) fn open(
-    _input: Input,
-    _id: Option<&str>,
+    _source: &Source,
     _wake: Thread,
     _faults: Sender<AudioError>,
 ) -> Result<(OpenDevice, Reader), AudioError> {

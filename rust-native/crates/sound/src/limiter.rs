@@ -1,24 +1,26 @@
-//! Keeps the mix within ±1.0 without clipping it: a gain that is already down when a peak arrives.
+//! Keeps a sound below a ceiling without clipping it: a gain that is already down when a peak arrives.
 //!
-//! It looks 2 ms ahead, so what it gives out is 2 ms older than what it took in ([`DELAY`]); below full scale it
-//! changes nothing.
-
-use std::time::Duration;
+//! It looks 2 ms ahead, so what it gives out is 2 ms older than what it took in ([`Limiter::DELAY_FRAMES`]); below
+//! the ceiling it changes nothing.
 
 use media::{AUDIO_CHANNELS, BLOCK_FRAMES};
+
+use crate::{Samples, linear};
 
 /// Frames of one step of the gain, and of the look-ahead: a ramp of 2 ms is heard as softer, not as a crackle.
 const STEP: usize = 96;
 const _: () = assert!(BLOCK_FRAMES.is_multiple_of(STEP));
 const STEP_SAMPLES: usize = STEP * AUDIO_CHANNELS;
-/// By how much the gain recovers per step: a duck of 6 dB is over in 0.2 s, slow enough not to pump on bass.
-const RELEASE: f32 = 0.005;
-/// How much older a block comes out than it went in.
-pub(super) const DELAY: Duration = Duration::from_nanos(STEP as u64 * 1_000_000_000 / media::AUDIO_SAMPLE_RATE as u64);
+const STEP_MS: f32 = 2.0;
+/// From silence to full: a duck of 6 dB is over in 0.2 s, slow enough not to pump on bass.
+const MASTER_RELEASE_MS: f32 = 400.0;
 
 /// See the module.
-#[derive(Debug)]
-pub(super) struct Limiter {
+#[derive(Debug, Clone)]
+pub struct Limiter {
+    ceiling: f32,
+    /// By how much the gain recovers per step.
+    release: f32,
     /// The step that waits for its successor.
     held: [f32; STEP_SAMPLES],
     /// Gain that `held` needs.
@@ -27,26 +29,46 @@ pub(super) struct Limiter {
     gain: f32,
 }
 
+impl Default for Limiter {
+    /// The mix's own: full scale.
+    fn default() -> Self {
+        Self::new(0.0, MASTER_RELEASE_MS)
+    }
+}
+
 impl Limiter {
-    pub(super) fn new() -> Self {
-        Self { held: [0.0; STEP_SAMPLES], held_limit: 1.0, gain: 1.0 }
+    /// How much older a block comes out than it went in, in frames.
+    pub const DELAY_FRAMES: usize = STEP;
+
+    /// Ceiling in dBFS; `release_ms` is how long it takes from silence to full.
+    pub fn new(ceiling_db: f32, release_ms: f32) -> Self {
+        let mut limiter = Self { ceiling: 1.0, release: 0.0, held: [0.0; STEP_SAMPLES], held_limit: 1.0, gain: 1.0 };
+        limiter.tune(ceiling_db, release_ms);
+        limiter
     }
 
-    /// Takes a block in and gives out the one that lies [`DELAY`] before it, in place.
-    pub(super) fn process(&mut self, samples: &mut [f32; BLOCK_FRAMES * AUDIO_CHANNELS]) {
+    /// Other settings, while the sound goes on.
+    pub fn tune(&mut self, ceiling_db: f32, release_ms: f32) {
+        self.ceiling = linear(ceiling_db);
+        self.release = STEP_MS / release_ms.max(STEP_MS);
+    }
+
+    /// Takes a block in and gives out the one that lies [`Self::DELAY_FRAMES`] before it, in place.
+    pub fn process(&mut self, samples: &mut Samples) {
+        let ceiling = self.ceiling;
         for step in samples.chunks_exact_mut(STEP_SAMPLES) {
             // A sample that is no number (a broken driver) must not poison the gain for ever.
             step.iter_mut().filter(|sample| !sample.is_finite()).for_each(|sample| *sample = 0.0);
             let peak = step.iter().fold(0.0f32, |peak, sample| peak.max(sample.abs()));
-            let limit = if peak > 1.0 { 1.0 / peak } else { 1.0 };
+            let limit = if peak > ceiling { ceiling / peak } else { 1.0 };
             // Both ends of the ramp over `held` are at most what `held` needs.
-            let end = limit.min(self.held_limit).min(self.gain + RELEASE);
+            let end = limit.min(self.held_limit).min(self.gain + self.release);
             let mut out = self.held;
             if self.gain != 1.0 || end != 1.0 {
                 let slope = (end - self.gain) / STEP as f32;
                 for (index, frame) in out.chunks_exact_mut(AUDIO_CHANNELS).enumerate() {
                     let gain = self.gain + slope * index as f32;
-                    frame.iter_mut().for_each(|sample| *sample = (*sample * gain).clamp(-1.0, 1.0));
+                    frame.iter_mut().for_each(|sample| *sample = (*sample * gain).clamp(-ceiling, ceiling));
                 }
             }
             self.held.copy_from_slice(step);
@@ -62,7 +84,10 @@ mod tests {
     use super::*;
 
     fn run(input: &[f32]) -> Vec<f32> {
-        let mut limiter = Limiter::new();
+        through(Limiter::default(), input)
+    }
+
+    fn through(mut limiter: Limiter, input: &[f32]) -> Vec<f32> {
         let mut output = Vec::new();
         for block in input.chunks_exact(BLOCK_FRAMES * AUDIO_CHANNELS) {
             let mut block: [f32; BLOCK_FRAMES * AUDIO_CHANNELS] = block.try_into().expect("whole blocks");
@@ -107,5 +132,14 @@ mod tests {
         let output = run(&input);
         assert!(output.iter().all(|sample| sample.is_finite()));
         assert_eq!(output[9000], 0.5);
+    }
+
+    #[test]
+    fn a_ceiling_below_full_scale_is_kept() {
+        let input: Vec<f32> = (0..96_000).map(|n| ((n / 2) as f32 * 0.05).sin()).collect();
+        let output = through(Limiter::new(-12.0, 100.0), &input);
+        let peak = output[20_000..].iter().fold(0.0f32, |peak, sample| peak.max(sample.abs()));
+        assert!((crate::decibels(peak) + 12.0).abs() < 0.2, "{} dBFS", crate::decibels(peak));
+        assert!(output.iter().all(|sample| sample.abs() <= linear(-12.0)));
     }
 }

@@ -1,0 +1,123 @@
+//! Several inputs on a real sound server: two microphones, a program, headphones; unplugged and plugged in again.
+
+#![cfg(target_os = "linux")]
+
+mod audio_rig;
+
+use std::time::Duration;
+
+use audio_rig::{Ears, MIC, SILENT_DB, SPEAKER, TONE_DB, db, rig, wait};
+use capture::audio::{AudioEvent, Input, Source, list_applications, list_microphones, list_speakers};
+use testkit::sound::{Target, tone_amplitude};
+
+const SECOND: Input = Input::new(2);
+const PROGRAM: Input = Input::new(3);
+const BOTH: [f64; 2] = [TONE_DB; 2];
+
+/// A second microphone, as one would plug it in; what is played into it is the speaker's sound.
+fn plug_in(rig: &testkit::sound::SoundRig) -> String {
+    let source = ["source_name=second", "source_properties=device.description=Second"];
+    let module = rig
+        .pactl(&["load-module", "module-remap-source", "master=speaker.monitor", source[0], source[1]])
+        .expect("pactl");
+    wait("the second microphone", || list_microphones().ok()?.iter().any(|listed| listed.id == "second").then_some(()));
+    module.trim().to_owned()
+}
+
+#[test]
+fn a_second_microphone_is_lost_when_unplugged_and_heard_again_when_it_is_back() {
+    let rig = rig();
+    let module = plug_in(&rig);
+    let (mixer, ears) = Ears::mixer();
+    mixer.open(MIC, &Source::Microphone(None)).expect("the microphone");
+    mixer.open(SECOND, &Source::Microphone(Some("second".into()))).expect("the second microphone");
+    mixer.set_volume(SECOND, 0.5);
+    let _whistle = rig.play_tone(Target::Microphone, 440.0, 120.0).expect("pacat");
+    let _tone = rig.play_tone(Target::Speaker, 1000.0, 120.0).expect("pacat");
+    ears.hear(440.0, BOTH);
+    ears.hear(1000.0, [TONE_DB - 6.02; 2]);
+
+    rig.pactl(&["unload-module", &module]).expect("pactl");
+    wait("the loss", || ears.events().iter().any(|event| matches!(event, AudioEvent::Lost(SECOND, _))).then_some(()));
+    ears.hear(1000.0, [SILENT_DB; 2]);
+    ears.hear(440.0, BOTH);
+    let module = plug_in(&rig);
+    wait("the recovery", || ears.events().contains(&AudioEvent::Recovered(SECOND)).then_some(()));
+    ears.hear(1000.0, [TONE_DB - 6.02; 2]);
+    for pair in ears.blocks().windows(2) {
+        assert_eq!(pair[1].1.captured_at.since(pair[0].1.captured_at), Duration::from_millis(10));
+    }
+    rig.pactl(&["unload-module", &module]).expect("pactl");
+}
+
+#[test]
+fn an_input_that_is_to_stay_waits_for_its_device() {
+    let rig = rig();
+    let (mixer, ears) = Ears::mixer();
+    let error = mixer.keep_open(SECOND, &Source::Microphone(Some("second".into()))).expect_err("it is not there");
+    assert_eq!(error.code(), "device_not_found");
+    let module = plug_in(&rig);
+    wait("the recovery", || ears.events().contains(&AudioEvent::Recovered(SECOND)).then_some(()));
+    assert_eq!(mixer.levels().len(), 1);
+    mixer.remove(SECOND);
+    wait("the end", || mixer.levels().is_empty().then_some(()));
+    rig.pactl(&["unload-module", &module]).expect("pactl");
+}
+
+#[test]
+fn one_program_is_heard_without_the_others() {
+    let rig = rig();
+    let (mixer, ears) = Ears::mixer();
+    let _other = rig.play_tone(Target::Microphone, 440.0, 120.0).expect("pacat");
+    let playing = rig.play_tone(Target::Speaker, 1000.0, 120.0).expect("pacat");
+    // Both are the same player: what tells them apart is its newest stream.
+    let program = wait("the player among the programs", || list_applications().ok()?.into_iter().next()).id;
+    mixer.open(PROGRAM, &Source::Application(program.clone())).expect("the player");
+    ears.hear(1000.0, BOTH);
+    ears.hear(440.0, [SILENT_DB; 2]);
+    playing.stop();
+    // The other one is the newest now.
+    ears.hear(440.0, BOTH);
+    assert_eq!(mixer.open(SECOND, &Source::Application("nobody".into())).expect_err("none").code(), "device_not_found");
+}
+
+#[test]
+fn headphones_get_the_monitored_input_alone() {
+    let rig = rig();
+    rig.pactl(&["load-module", "module-null-sink", "sink_name=phones"]).expect("pactl");
+    wait("the headphones", || list_speakers().ok()?.iter().any(|listed| listed.id == "phones").then_some(()));
+    let (mixer, ears) = Ears::mixer();
+    mixer.open(MIC, &Source::Microphone(None)).expect("the microphone");
+    mixer.open(SPEAKER, &Source::SystemSound(None)).expect("the speaker's monitor");
+    mixer.set_monitored(MIC, true);
+    mixer.set_muted(MIC, true);
+    mixer.listen(Some("phones")).expect("the headphones");
+    let _whistle = rig.play_tone(Target::Microphone, 440.0, 120.0).expect("pacat");
+    let _tone = rig.play_tone(Target::Speaker, 1000.0, 120.0).expect("pacat");
+    ears.hear(1000.0, BOTH);
+    ears.hear(440.0, [SILENT_DB; 2]);
+    // A second mixer listens to what the headphones play.
+    let (listener, heard) = Ears::mixer();
+    listener.open(SPEAKER, &Source::SystemSound(Some("phones".into()))).expect("the headphones' monitor");
+    heard.hear(440.0, BOTH);
+    heard.hear(1000.0, [SILENT_DB; 2]);
+    mixer.listen(None).expect("it ends");
+    heard.hear(440.0, [SILENT_DB; 2]);
+}
+
+#[test]
+fn an_input_s_tap_and_the_mix_carry_the_same_moment() {
+    let rig = rig();
+    let (mixer, ears) = Ears::mixer();
+    mixer.open(MIC, &Source::Microphone(None)).expect("the microphone");
+    let tap = mixer.tap(MIC, 100);
+    let _whistle = rig.play_tone(Target::Microphone, 440.0, 60.0).expect("pacat");
+    ears.hear(440.0, BOTH);
+    let mut left = Vec::new();
+    wait("a fifth of a second of the tap's tone", || {
+        let block = tap.next(Duration::from_secs(5)).expect("blocks");
+        left.extend(block.samples.iter().step_by(2).copied());
+        let tail = &left[left.len().saturating_sub(9600)..];
+        (tail.len() == 9600 && (db(tone_amplitude(tail, 440.0)) - TONE_DB).abs() < 0.5).then_some(())
+    });
+}

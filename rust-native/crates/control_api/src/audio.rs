@@ -1,0 +1,66 @@
+//! The inputs of the mix as commands and states speak of them.
+
+use ::sound::Filter;
+use serde::{Deserialize, Serialize};
+
+/// What an input records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum AudioSource {
+    /// A microphone or line input.
+    Microphone {
+        /// An id of `microphones` in [`crate::Sources`]; `"default"` follows the system's choice.
+        device: String,
+    },
+    /// What the speakers play.
+    SystemSound {
+        /// An id of `speakers` in [`crate::Sources`]; `"default"` follows the system's choice.
+        device: String,
+    },
+    /// What one program plays.
+    Application {
+        /// An id of `applications` in [`crate::Sources`]; the input waits for the program while it plays nothing.
+        program: String,
+    },
+}
+
+/// What is to be different about an input; `None` leaves it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AudioInputChange {
+    /// −120 (silence) to 24 dB.
+    pub gain_db: Option<f64>,
+    /// Not heard in the stream.
+    pub muted: Option<bool>,
+    /// While any open input is soloed, only soloed ones are heard in the stream.
+    pub solo: Option<bool>,
+    /// Heard in the headphones, see `listen_audio`.
+    pub monitored: Option<bool>,
+    /// How much later it is heard than it was captured, ms, 0 to 2000.
+    pub delay_ms: Option<u32>,
+    /// Its filters, in their order; at most 16.
+    pub filters: Option<Vec<Filter>>,
+}
+
+/// One input of the mix.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AudioInputState {
+    /// Its id: `"microphone"` and `"system_sound"` are always there.
+    pub input: String,
+    /// What it records; `None` while it is closed.
+    pub source: Option<AudioSource>,
+    /// Whether it is open and its device there.
+    pub active: bool,
+    /// Not heard in the stream.
+    pub muted: bool,
+    /// Linear gain.
+    pub volume: f64,
+    /// While any open input is soloed, only soloed ones are heard in the stream.
+    pub solo: bool,
+    /// Heard in the headphones.
+    pub monitored: bool,
+    /// ms.
+    pub delay_ms: u32,
+    /// In their order.
+    pub filters: Vec<Filter>,
+}
