@@ -106,6 +106,13 @@ export type Command =
   | { type: 'retry_destination'; id: string }
   | { type: 'test_destination'; destination: Destination }
   | { type: 'choose_primary'; id: string }
+  | { type: 'start_recording'; recording: Recording }
+  | { type: 'stop_recording' }
+  | { type: 'pause_recording'; paused: boolean }
+  | { type: 'add_chapter'; title: string }
+  | { type: 'start_replay'; seconds: number }
+  | { type: 'save_replay'; folder: string; format: RecordFormat }
+  | { type: 'stop_replay' }
   | { type: 'start_local_server'; reach: Reach; port: number; viewToken?: string }
   | { type: 'stop_local_server' }
   | { type: 'open_preview' }
@@ -194,6 +201,7 @@ export interface EngineOptions {
 export type Event =
   | { type: 'state'; state: State }
   | { type: 'stats'; stats: Stats }
+  | { type: 'saved'; file: string }
   | { type: 'warning'; problem: Problem }
   | { type: 'error'; problem: Problem }
 
@@ -261,12 +269,63 @@ export type PublishState =
 /** Who may reach the embedded server. */
 export type Reach = 'loopback' | 'network'
 
+/** A file format of recordings. */
+export type RecordFormat = 'mp_4' | 'mkv'
+
+/** What to record, and where. */
+export interface Recording {
+  /** An existing folder. */
+  folder: string
+  /** The file's name without extension; `{date}` and `{time}` are filled in. */
+  name?: string
+  /** Of all parts. */
+  format: RecordFormat
+  /** Rewrite a finished MP4 as a plain one. */
+  plain: boolean
+  /** Begin a new part after so many minutes. */
+  splitMinutes?: number
+  /** Begin a new part after so many MiB. */
+  splitMib?: number
+}
+
+/** Where the recording stands; its figures are in the stats. */
+export interface RecordingState {
+  /** The file that is written now. */
+  file: string
+  /** Parts begun. */
+  part: number
+  /** Nothing is taken in now. */
+  paused: boolean
+}
+
+/** The recording's figures. */
+export interface RecordingStats {
+  /** Recorded in all parts, pauses left out, milliseconds. */
+  durationMs: number
+  /** Written in all parts. */
+  bytes: number
+  /** Free on the disk, where the system says. */
+  freeBytes?: number
+  /** Seconds until the disk is full at the rate so far. */
+  roomS?: number
+}
+
 /** An encoder that can't be used here. */
 export interface RefusedEncoder {
   /** Its name in libavcodec. */
   name: string
   /** Why, in words. */
   reason: string
+}
+
+/** The replay buffer's figures. */
+export interface ReplayStats {
+  /** What would be saved now, milliseconds. */
+  durationMs: number
+  /** Held in memory. */
+  bytes: number
+  /** The most that it will hold. */
+  mostBytes: number
 }
 
 /** The answer to one command. */
@@ -319,6 +378,10 @@ export interface State {
   publish: PublishState
   /** Every destination, that publication included, in the order in which they were added. */
   destinations: Array<DestinationState>
+  /** The recording, where one runs. */
+  recording?: RecordingState
+  /** Whether the last seconds are kept for a replay. */
+  replay: boolean
   /** The embedded server, where it runs. */
   localServer?: LocalServer
   /** The settings that are in force. */
@@ -363,6 +426,10 @@ export interface Stats {
   loss?: number
   /** Each running destination. */
   destinations: Array<DestinationStats>
+  /** The recording, where one runs. */
+  recording?: RecordingStats
+  /** The replay buffer, where it is on. */
+  replay?: ReplayStats
   /** Who watches on the embedded server. */
   viewers: number
   /** Peak of the mix, dBFS; −120 for silence. */

@@ -48,6 +48,7 @@ export const testPackages = [
   "fonts-noto-cjk",
   "imagemagick",
   "zbar-tools",
+  "espeak-ng", // speaks what noise suppression is measured on
   "qemu-system-x86", // a machine with a camera, see rust-native/crates/testkit/rigs/camera-vm
   "cpio",
   "python3", // computes what scenes have to look like, without our code

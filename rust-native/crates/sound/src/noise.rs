@@ -1,4 +1,7 @@
 //! Takes steady noise (a fan, a street) out of speech: RNNoise, in its Rust port `nnnoiseless`.
+//!
+//! The network tells noise by what speech is not: hiss as broad as white noise is left nearly as it was until it has
+//! heard the first words, and is lowered by more than 20 dB from then on. A rumble is lowered at once.
 
 use media::{AUDIO_CHANNELS, BLOCK_FRAMES};
 use nnnoiseless::DenoiseState;
