@@ -111,6 +111,14 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
     case 'open_preview':
     case 'test_destination':
     case 'reset_loudness':
+    // A file that an engine left behind is whole; another one would be a surprise.
+    case 'start_recording':
+    case 'stop_recording':
+    case 'pause_recording':
+    case 'add_chapter':
+    case 'start_replay':
+    case 'save_replay':
+    case 'stop_replay':
     case 'stats':
       return session;
   }
