@@ -66,6 +66,9 @@ pub(crate) struct StreamOptions {
     /// A file with one key for each --to in its order, one a line; an empty line is "none"
     #[arg(long, conflicts_with = "key_env")]
     pub(crate) key_file: Option<std::path::PathBuf>,
+    /// Record to this file (`.mp4` or `.mkv`), with or without a destination; an existing file is kept beside it
+    #[arg(long)]
+    pub(crate) record: Option<std::path::PathBuf>,
     /// Stop after so many seconds
     #[arg(long)]
     pub(crate) duration: Option<f64>,

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use control_api::{
-    Command, Destination, DestinationState, Engine, EngineOptions, Event, Problem, PublishState, Reach, Reply,
-    Transition, VideoSettings,
+    Command, Destination, DestinationState, Engine, EngineOptions, Event, Problem, PublishState, Reach, RecordFormat,
+    Recording, Reply, Transition, VideoSettings,
 };
 use media::Secret;
 use tokio::sync::mpsc;
@@ -50,6 +50,9 @@ async fn stream(
     let keys = Keys::read(options)?;
     for (at, to) in options.to.iter().enumerate() {
         publish(engine, at, to, keys.of(at)).await?;
+    }
+    if let Some(file) = &options.record {
+        engine.dispatch(Command::StartRecording { recording: recording(file)? }).await?;
     }
     let mut outcome = Outcome::default();
     let end = async {
@@ -159,6 +162,25 @@ fn scene(file: &Path) -> Result<String, Problem> {
     })?;
     let scenes = control_api::read_scenes(&text)?;
     Ok(scenes.first().and_then(|scene| serde_json::to_string(scene).ok()).unwrap_or_default())
+}
+
+/// What `--record` asks for: the folder, the name and the format are the path's.
+fn recording(file: &Path) -> Result<Recording, Problem> {
+    let format = match file.extension().and_then(|extension| extension.to_str()) {
+        Some("mp4") => RecordFormat::Mp4,
+        Some("mkv") => RecordFormat::Mkv,
+        _ => {
+            return Err(problem(
+                "bad_value",
+                "The file after --record ends neither in .mp4 nor in .mkv.",
+                "Name it so.",
+            ));
+        }
+    };
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let folder = folder.to_string_lossy().into_owned();
+    Ok(Recording { folder, name, format, plain: false, split_minutes: None, split_mib: None })
 }
 
 async fn source_id(engine: &Engine, wanted: &str) -> Result<String, Problem> {

@@ -22,7 +22,7 @@ const MOST_EARLY_SOUND: usize = 128;
 /// One access unit as a file holds it.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// Ticks of its track from the track's start; equals the presentation time plus what the track skips.
+    /// Ticks of its track from the file's zero.
     pub time: u64,
     /// Ticks until the next one.
     pub duration: u32,
@@ -68,8 +68,6 @@ pub struct Assembler {
     sound: VecDeque<AccessUnit>,
     /// Where the next packet of sound is expected, ticks from the file's zero.
     sound_end: Option<i64>,
-    /// Frames of sound that lie before the file's zero.
-    skip: u32,
     /// The end of the last fragment, and of what was shown when a pause began.
     end: Duration,
     /// The step between the last two pictures.
@@ -89,7 +87,6 @@ impl Assembler {
             pictures: Vec::new(),
             sound: VecDeque::new(),
             sound_end: None,
-            skip: 0,
             end: Duration::ZERO,
             step: LAST_PICTURE,
             paused: false,
@@ -209,7 +206,7 @@ impl Assembler {
         if self.layout.is_none() {
             let Some(parameter_sets) = self.parameter_sets.clone() else { return Ok(None) };
             let size = parameter_sets.picture_size()?;
-            let audio = (!fragment.audio.is_empty()).then_some(AudioLayout { codec: self.codec, skip: self.skip });
+            let audio = (!fragment.audio.is_empty()).then_some(AudioLayout { codec: self.codec });
             self.layout = Some(Layout { parameter_sets, size, audio });
         }
         self.end = end;
@@ -248,13 +245,11 @@ impl Assembler {
                 // After a pause, what sounded before it is over; it never overlaps.
                 Some(expected) if at + frames <= expected => continue,
                 Some(expected) => at.max(expected),
-                None if at + frames <= -i64::from(self.codec.preroll()) => continue,
-                None => {
-                    self.skip = u32::try_from(-at).unwrap_or(0);
-                    at
-                }
+                // Nothing lies before the file's zero: an edit list that hides it is read differently everywhere.
+                None if at < 0 => continue,
+                None => at,
             };
-            let time = u64::try_from(at + i64::from(self.skip)).unwrap_or(0);
+            let time = u64::try_from(at).unwrap_or(0);
             if let Some(last) = samples.last_mut() {
                 last.duration = u32::try_from(time - last.time).unwrap_or(u32::MAX);
             }

@@ -44,8 +44,6 @@ pub struct Matroska {
     chapters_at: u64,
     info_at: u64,
     tracks_at: u64,
-    has_sound: bool,
-    skip: u64,
     /// Ticks of a block's time that the codec's own delay makes up.
     delay: u64,
     cues: Vec<(u64, u64)>,
@@ -94,8 +92,6 @@ impl Matroska {
             chapters_at,
             info_at,
             tracks_at,
-            has_sound: audio.is_some(),
-            skip: audio.map_or(0, |audio| u64::from(audio.skip)),
             delay: audio.map_or(0, |audio| u64::from(audio.codec.delay())),
             cues: Vec::new(),
         };
@@ -105,10 +101,9 @@ impl Matroska {
     pub(crate) fn fragment(&mut self, fragment: &Fragment) -> Bytes {
         let mut blocks: Vec<(u64, u8, &Sample)> = Vec::new();
         blocks.extend(fragment.video.iter().map(|sample| (milliseconds(sample.time, VIDEO_RATE), VIDEO, sample)));
-        // A track can't start before zero: what lies there is left out, the decoder's delay is in the block's time.
-        let heard = fragment.audio.iter().filter(|sample| sample.time + self.delay >= self.skip);
+        // The decoder's delay is in the block's time.
         blocks.extend(
-            heard.map(|sample| (milliseconds(sample.time + self.delay - self.skip, AUDIO_RATE), AUDIO, sample)),
+            fragment.audio.iter().map(|sample| (milliseconds(sample.time + self.delay, AUDIO_RATE), AUDIO, sample)),
         );
         blocks.sort_by_key(|(at, track, _)| (*at, *track));
         let mut out = BytesMut::new();
@@ -171,7 +166,6 @@ impl Matroska {
             Patch { at: self.duration_at, bytes: length.freeze() },
             Patch { at: self.segment_at - 8, bytes: size },
         ];
-        debug_assert!(self.has_sound || self.skip == 0);
         (cues, patches)
     }
 }

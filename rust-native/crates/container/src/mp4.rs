@@ -265,16 +265,13 @@ struct Tables {
 fn track(layout: &Layout, id: u32, tables: Tables) -> Result<Trak, ContainerError> {
     let video = id == VIDEO_ID;
     let rate = if video { VIDEO_RATE } else { AUDIO_RATE };
-    let skip = layout.audio.as_ref().filter(|_| !video).map_or(0, |audio| u64::from(audio.skip));
     // What a plain file's track lacks before its first sample; a fragmented one's says it in each `tfdt`.
     let late = if tables.stts.entries.is_empty() { 0 } else { to_movie(tables.first, rate) };
-    let heard = to_movie(tables.ticks.saturating_sub(skip), rate);
+    let heard = to_movie(tables.ticks, rate);
     let mut edits = Vec::new();
     if late > 0 {
         edits.push(ElstEntry { segment_duration: late, media_time: None, media_rate: 1.into() });
-    }
-    if late > 0 || skip > 0 {
-        edits.push(ElstEntry { segment_duration: heard, media_time: Some(skip), media_rate: 1.into() });
+        edits.push(ElstEntry { segment_duration: heard, media_time: Some(0), media_rate: 1.into() });
     }
     let codec = if video { picture_entry(layout)? } else { sound_entry(layout) };
     let handler = if video { (b"vide", "Pictures") } else { (b"soun", "Sound") };

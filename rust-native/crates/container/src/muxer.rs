@@ -55,15 +55,6 @@ impl AudioCodec {
             Self::Opus => 312,
         }
     }
-
-    /// Frames that a decoder needs before the first one that is heard: one packet of AAC, 80 ms of Opus (RFC 7845
-    /// section 4.6).
-    pub(crate) const fn preroll(self) -> u32 {
-        match self {
-            Self::Aac => AAC_PACKET_FRAMES,
-            Self::Opus => 3840,
-        }
-    }
 }
 
 /// The sound track of a file.
@@ -71,8 +62,6 @@ impl AudioCodec {
 pub struct AudioLayout {
     /// How it is coded.
     pub codec: AudioCodec,
-    /// Frames at the track's start that are decoded and not heard: they lie before the first picture.
-    pub skip: u32,
 }
 
 /// What a file holds, fixed when its first fragment is written.
