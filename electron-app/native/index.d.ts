@@ -270,7 +270,7 @@ export type PublishState =
 export type Reach = 'loopback' | 'network'
 
 /** A file format of recordings. */
-export type RecordFormat = 'mp_4' | 'mkv'
+export type RecordFormat = 'mp4' | 'mkv'
 
 /** What to record, and where. */
 export interface Recording {

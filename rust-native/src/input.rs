@@ -74,6 +74,8 @@ pub struct VideoSettings {
 /// A file format of recordings.
 #[napi(string_enum = "snake_case")]
 pub enum RecordFormat {
+    // The macro's own case would be `mp_4`.
+    #[napi(value = "mp4")]
     Mp4,
     Mkv,
 }

@@ -38,6 +38,8 @@ const ANSWER_LIMIT_MS = 30_000;
 const READY_LIMIT_MS = 10_000;
 /** How long the engine may take to end in order before it is killed. */
 const SHUTDOWN_LIMIT_MS = 3_000;
+/** The same while a file is written: the engine's own limit for rewriting a long recording, and a little. */
+const WRITING_LIMIT_MS = 32_000;
 
 export function failed(problem: Problem): Outcome {
   return { type: 'failed', problem };
@@ -126,14 +128,14 @@ export class EngineHost {
     });
   }
 
-  /** Ends the engine in order; kills it where that takes too long. */
-  stop(): Promise<void> {
+  /** Ends the engine in order; kills it where that takes too long: `writing` gives it time to close a file. */
+  stop(writing = false): Promise<void> {
     this.stopping = true;
     this.cancelRestart?.();
     const child = this.process;
     if (child === undefined) return Promise.resolve();
     return new Promise((resolve) => {
-      const cancel = this.options.after(SHUTDOWN_LIMIT_MS, () => {
+      const cancel = this.options.after(writing ? WRITING_LIMIT_MS : SHUTDOWN_LIMIT_MS, () => {
         child.kill();
         resolve();
       });

@@ -3,6 +3,7 @@ import { inputPreferences } from '../shared/audio_inputs';
 import type { CallName, Calls, GoLiveTarget, SettingsChange, VideoChange } from '../shared/contract';
 import { destinationDraft, identifier } from '../shared/destinations';
 import { fields, flag, integer, number, oneOf, optional, Refused, text, type Fields } from '../shared/parse';
+import { recordingReaders } from '../shared/recording';
 import { parseScene, parseScenes, parseTransition } from '../shared/scene';
 import { DESTINATION_KINDS, LANGUAGES, sourceId, THEMES, type AudioPreferences } from '../shared/settings';
 import { evenPixels, LIMITS } from '../shared/video_settings';
@@ -126,6 +127,14 @@ export const parsers: Parsers = {
   retryDestination: one(identifier),
   testDestination: one(destinationDraft),
   choosePrimary: one(identifier),
+  startRecording: none,
+  stopRecording: none,
+  pauseRecording: one(flag),
+  addChapter: one((v, p) => text(v, p, 200)),
+  saveReplay: none,
+  changeRecording: one(partial(recordingReaders)),
+  chooseRecordingFolder: none,
+  showSaved: one(text),
   openPreview: none,
   changeSettings: one(settingsChange),
   forgetWhipKey: none,

@@ -13,6 +13,7 @@ import { Journal } from './journal';
 import { declareScheme, servePage } from './page_protocol';
 import { problemOf, ProblemError } from './problem';
 import { DestinationList } from './destination_list';
+import { RecordingDesk } from './recording_desk';
 import { KeyStore } from './key_store';
 import { canKeepSecrets, seal, unseal } from './secrets';
 import { lockDown } from './security';
@@ -70,7 +71,7 @@ function run(): void {
   const settings = SettingsStore.open(app.getPath('userData'), notice);
   const publicSettings = (): PublicSettings => {
     const { sealedWhipKey, ...rest } = settings.get();
-    return { ...rest, hasSavedWhipKey: sealedWhipKey !== undefined, destinations: list.public() };
+    return { ...rest, hasSavedWhipKey: sealedWhipKey !== undefined, destinations: list.public(), recordingFolder: records.folder };
   };
   const language = (): Language => settings.get().language ?? languageFor(app.getLocale());
 
@@ -98,7 +99,7 @@ function run(): void {
     {
       state: (state) => {
         const live = state.publish.kind !== 'idle' && state.publish.kind !== 'failed';
-        keepAwake(live);
+        keepAwake(live || state.recording !== undefined);
         if (window !== undefined && !window.isDestroyed()) window.setTitle(windowTitle(live));
         toPage('state', state);
         lookForMirror();
@@ -112,6 +113,7 @@ function run(): void {
   );
 
   const list = new DestinationList(settings, new KeyStore(app.getPath('userData'), { seal, unseal }), studio);
+  const records = new RecordingDesk(settings, studio);
   const changed = async (work: Promise<void>): Promise<void> => {
     await work;
     toPage('settings', publicSettings());
@@ -141,7 +143,7 @@ function run(): void {
     keepAwake(false);
     // Ending in order may take the engine a moment that nobody has to watch.
     if (window !== undefined && !window.isDestroyed()) window.hide();
-    void host.stop().then(() => app.exit(0));
+    void host.stop(studio.isRecording).then(() => app.exit(0));
   }
 
   function mayClose(): boolean {
@@ -150,7 +152,7 @@ function run(): void {
       const [width, height] = window.getSize();
       if (width !== undefined && height !== undefined) settings.update({ window: { width, height } });
     }
-    if (!studio.isLive) leave();
+    if (!studio.isLive && !studio.isRecording) leave();
     else if (pageListens) toPage('askQuit', null);
     else if (quitting === 'no') void askWithoutPage();
     return false;
@@ -161,9 +163,9 @@ function run(): void {
     const words = dictionaryOf(language());
     const { response } = await dialog.showMessageBox({
       type: 'question',
-      message: words.quitTitle,
-      detail: words.quitText,
-      buttons: [words.quitNo, words.quitYes],
+      message: studio.isLive ? words.quitTitle : words.quitRecordingTitle,
+      detail: studio.isLive ? words.quitText : words.quitRecordingText,
+      buttons: studio.isLive ? [words.quitNo, words.quitYes] : [words.quitRecordingNo, words.quitRecordingYes],
       defaultId: 0,
       cancelId: 0,
     });
@@ -233,6 +235,14 @@ function run(): void {
     retryDestination: (id) => studio.retryDestination(id),
     testDestination: (draft) => list.test(draft),
     choosePrimary: (id) => changed(list.choosePrimary(id)),
+    startRecording: () => records.start(),
+    stopRecording: () => studio.record({ type: 'stop_recording' }),
+    pauseRecording: (paused) => studio.record({ type: 'pause_recording', paused }),
+    addChapter: (title) => studio.record({ type: 'add_chapter', title }),
+    saveReplay: () => records.saveReplay(),
+    changeRecording: (change) => changed(records.change(change)),
+    chooseRecordingFolder: () => changed(records.chooseFolder(window)),
+    showSaved: (file) => records.show(file),
     openPreview: () => studio.openPreview(),
     changeSettings: async (change) => {
       settings.update(change);

@@ -77,6 +77,8 @@ export class Studio {
   private lastServer: { port: number; viewToken: string } | undefined;
   private lastStats: Stats | undefined;
   private lastEncoders: Encoders | undefined;
+  /** What is complete on disk since the start, for the file manager. */
+  readonly savedFiles = new Set<string>();
   private proposing: Promise<void> | undefined;
   /** Commands that change something run one after the other. */
   private queue: Promise<unknown> = Promise.resolve();
@@ -88,11 +90,12 @@ export class Studio {
     private readonly listeners: StudioListeners,
     private readonly pause: (ms: number) => Promise<void>,
   ) {
-    const audio = settings.get().audio;
+    const { audio, recording } = settings.get();
     this.session = {
       ...emptySession,
       microphone: audio.microphone,
       systemSound: audio.systemSound,
+      replaySeconds: recording.replay ? recording.replaySeconds : undefined,
       muted: { microphone: audio.microphoneMuted, system_sound: audio.systemMuted },
       volume: { microphone: audio.microphoneVolume, system_sound: audio.systemVolume },
       headphones: audio.headphones,
@@ -124,6 +127,14 @@ export class Studio {
     return Object.values(this.session.destinations).some((each) => each.running);
   }
 
+  get isRecording(): boolean {
+    return this.recordingFile !== undefined;
+  }
+
+  private get recordingFile(): string | undefined {
+    return this.state?.recording?.file;
+  }
+
   /**
    * The part of the desktop that is in the picture with all that lies on it, pixels; none where nothing is captured,
    * or a window by itself (what covers a captured window is not in its picture).
@@ -142,6 +153,12 @@ export class Studio {
 
   /** A fresh engine answers: brings it to where the session stands. */
   engineReady(restarted: boolean): void {
+    // The dead engine's last state: the new one has not spoken yet.
+    const file = this.recordingFile;
+    if (restarted && file !== undefined) {
+      this.savedFiles.add(file);
+      this.listeners.notice({ kind: 'recording_interrupted', file });
+    }
     this.restored = this.restore(restarted);
   }
 
@@ -153,6 +170,10 @@ export class Studio {
       case 'stats':
         this.lastStats = event.stats;
         this.listeners.stats(event.stats);
+        return;
+      case 'saved':
+        this.savedFiles.add(event.file);
+        this.listeners.notice({ kind: 'saved', file: event.file });
         return;
       case 'warning':
       case 'error':
@@ -383,6 +404,11 @@ export class Studio {
     await this.send({ type: 'start_destination', id });
   }
 
+  /** Recording and replay: one command, in turn with the others. */
+  record(command: Command): Promise<void> {
+    return this.change(() => this.send(command));
+  }
+
   endLive(): Promise<void> {
     return this.change(async () => {
       await this.send({ type: 'stop_publish' });
@@ -499,6 +525,8 @@ export class Studio {
           : { url: localServer.viewUrl, loopbackUrl: localServer.loopbackViewUrl, reach: localServer.reach },
       publishingTo: destination === undefined ? (this.listIsLive ? 'list' : undefined) : destination.kind === 'whip' ? 'whip' : 'local',
       destinations: state.destinations.filter((each) => each.id !== PUBLISH_ID),
+      recording: state.recording ?? undefined,
+      replay: state.replay,
     };
   }
 }

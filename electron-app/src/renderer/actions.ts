@@ -3,9 +3,11 @@ import type { Answer, Bridge, GoLiveTarget, Notice, SettingsChange, VideoChange 
 import type { DestinationDraft } from '../shared/destinations';
 import { dictionaryOf, fill, sayProblem, type Dictionary } from '../shared/i18n/index';
 import type { Problem } from '../shared/model';
+import type { RecordingChange } from '../shared/recording';
 import type { Scene, Transition } from '../shared/scene';
 import type { AudioPreferences } from '../shared/settings';
 import type { PageState, Store } from './store';
+import { clockText } from './ui/clock_text';
 
 export type Actions = ReturnType<typeof makeActions>;
 
@@ -17,6 +19,15 @@ export function isCapturing(state: PageState): boolean {
 export function isPublishing(state: PageState): boolean {
   const kind = state.state?.publish.kind;
   return kind === 'connecting' || kind === 'live' || kind === 'reconnecting';
+}
+
+export function isRecording(state: PageState): boolean {
+  return state.state?.recording !== undefined;
+}
+
+/** A file's name without its folder, of any system. */
+function nameOf(file: string): string {
+  return file.slice(Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')) + 1);
 }
 
 export function makeActions(bridge: Bridge, store: Store) {
@@ -129,6 +140,18 @@ export function makeActions(bridge: Bridge, store: Store) {
       case 'view_link_changed':
         store.toast({ tone: 'warning', title: t.viewLinkChanged });
         return;
+      case 'saved':
+        store.toast({ tone: 'good', title: fill(t.recordSaved, { file: nameOf(notice.file) }), code: 'recording_saved', file: notice.file });
+        return;
+      case 'recording_interrupted':
+        store.toast({
+          tone: 'error',
+          title: t.recordInterrupted,
+          detail: fill(t.recordInterruptedHint, { file: nameOf(notice.file) }),
+          code: 'recording_interrupted',
+          file: notice.file,
+        });
+        return;
       case 'settings_corrupt':
         store.toast({
           tone: 'error',
@@ -147,7 +170,25 @@ export function makeActions(bridge: Bridge, store: Store) {
     }
   }
 
+  async function toggleRecording(): Promise<void> {
+    await ask(isRecording(store.get()) ? bridge.stopRecording() : bridge.startRecording());
+  }
+
+  async function addChapter(): Promise<void> {
+    const time = clockText(store.get().stats?.recording?.durationMs ?? 0);
+    const answer = await bridge.addChapter(fill(words().recordChapterName, { time }));
+    if (answer.ok) store.toast({ tone: 'good', title: fill(words().recordChapterSet, { time }) });
+    else tellProblem(answer.problem);
+  }
+
   return {
+    toggleRecording,
+    addChapter,
+    pauseRecording: (paused: boolean) => ask(bridge.pauseRecording(paused)),
+    saveReplay: () => ask(bridge.saveReplay()),
+    changeRecording: (change: RecordingChange) => ask(bridge.changeRecording(change)),
+    chooseRecordingFolder: () => ask(bridge.chooseRecordingFolder()),
+    showSaved: (file: string) => ask(bridge.showSaved(file)),
     start,
     showScene,
     stop,

@@ -10,6 +10,8 @@ export interface Toast {
   title: string;
   detail?: string;
   code?: string;
+  /** A file that can be shown in the file manager. */
+  file?: string;
 }
 
 export interface PageState {
@@ -69,7 +71,7 @@ export class Store {
     // More than four would cover the picture: the oldest go.
     this.set({ toasts: [...others, { ...toast, id }].slice(-4) });
     // An error stays until it is read; the others leave by themselves.
-    if (toast.tone !== 'error') setTimeout(() => this.dismiss(id), toast.tone === 'warning' ? 12_000 : 6_000);
+    if (toast.tone !== 'error') setTimeout(() => this.dismiss(id), toast.tone === 'warning' || toast.file !== undefined ? 12_000 : 6_000);
   }
 
   dismiss(id: number): void {

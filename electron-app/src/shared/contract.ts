@@ -10,12 +10,14 @@ import type {
   PreviewEndpoint,
   Problem,
   PublishState,
+  RecordingState,
   Sources,
   State,
   Stats,
   VideoSettings,
   VideoSource,
 } from './model';
+import type { RecordingChange } from './recording';
 import type { Scene, Transition } from './scene';
 import type { AudioPreferences, DestinationKind, Language, Settings, Theme } from './settings';
 
@@ -34,6 +36,10 @@ export type HostStatus =
 export type Notice =
   | { kind: 'engine_restarted' }
   | { kind: 'view_link_changed' }
+  /** A recording or a replay is complete on disk. */
+  | { kind: 'saved'; file: string }
+  /** The engine died while it wrote this file. */
+  | { kind: 'recording_interrupted'; file: string }
   | { kind: 'settings_corrupt'; keptAs: string }
   | { kind: 'settings_not_saved' }
   | { kind: 'warning'; problem: Problem }
@@ -58,10 +64,15 @@ export interface StateView {
   publishingTo?: DestinationKind;
   /** The places of the list that the engine knows: how each is doing. */
   destinations: DestinationState[];
+  recording?: RecordingState;
+  /** The last seconds are kept. */
+  replay: boolean;
 }
 
 export interface PublicSettings extends Omit<Settings, 'sealedWhipKey' | 'destinations'> {
   hasSavedWhipKey: boolean;
+  /** Where recordings go now. */
+  recordingFolder: string;
   destinations: Array<SavedDestination & { hasKey: boolean }>;
 }
 
@@ -137,6 +148,17 @@ export interface Calls {
   retryDestination: { args: [id: string]; result: void };
   testDestination: { args: [draft: DestinationDraft]; result: void };
   choosePrimary: { args: [id: string]; result: void };
+  startRecording: { args: []; result: void };
+  stopRecording: { args: []; result: void };
+  pauseRecording: { args: [paused: boolean]; result: void };
+  addChapter: { args: [title: string]; result: void };
+  saveReplay: { args: []; result: void };
+  /** Remembered; the replay buffer follows at once, the rest with the next recording. */
+  changeRecording: { args: [change: RecordingChange]; result: void };
+  /** Asks the user for a folder. */
+  chooseRecordingFolder: { args: []; result: void };
+  /** A file that was saved in this run, in the system's file manager. */
+  showSaved: { args: [file: string]; result: void };
   openPreview: { args: []; result: PreviewEndpoint };
   changeSettings: { args: [change: SettingsChange]; result: void };
   forgetWhipKey: { args: []; result: void };

@@ -28,6 +28,8 @@ export type {
   Problem,
   PublishState,
   Reach,
+  RecordFormat,
+  RecordingState,
   RefusedEncoder,
   Reply,
   Sources,

@@ -22,6 +22,8 @@ export interface Session {
   /** Every other destination, by its id, in the order in which they were added. */
   destinations: { readonly [id: string]: { name: string; destination: Destination; running: boolean } };
   primary?: string;
+  /** Length of the replay buffer, where it is on. A recording is not in here: a new engine must not begin a file unasked. */
+  replaySeconds?: number;
 }
 
 export const emptySession: Session = { systemSound: false, muted: {}, volume: {}, destinations: {} };
@@ -103,6 +105,10 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
         },
       };
     }
+    case 'start_replay':
+      return { ...session, replaySeconds: command.seconds };
+    case 'stop_replay':
+      return { ...session, replaySeconds: undefined };
     case 'stop_local_server':
       return { ...session, localServer: undefined };
     case 'list_sources':
@@ -116,9 +122,7 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
     case 'stop_recording':
     case 'pause_recording':
     case 'add_chapter':
-    case 'start_replay':
     case 'save_replay':
-    case 'stop_replay':
     case 'stats':
       return session;
   }
@@ -160,6 +164,7 @@ export function replay(session: Session): Command[] {
   if (session.headphones !== undefined) commands.push({ type: 'listen_audio', device: session.headphones });
   if (session.capture !== undefined) commands.push({ type: 'start_capture', ...session.capture });
   if (session.scene !== undefined) commands.push({ type: 'set_scene', ...session.scene, transition: { kind: 'cut' } });
+  if (session.replaySeconds !== undefined) commands.push({ type: 'start_replay', seconds: session.replaySeconds });
   if (session.localServer !== undefined) commands.push({ type: 'start_local_server', ...session.localServer });
   if (session.publish !== undefined) commands.push({ type: 'start_publish', destination: session.publish });
   for (const [id, { name, destination, running }] of Object.entries(session.destinations)) {

@@ -8,6 +8,7 @@ import { inputPreferences, type InputPreferences } from './audio_inputs';
 import { identifier, savedDestinations, type SavedDestination } from './destinations';
 import type { VideoSettings } from './model';
 import { fields, flag, number, oneOf, optional, Refused, text, integer } from './parse';
+import { DEFAULT_RECORDING, recordingPreferences, type RecordingPreferences } from './recording';
 import { parseScenes, parseTransition, type Scene, type Transition } from './scene';
 import { videoSettings } from './video_settings';
 
@@ -61,6 +62,7 @@ export interface Settings {
   scenes?: Scene[];
   /** How one scene follows another. */
   transition?: Transition;
+  recording: RecordingPreferences;
 }
 
 export function defaultSettings(): Settings {
@@ -80,6 +82,7 @@ export function defaultSettings(): Settings {
     ownSources: [],
     destinations: [],
     localInList: true,
+    recording: DEFAULT_RECORDING,
   };
 }
 
@@ -145,5 +148,6 @@ export function parseSettings(value: unknown): Settings {
     }),
     scenes: optional(f.scenes, 'settings.scenes', parseScenes),
     transition: optional(f.transition, 'settings.transition', parseTransition),
+    recording: optional(f.recording, 'settings.recording', recordingPreferences) ?? DEFAULT_RECORDING,
   };
 }

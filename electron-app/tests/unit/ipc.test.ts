@@ -34,6 +34,9 @@ test('what is missing, too much, or of another shape is refused', () => {
   refused(() => parsers.changeVideo([{ constructor: 1 }]));
   refused(() => parsers.changeVideo([JSON.parse('{"__proto__": 1}')]));
   refused(() => parsers.changeAudio([{ systemVolume: -1 }]));
+  refused(() => parsers.changeRecording([{ folder: '/etc' }]));
+  refused(() => parsers.changeRecording([{ splitMinutes: -1 }]));
+  refused(() => parsers.addChapter(['x'.repeat(201)]));
   refused(() => parsers.changeSettings([{ sealedWhipKey: 'x' }]));
   refused(() => parsers.goLive([{ kind: 'rtmp' }]));
 });

@@ -48,6 +48,7 @@ const whole = {
     },
   ],
   transition: { kind: 'fade', ms: 300 },
+  recording: { folder: '/media/takes', format: 'mkv', plain: true, splitMinutes: 30, splitMib: 2048, replay: true, replaySeconds: 60 },
 };
 
 function inFolder<T>(work: (folder: string) => T): T {
@@ -81,6 +82,8 @@ test('a wrong field refuses the file and is named', () => {
     ['settings.cursor', { ...whole, cursor: 'yes' }],
     ['settings.ownSources[0]', { ...whole, ownSources: [''] }],
     ['settings.whipUrl', { ...whole, whipUrl: 'x'.repeat(3000) }],
+    ['settings.recording.replaySeconds', { ...whole, recording: { ...whole.recording, replaySeconds: 301 } }],
+    ['settings.recording.format', { ...whole, recording: { ...whole.recording, format: 'avi' } }],
     ['settings', []],
     ['settings', null],
   ];

@@ -1,5 +1,5 @@
 /** The two acts that matter: capture, and go live. */
-import { isCapturing, isPublishing } from '../actions';
+import { isCapturing, isPublishing, isRecording } from '../actions';
 import type { PageState } from '../store';
 import { useUi } from './context';
 import { isWhipAddress, type WhipDraft } from './destination_panel';
@@ -28,7 +28,7 @@ export function ActionBar({ draft }: { draft: WhipDraft }) {
         <button
           type="button"
           class="button big"
-          title={publishing ? words.stopLiveNote : words.stopTitle}
+          title={publishing ? words.stopLiveNote : isRecording(state) ? words.stopRecordingNote : words.stopTitle}
           disabled={!ready}
           data-testid="stop"
           onClick={() => void actions.stop()}

@@ -13,6 +13,8 @@ import { Mixer } from './mixer';
 import { PicturePanel } from './picture_panel';
 import { Preview } from './preview';
 import { DeskContext } from './scene_context';
+import { RecordBar } from './record_bar';
+import { RecordPanel } from './record_panel';
 import { ScenePanel } from './scene_panel';
 import { SourceList } from './source_list';
 import { Toasts } from './toasts';
@@ -41,6 +43,13 @@ function onKey(event: KeyboardEvent, state: PageState, store: Store, actions: Ac
     event.preventDefault();
     if (isPublishing(state)) void actions.endLive();
     else if (canGoLive(state, draft)) void actions.goLive(draft);
+  } else if (command && event.shiftKey && event.key.toLowerCase() === 'r') {
+    // In any case: elsewhere these keys load the page anew.
+    event.preventDefault();
+    if (state.host.kind === 'running' && isCapturing(state)) void actions.toggleRecording();
+  } else if (command && event.shiftKey && event.key.toLowerCase() === 's') {
+    event.preventDefault();
+    if (state.host.kind === 'running' && state.state?.replay === true) void actions.saveReplay();
   } else if (!command && !event.altKey && !isTyping(event.target)) {
     const { audio } = state.settings;
     if (event.key === 'm') void actions.changeAudio({ microphoneMuted: !audio.microphoneMuted });
@@ -104,7 +113,9 @@ export function App({ store, actions, meters, desk }: { store: Store; actions: A
             <ScenePanel />
             <PicturePanel />
             <DestinationPanel draft={draft} onDraft={setDraft} />
+            <RecordPanel />
           </div>
+          <RecordBar />
           <ActionBar draft={draft} />
         </aside>
         <StatusBar />

@@ -1,4 +1,5 @@
 /** What asks for the whole attention: quitting while live, and the about box. */
+import { isPublishing, isRecording } from '../actions';
 import { AddSourceDialog } from './add_source';
 import { useUi } from './context';
 import { IconButton } from './controls';
@@ -6,17 +7,20 @@ import { Dialog } from './dialog';
 import { SoundDesk } from './sound_desk';
 
 function QuitDialog() {
-  const { actions, words } = useUi();
+  const { state, actions, words } = useUi();
+  const live = isPublishing(state);
+  const title = live ? words.quitTitle : words.quitRecordingTitle;
   return (
-    <Dialog title={words.quitTitle} testid="quit-dialog" onClose={() => void actions.answerQuit(false)}>
-      <h2>{words.quitTitle}</h2>
-      <p>{words.quitText}</p>
+    <Dialog title={title} testid="quit-dialog" onClose={() => void actions.answerQuit(false)}>
+      <h2>{title}</h2>
+      {live && <p>{words.quitText}</p>}
+      {isRecording(state) && <p>{words.quitRecordingText}</p>}
       <div class="dialog-actions">
         <button type="button" class="button danger-outline" data-testid="quit-confirm" onClick={() => void actions.answerQuit(true)}>
-          {words.quitYes}
+          {live ? words.quitYes : words.quitRecordingYes}
         </button>
         <button type="button" class="button primary" data-autofocus data-testid="quit-cancel" onClick={() => void actions.answerQuit(false)}>
-          {words.quitNo}
+          {live ? words.quitNo : words.quitRecordingNo}
         </button>
       </div>
     </Dialog>
@@ -26,6 +30,8 @@ function QuitDialog() {
 const SHORTCUTS = [
   ['Ctrl+Enter', 'shortcutStart'],
   ['Ctrl+L', 'shortcutLive'],
+  ['Ctrl+Shift+R', 'shortcutRecord'],
+  ['Ctrl+Shift+S', 'shortcutReplay'],
   ['M', 'shortcutMicrophone'],
   ['Shift+M', 'shortcutSystem'],
   ['I', 'shortcutFigures'],

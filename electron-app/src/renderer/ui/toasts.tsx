@@ -6,7 +6,7 @@ import { Icon, type IconName } from './icons';
 const ICONS: { readonly [Tone in Toast['tone']]: IconName } = { info: 'info', good: 'check', warning: 'warning', error: 'warning' };
 
 export function Toasts() {
-  const { state, store, words, say } = useUi();
+  const { state, store, actions, words, say } = useUi();
   return (
     <div class="toasts" aria-live="polite">
       {state.toasts.map((toast) => (
@@ -16,6 +16,11 @@ export function Toasts() {
             <strong>{toast.title}</strong>
             {toast.detail !== undefined && toast.detail !== '' && <span>{toast.detail}</span>}
             {toast.code !== undefined && toast.tone === 'error' && <span class="toast-code">{say('errorCode', { code: toast.code })}</span>}
+            {toast.file !== undefined && (
+              <button type="button" class="link" data-testid="show-saved" onClick={() => toast.file !== undefined && void actions.showSaved(toast.file)}>
+                {words.recordShow}
+              </button>
+            )}
           </div>
           <button type="button" class="icon-button" title={words.dismiss} aria-label={words.dismiss} onClick={() => store.dismiss(toast.id)}>
             <Icon name="close" size={16} />

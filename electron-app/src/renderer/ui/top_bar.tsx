@@ -1,18 +1,10 @@
 /** The top bar: who we are, whether we are live, and what concerns the app rather than the stream. */
 import type { Theme } from '../../shared/settings';
+import { clockText } from './clock_text';
 import { useUi } from './context';
 import { IconButton } from './controls';
 import { WhereItGoes } from './destination_list';
 import { Icon, type IconName } from './icons';
-
-/** 3723000 → `1:02:03`. */
-export function clockText(milliseconds: number): string {
-  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const hours = Math.floor(seconds / 3600);
-  const rest = `${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
-  return hours > 0 ? `${hours}:${rest}` : rest;
-}
 
 function Timer({ sinceMs }: { sinceMs: number }) {
   const { state } = useUi();

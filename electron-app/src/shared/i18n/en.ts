@@ -1,4 +1,5 @@
 /** English: the dictionary that the others are checked against. `{name}` is filled in by the caller. */
+import { enRecording } from './en_recording';
 import { enScenes } from './en_scenes';
 import { enProblems } from './en_problems';
 
@@ -286,6 +287,7 @@ export const en = {
   preview_reconnecting: 'Connecting the preview…',
   ...enProblems,
   ...enScenes,
+  ...enRecording,
 } as const;
 
 export type TextKey = keyof typeof en;

@@ -1,5 +1,6 @@
 /** Chinese (simplified). A missing or misspelt key does not compile. */
 import type { Dictionary } from './en';
+import { zhRecording } from './zh_recording';
 import { zhScenes } from './zh_scenes';
 import { zhProblems } from './zh_problems';
 
@@ -276,4 +277,5 @@ export const zh: Dictionary = {
   preview_reconnecting: '正在连接预览…',
   ...zhProblems,
   ...zhScenes,
+  ...zhRecording,
 };
