@@ -22,7 +22,7 @@ pub(crate) enum Verb {
     /// Try every encoder and say which one is used, as one line of JSON
     Encoders,
     /// Capture, encode and send until the time is over or Ctrl-C
-    Stream(StreamOptions),
+    Stream(Box<StreamOptions>),
 }
 
 #[derive(Debug, Args)]

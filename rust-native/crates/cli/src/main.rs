@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         match arguments.verb {
             Verb::Sources { json } => sources(json).await,
             Verb::Encoders => encoders().await,
-            Verb::Stream(options) => stream::run(options).await,
+            Verb::Stream(options) => stream::run(*options).await,
         }
     });
     match outcome {
