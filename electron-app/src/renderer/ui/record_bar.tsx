@@ -43,17 +43,20 @@ export function RecordBar() {
             <IconButton icon="flag" label={words.recordChapter} disabled={!ready || paused} testid="record-chapter" onClick={() => void actions.addChapter()} />
           </>
         )}
-        {replay && (
+        {replay && running && (
+          <IconButton icon="import" label={words.replaySaveTitle} disabled={!ready || !kept} testid="replay-save" onClick={() => void actions.saveReplay()} />
+        )}
+        {replay && !running && (
           <button
             type="button"
             class="button small"
             title={words.replaySaveTitle}
-            disabled={!ready || kept === undefined || kept === 0}
+            disabled={!ready || !kept}
             data-testid="replay-save"
             onClick={() => void actions.saveReplay()}
           >
             <Icon name="undo" size={16} />
-            <span>{running || kept === undefined ? words.replaySave : say('replaySaveLast', { seconds: Math.round(kept / 1000) })}</span>
+            <span>{kept === undefined ? words.replaySave : say('replaySaveLast', { seconds: Math.round(kept / 1000) })}</span>
           </button>
         )}
       </div>
