@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use media::{MediaTime, Secret};
+use media::Secret;
+use srt_protocol::options::ByteCount;
 use srt_protocol::packet::{CoreRejectReason, RejectReason, ServerRejectReason};
 use srt_protocol::protocol::pending_connection::ConnectionReject;
 use srt_tokio::SrtSocket;
@@ -14,7 +15,7 @@ use stream::{LagPolicy, Lanes};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::watch;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::destination::{Context, End, PublishStatus, until_stopped};
 use crate::failure::Failure;
@@ -30,8 +31,14 @@ const QUEUE: usize = 320;
 const CONNECT: Duration = Duration::from_secs(5);
 /// A peer that says nothing for so long is gone: SRT's own keep-alive comes each second.
 const IDLE: Duration = Duration::from_secs(5);
-/// What a goodbye may take.
+/// What a goodbye may take, and what the unit that is under way when it comes.
 const GOODBYE: Duration = Duration::from_millis(500);
+/// What waits for SRT's receipt: srt-tokio's own bound is 31 packets, and it drops the first ones of a larger picture.
+const SRT_BUFFER: ByteCount = ByteCount(8192 * 1500);
+/// An SRT receiver throws away what it holds back for its latency once the sender has said goodbye: so that waits for
+/// the latency, for the way of the last packet, and for no longer than this.
+const SRT_LAST_OUT: Duration = Duration::from_millis(1200);
+const SRT_LAST_WAY: Duration = Duration::from_millis(150);
 
 /// How the packets travel.
 #[derive(Debug, Clone)]
@@ -77,10 +84,14 @@ impl Session<'_> {
         };
         let outcome = match opened {
             Ok(mut open) => {
+                let mut stopped_too = stopped.clone();
                 let sent = tokio::select! {
-                    () = until_stopped(stopped) => Ok(()),
-                    failure = self.send(&mut open, &gauges, &mut live_since) => Err(failure),
+                    sent = self.send(&mut open, &gauges, &mut live_since, stopped) => sent,
+                    () = async { until_stopped(&mut stopped_too).await; sleep(GOODBYE).await } => Ok(()),
                 };
+                if sent.is_ok() && live_since.is_some() {
+                    open.last_out().await;
+                }
                 let _ = timeout(GOODBYE, open.close()).await;
                 sent
             }
@@ -89,8 +100,14 @@ impl Session<'_> {
         (outcome.map_or_else(End::Failed, |()| End::Stopped), live_since)
     }
 
-    /// Sends until it breaks.
-    async fn send(&self, open: &mut Open, gauges: &Gauges, live_since: &mut Option<Instant>) -> Failure {
+    /// Sends until it is stopped, which ends after a whole unit, or breaks.
+    async fn send(
+        &self,
+        open: &mut Open,
+        gauges: &Gauges,
+        live_since: &mut Option<Instant>,
+        stopped: &mut watch::Receiver<bool>,
+    ) -> Result<(), Failure> {
         let mut units = self.context.hub.subscribe_to(Lanes::VIDEO_AND_AAC, QUEUE, LagPolicy::SkipToKeyframe);
         (self.context.request_keyframe)();
         let mut muxer = Muxer::new();
@@ -98,18 +115,17 @@ impl Session<'_> {
         loop {
             let unit = tokio::select! {
                 unit = units.recv() => unit,
-                () = open.broken() => return Failure::connection_lost(),
+                () = open.broken() => return Err(Failure::connection_lost()),
+                () = until_stopped(stopped) => return Ok(()),
             };
             // The producer goes with the engine: whoever owns this destination stops it then.
-            let Ok(unit) = unit else { return Failure::connection_lost() };
+            let Ok(unit) = unit else { return Err(Failure::connection_lost()) };
             packets.clear();
             muxer.write(&unit, &mut packets);
             if packets.is_empty() {
                 continue;
             }
-            if let Err(failure) = open.send(&packets, unit.pts).await {
-                return failure;
-            }
+            open.send(&packets).await?;
             gauges.sent(unit.pts, packets.len(), units.stats());
             open.look(gauges);
             if live_since.is_none() {
@@ -157,6 +173,7 @@ async fn open_srt(link: &SrtLink) -> Result<SrtSocket, Failure> {
     let latency = link.latency;
     let mut builder = SrtSocket::builder().latency(latency).set(|options| {
         options.connect.timeout = CONNECT;
+        options.sender.buffer_size = SRT_BUFFER;
         options.session.peer_idle_timeout = IDLE;
     });
     if let Some(passphrase) = &link.passphrase {
@@ -203,7 +220,7 @@ fn refused(reason: RejectReason) -> Failure {
 }
 
 impl Open {
-    async fn send(&mut self, packets: &[u8], _pts: MediaTime) -> Result<(), Failure> {
+    async fn send(&mut self, packets: &[u8]) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + SILENCE;
         let sent = async {
             match self {
@@ -258,6 +275,13 @@ impl Open {
             let (round_trip, sent_again) = connection.path.read();
             gauges.tcp_path(round_trip, sent_again);
         }
+    }
+
+    /// Waits until the receiver has given its viewers what was sent.
+    async fn last_out(&mut self) {
+        let Self::Srt(socket) = self else { return };
+        let latency = socket.settings().send_tsbpd_latency;
+        let _ = timeout((latency + SRT_LAST_WAY).min(SRT_LAST_OUT), self.broken()).await;
     }
 
     async fn close(&mut self) {

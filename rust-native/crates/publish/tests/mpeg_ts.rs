@@ -14,7 +14,7 @@ fn srt(url: String) -> SrtTarget {
     SrtTarget { url, passphrase: None, stream_id: None, latency: Duration::from_millis(120), target_bitrate: bitrate() }
 }
 
-/// srt-live-transmit writes what comes, packet by packet.
+/// srt-live-transmit writes what comes; the last of it only when it ends by itself, so it is asked to, not killed.
 fn transmit(source: &str, file: &Path) -> Peer {
     Peer::start_into("srt-live-transmit", &["-q", "-loglevel:fatal", source, "file://con"], file)
 }
@@ -38,9 +38,9 @@ async fn run(feed: &Feed, target: impl Into<publish::Target>, file: &Path, secon
 async fn srt_live_transmit_gets_every_picture_and_the_tone() {
     let (feed, folder, port) = (Feed::start(), Folder::new(), free_port());
     let file = folder.file("srt.ts");
-    let mut transmit = transmit(&format!("srt://:{port}?mode=listener"), &file);
+    let transmit = transmit(&format!("srt://:{port}?mode=listener"), &file);
     let health = run(&feed, srt(format!("srt://127.0.0.1:{port}")), &file, 5).await;
-    transmit.kill();
+    transmit.interrupt().await;
     assert_eq!(health.dropped_units, 0, "{health:?}");
     Received::read(&file).assert_whole(90);
 }
@@ -50,7 +50,7 @@ async fn a_passphrase_and_a_stream_id_are_used_and_a_wrong_passphrase_is_final()
     let (feed, folder, port) = (Feed::start(), Folder::new(), free_port());
     let file = folder.file("srt.ts");
     let source = format!("srt://:{port}?mode=listener&passphrase=correct-horse");
-    let mut transmit = transmit(&source, &file);
+    let transmit = transmit(&source, &file);
     let with = |passphrase: &str| SrtTarget {
         passphrase: Some(Secret::new(passphrase)),
         stream_id: Some(Secret::new("#!::r=live/one,m=publish")),
@@ -67,7 +67,7 @@ async fn a_passphrase_and_a_stream_id_are_used_and_a_wrong_passphrase_is_final()
     };
     assert_eq!(failed, "bad_passphrase");
     let health = run(&feed, with("correct-horse"), &file, 5).await;
-    transmit.kill();
+    transmit.interrupt().await;
     assert_eq!(health.dropped_units, 0, "{health:?}");
     Received::read(&file).assert_whole(90);
 }
@@ -77,13 +77,13 @@ async fn a_caller_is_served_by_a_listening_destination() {
     let (feed, folder, port) = (Feed::start(), Folder::new(), free_port());
     let file = folder.file("srt.ts");
     let live = feed.publish(srt(format!("srt://:{port}")));
-    let mut transmit = transmit(&format!("srt://127.0.0.1:{port}?mode=caller"), &file);
+    let transmit = transmit(&format!("srt://127.0.0.1:{port}?mode=caller"), &file);
     let mut live = live;
     live.until_live().await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     live.destination.stop().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    transmit.kill();
+    transmit.interrupt().await;
     Received::read(&file).assert_whole(90);
 }
 
@@ -97,14 +97,14 @@ async fn an_srt_server_that_is_killed_and_comes_back_is_found_again() {
     first.kill();
     assert_eq!(live.until_broken().await, ("connection_lost", false));
     let file = folder.file("second.ts");
-    let mut second = transmit(&source, &file);
+    let second = transmit(&source, &file);
     let back = Instant::now();
     live.until_live().await;
     assert!(back.elapsed() < Duration::from_secs(5), "live {:?} after the server was", back.elapsed());
     tokio::time::sleep(Duration::from_secs(4)).await;
     live.destination.stop().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    second.kill();
+    second.interrupt().await;
     Received::read(&file).assert_whole(60);
 }
 
