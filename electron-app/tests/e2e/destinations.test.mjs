@@ -85,5 +85,6 @@ test("it is switched off alone, and what was received can be decoded", limit, as
   assert.deepEqual([width, height], [640, 360]);
   assert.ok(count > 20, `${count} pictures`);
   await click(app.page, "end-live");
-  await until("nothing runs", async () => (await stateOf("local")) === "idle");
+  await until("nothing runs", async () => (await app.bootstrap()).state.destinations.every((each) => each.state.kind === "idle"));
+  assert.equal(await stateOf("local"), undefined, "this computer is in the list only while it is live");
 });
