@@ -67,9 +67,10 @@ fn a_minimised_window_that_is_followed_says_so_and_comes_back() {
     running.frame("red", is_all(RED));
     window.minimise().expect("minimise");
     paused(&running, "source_minimised");
-    window.fill_all(GREEN).expect("fill");
     window.map().expect("map");
     running.event("the resumption", |event| *event == VideoEvent::Resumed);
+    // What a hidden window draws is lost on some servers: it draws when it is seen again, as programs do.
+    window.fill_all(GREEN).expect("fill");
     running.frame("green", is_all(GREEN));
 }
 
