@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+use media::h264::{ParameterSets, length_prefixed};
 use media::{AccessUnit, MediaTime, Track};
 
-use crate::h264::{ParameterSets, to_length_prefixed};
 use crate::{AUDIO_RATE, AudioCodec, AudioLayout, ContainerError, Layout, VIDEO_RATE};
 
 /// A fragment is closed by the first picture that comes so long after its start. A still screen sends one picture a
@@ -109,7 +109,7 @@ impl Assembler {
         if unit.track != Track::Video || !unit.keyframe || self.paused {
             return false;
         }
-        let other = |sets: &ParameterSets| ParameterSets::of_keyframe(&unit.payload).is_ok_and(|new| new != *sets);
+        let other = |sets: &ParameterSets| ParameterSets::find(&unit.payload).is_some_and(|new| new != *sets);
         self.parameter_sets.as_ref().is_some_and(other)
             || self.layout.as_ref().is_some_and(|layout| layout.audio.is_none()) && !self.sound.is_empty()
     }
@@ -139,7 +139,8 @@ impl Assembler {
             if self.paused || !unit.keyframe {
                 return Ok(None);
             }
-            self.parameter_sets = Some(ParameterSets::of_keyframe(&unit.payload)?);
+            let sets = ParameterSets::find(&unit.payload).ok_or(ContainerError::ParameterSets("no SPS or no PPS"))?;
+            self.parameter_sets = Some(sets);
             self.origin = Some(unit.pts - self.end);
         }
         let Some(origin) = self.origin else { return Ok(None) };
@@ -154,7 +155,7 @@ impl Assembler {
         let full = at.saturating_sub(self.end);
         let closes = full >= self.target || (unit.keyframe && full >= self.target / 2);
         let fragment = if closes { self.cut(at)? } else { None };
-        self.pictures.push(Picture { at, keyframe: unit.keyframe, data: to_length_prefixed(&unit.payload) });
+        self.pictures.push(Picture { at, keyframe: unit.keyframe, data: length_prefixed(&unit.payload) });
         Ok(fragment)
     }
 
@@ -205,7 +206,7 @@ impl Assembler {
         let fragment = Fragment { video: self.take_pictures(end), audio: self.take_sound(end) };
         if self.layout.is_none() {
             let Some(parameter_sets) = self.parameter_sets.clone() else { return Ok(None) };
-            let size = parameter_sets.picture_size()?;
+            let size = parameter_sets.size().ok_or(ContainerError::ParameterSets("an unreadable SPS"))?;
             let audio = (!fragment.audio.is_empty()).then_some(AudioLayout { codec: self.codec });
             self.layout = Some(Layout { parameter_sets, size, audio });
         }

@@ -8,7 +8,6 @@
 
 mod assembler;
 mod error;
-pub mod h264;
 mod matroska;
 mod mp4;
 mod muxer;

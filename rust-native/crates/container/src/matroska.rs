@@ -178,7 +178,7 @@ fn tracks(layout: &Layout) -> Bytes {
         uint(0x83, 1),
         uint(0x9c, 0),
         text(0x86, "V_MPEG4/ISO/AVC"),
-        element(0x63a2, &layout.parameter_sets.decoder_configuration()),
+        element(0x63a2, &layout.parameter_sets.configuration_record()),
         element(0xe0, &size.concat()),
     ];
     let mut entries = vec![element(0xae, &video.concat())];

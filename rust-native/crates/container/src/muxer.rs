@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use media::h264::ParameterSets;
 use media::{AAC_PACKET_FRAMES, Size};
 
-use crate::h264::ParameterSets;
 use crate::matroska::Matroska;
 use crate::{ContainerError, Fmp4, Fragment, Index};
 

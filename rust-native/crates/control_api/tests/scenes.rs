@@ -1,31 +1,13 @@
 //! Scenes as the engine's users drive them, on a real X server: the screen, and a painted window on it.
 #![cfg(target_os = "linux")]
 
-use std::sync::OnceLock;
-use std::time::Duration;
-
-use control_api::{
-    CaptureState, Command, Engine, EngineOptions, Event, Problem, Reply, State, Transition, VideoSettings,
-};
-use media::Size;
-use testkit::xvfb::{Place, TestWindow, Xvfb};
+use control_api::{CaptureState, Command, Engine, EngineOptions, Event, Problem, Reply, State, Transition};
+use testkit::xvfb::{Place, TestWindow};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-const SETTINGS: VideoSettings = VideoSettings { width: 640, height: 360, fps: 30, kbps: 800, gop_seconds: 2.0 };
-/// Far above what anything here takes, on a machine that builds something else besides.
-const DEADLINE: Duration = Duration::from_secs(20);
+mod rig;
 
-/// One screen for all tests of this process, named in its environment before any thread reads it.
-fn screen() -> &'static Xvfb {
-    static SCREEN: OnceLock<Xvfb> = OnceLock::new();
-    SCREEN.get_or_init(|| {
-        let screen = Xvfb::start(Size { width: 800, height: 600 }, false).expect("Xvfb");
-        // SAFETY: each test calls this first, and the once-lock lets one of them through at a time; what the
-        // engine's threads read later is no longer written.
-        unsafe { std::env::set_var("DISPLAY", screen.display()) };
-        screen
-    })
-}
+use rig::{DEADLINE, SETTINGS, screen};
 
 struct Rig {
     engine: Engine,

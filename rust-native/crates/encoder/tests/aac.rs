@@ -3,39 +3,16 @@
 // Helpers of tests are tests: what they can't do without is to fail them.
 #![allow(clippy::unwrap_used)]
 
-use std::f64::consts::TAU;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use encoder::AacEncoder;
-use media::{
-    AAC_CONFIG, AAC_PACKET_FRAMES, AUDIO_CHANNELS, AccessUnit, AudioBlock, BLOCK_FRAMES, Bitrate, MediaTime, Track,
-};
+use media::{AAC_CONFIG, AAC_PACKET_FRAMES, AccessUnit, AudioBlock, Bitrate, Track};
 
-const START: MediaTime = MediaTime::from_nanos(3_000_000_000_777);
+mod tones;
 
-/// Block `index` of a tone to the left and another one to the right.
-fn tones(index: usize, left: f64, right: f64) -> AudioBlock {
-    let mut block = AudioBlock::silence(START + Duration::from_millis(10 * index as u64));
-    for (frame, pair) in block.samples.chunks_exact_mut(AUDIO_CHANNELS).enumerate() {
-        let time = (index * BLOCK_FRAMES + frame) as f64 / 48_000.0;
-        pair[0] = (0.5 * (TAU * left * time).sin()) as f32;
-        pair[1] = (0.5 * (TAU * right * time).sin()) as f32;
-    }
-    block
-}
-
-/// How much of that frequency is in it (Goertzel), 0.5 for the tones above.
-fn amplitude(samples: &[f32], frequency: f64) -> f64 {
-    let (mut real, mut imaginary) = (0.0, 0.0);
-    for (index, sample) in samples.iter().enumerate() {
-        let angle = TAU * frequency * index as f64 / 48_000.0;
-        real += f64::from(*sample) * angle.cos();
-        imaginary += f64::from(*sample) * angle.sin();
-    }
-    2.0 * real.hypot(imaginary) / samples.len() as f64
-}
+use tones::{START, amplitude, tones};
 
 /// The packets in ADTS (ISO/IEC 14496-3 section 1.A.2), as interleaved floats by the system's ffmpeg.
 fn decoded(packets: &[AccessUnit]) -> Vec<f32> {

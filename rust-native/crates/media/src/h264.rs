@@ -15,6 +15,8 @@ pub const SPS: u8 = 7;
 pub const PPS: u8 = 8;
 /// Access unit delimiter.
 pub const DELIMITER: u8 = 9;
+/// Filler data.
+const FILLER: u8 = 12;
 
 /// The NAL units between the start codes, without copies.
 pub fn nal_units(access_unit: &Bytes) -> Vec<Bytes> {
@@ -55,11 +57,11 @@ fn find_start_code(data: &[u8], from: usize) -> Option<usize> {
 }
 
 /// The access unit as containers with out-of-band parameter sets keep it: each NAL unit behind its length in four
-/// bytes (ISO/IEC 14496-15), parameter sets and delimiters left out.
+/// bytes (ISO/IEC 14496-15), parameter sets, delimiters and filler left out.
 pub fn length_prefixed(access_unit: &Bytes) -> Bytes {
     let mut out = BytesMut::with_capacity(access_unit.len() + 16);
     for unit in nal_units(access_unit) {
-        if matches!(unit[0] & NAL_TYPE, SPS | PPS | DELIMITER) {
+        if matches!(unit[0] & NAL_TYPE, SPS | PPS | DELIMITER | FILLER) {
             continue;
         }
         out.put_u32(u32::try_from(unit.len()).unwrap_or(u32::MAX));
@@ -104,60 +106,14 @@ impl ParameterSets {
         out.freeze()
     }
 
-    /// The picture's size in pixels after cropping; `None` where the SPS is damaged or is not 4:2:0.
+    /// The picture's size in pixels after cropping; `None` where the SPS is damaged.
     pub fn size(&self) -> Option<Size> {
         sps_size(&self.sps)
     }
 }
 
-/// Reads up to the cropping window (section 7.3.2.1.1).
 fn sps_size(sps: &[u8]) -> Option<Size> {
-    let rbsp = unescape(sps.get(1..)?);
-    let profile = *rbsp.first()?;
-    let mut bits = Bits { data: &rbsp, at: 24 };
-    bits.ue()?;
-    if matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
-        if bits.ue()? != 1 {
-            return None;
-        }
-        bits.ue()?;
-        bits.ue()?;
-        bits.bit()?;
-        if bits.bit()? == 1 {
-            return None;
-        }
-    }
-    bits.ue()?;
-    match bits.ue()? {
-        0 => {
-            bits.ue()?;
-        }
-        1 => {
-            bits.bit()?;
-            bits.ue()?;
-            bits.ue()?;
-            for _ in 0..bits.ue()?.min(255) {
-                bits.ue()?;
-            }
-        }
-        _ => {}
-    }
-    bits.ue()?;
-    bits.bit()?;
-    let (width, height) = (bits.ue()?.checked_add(1)?, bits.ue()?.checked_add(1)?);
-    let frames_only = bits.bit()?;
-    if frames_only == 0 {
-        bits.bit()?;
-    }
-    bits.bit()?;
-    let fields = 2 - frames_only;
-    let (mut width, mut height) = (width.checked_mul(16)?, height.checked_mul(16 * fields)?);
-    if bits.bit()? == 1 {
-        let (left, right, top, bottom) = (bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?);
-        width = width.checked_sub(left.checked_add(right)?.checked_mul(2)?)?;
-        height = height.checked_sub(top.checked_add(bottom)?.checked_mul(2 * fields)?)?;
-    }
-    (width > 0 && height > 0).then_some(Size { width, height })
+    size_of(&mut Bits { bytes: &unescape(sps.get(1..)?), at: 0 })
 }
 
 /// Without the emulation prevention bytes (section 7.4.1).
@@ -176,19 +132,23 @@ fn unescape(data: &[u8]) -> Vec<u8> {
 }
 
 struct Bits<'a> {
-    data: &'a [u8],
+    bytes: &'a [u8],
     at: usize,
 }
 
 impl Bits<'_> {
     fn bit(&mut self) -> Option<u32> {
-        let byte = *self.data.get(self.at / 8)?;
+        let byte = self.bytes.get(self.at / 8)?;
         let bit = byte >> (7 - self.at % 8) & 1;
         self.at += 1;
         Some(u32::from(bit))
     }
 
-    /// Exp-Golomb, unsigned (section 9.1).
+    fn bits(&mut self, count: u32) -> Option<u32> {
+        (0..count).try_fold(0, |value, _| Some(value << 1 | self.bit()?))
+    }
+
+    /// `ue(v)` (section 9.1).
     fn ue(&mut self) -> Option<u32> {
         let mut zeros = 0;
         while self.bit()? == 0 {
@@ -197,12 +157,81 @@ impl Bits<'_> {
                 return None;
             }
         }
-        let mut value = 1u32;
-        for _ in 0..zeros {
-            value = value << 1 | self.bit()?;
-        }
-        Some(value - 1)
+        Some((1_u32 << zeros) - 1 + self.bits(zeros)?)
     }
+
+    fn se(&mut self) -> Option<i64> {
+        let code = i64::from(self.ue()?);
+        Some(if code % 2 == 0 { -(code / 2) } else { code / 2 + 1 })
+    }
+}
+
+/// `seq_parameter_set_data` (section 7.3.2.1.1) as far as the size.
+fn size_of(bits: &mut Bits<'_>) -> Option<Size> {
+    let profile = bits.bits(8)?;
+    bits.bits(16)?;
+    bits.ue()?;
+    let mut chroma_format = 1;
+    if matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
+        chroma_format = bits.ue()?;
+        if chroma_format == 3 {
+            bits.bit()?;
+        }
+        bits.ue()?;
+        bits.ue()?;
+        bits.bit()?;
+        if bits.bit()? == 1 {
+            for list in 0..if chroma_format == 3 { 12 } else { 8 } {
+                if bits.bit()? == 1 {
+                    scaling_list(bits, if list < 6 { 16 } else { 64 })?;
+                }
+            }
+        }
+    }
+    bits.ue()?;
+    match bits.ue()? {
+        0 => drop(bits.ue()?),
+        1 => {
+            bits.bit()?;
+            bits.se()?;
+            bits.se()?;
+            for _ in 0..bits.ue()?.min(255) {
+                bits.se()?;
+            }
+        }
+        _ => {}
+    }
+    bits.ue()?;
+    bits.bit()?;
+    let (across, down) = (bits.ue()?.checked_add(1)?, bits.ue()?.checked_add(1)?);
+    let frames_only = bits.bit()?;
+    if frames_only == 0 {
+        bits.bit()?;
+    }
+    bits.bit()?;
+    let (mut left, mut right, mut top, mut bottom) = (0, 0, 0, 0);
+    if bits.bit()? == 1 {
+        (left, right, top, bottom) = (bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?);
+    }
+    let unit_x = if matches!(chroma_format, 1 | 2) { 2 } else { 1 };
+    let unit_y = if chroma_format == 1 { 2 } else { 1 } * (2 - frames_only);
+    let width = across.checked_mul(16)?.checked_sub(left.checked_add(right)?.checked_mul(unit_x)?)?;
+    let height =
+        down.checked_mul(16 * (2 - frames_only))?.checked_sub(top.checked_add(bottom)?.checked_mul(unit_y)?)?;
+    // Containers have 16 bits for each side.
+    (1..=0xffff).contains(&width).then_some(())?;
+    (1..=0xffff).contains(&height).then_some(Size { width, height })
+}
+
+fn scaling_list(bits: &mut Bits<'_>, entries: u32) -> Option<()> {
+    let (mut last, mut next) = (8_i64, 8_i64);
+    for _ in 0..entries {
+        if next != 0 {
+            next = (last + bits.se()? + 256) % 256;
+        }
+        last = if next == 0 { last } else { next };
+    }
+    Some(())
 }
 
 #[cfg(test)]
@@ -213,6 +242,11 @@ mod tests {
     const SPS_720: &[u8] = &[
         0x67, 0x42, 0xc0, 0x1f, 0xda, 0x01, 0x40, 0x16, 0xec, 0x04, 0x40, 0x00, 0x00, 0x03, 0x00, 0x40, 0x00, 0x00,
         0x0f, 0x03, 0xc6, 0x0c, 0xa8,
+    ];
+    /// High profile at 1920×1080, cropped from 1088.
+    const SPS_1080: &[u8] = &[
+        0x67, 0x64, 0, 0x28, 0xac, 0xd9, 0x40, 0x78, 0x02, 0x27, 0xe5, 0x84, 0, 0, 3, 0, 4, 0, 0, 3, 0, 0xf0, 0x3c,
+        0x60, 0xc6, 0x58,
     ];
 
     fn unit() -> Bytes {
@@ -248,12 +282,15 @@ mod tests {
     fn the_size_is_read_from_the_sps() {
         let sets = ParameterSets::find(&unit()).expect("both");
         assert_eq!(sets.size(), Some(Size { width: 1280, height: 720 }));
+        assert_eq!(sps_size(SPS_1080), Some(Size { width: 1920, height: 1080 }));
     }
 
     #[test]
     fn a_damaged_sps_has_no_size_and_does_no_harm() {
-        for length in 0..SPS_720.len() {
-            let _ = sps_size(&SPS_720[..length]);
+        for sps in [SPS_720, SPS_1080] {
+            for length in 0..sps.len() {
+                let _ = sps_size(&sps[..length]);
+            }
         }
         for seed in 0..2000u32 {
             let bytes: Vec<u8> = (0..24u32).map(|i| (seed.wrapping_mul(2_654_435_761) >> (i % 24)) as u8).collect();
