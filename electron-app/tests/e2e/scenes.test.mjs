@@ -46,16 +46,18 @@ test("another source lies over it, is moved on the preview and undone", limit, a
   const other = video.find((source) => source.title === "Second pattern");
   await app.select("scene-add-source", other.id);
   await until("both are captured", async () => (await engine())?.sources.length === 2);
-  await until("its frame is there", () => app.visible("scene-frame"));
-  const frame = () => app.page.evaluate(() => {
-    const frames = [...document.querySelectorAll('[data-testid="scene-frame"]')];
-    const { x, y, width, height } = frames[frames.length - 1].getBoundingClientRect();
+  const frames = () => app.page.evaluate(() => [...document.querySelectorAll('[data-testid="scene-frame"]')].map((each) => {
+    const { x, y, width, height } = each.getBoundingClientRect();
     return { x, y, width, height };
-  });
-  const before = await until("the frame has its place", async () => {
-    const box = await frame();
-    return box.width > 20 && box;
-  });
+  }));
+  // The preview takes its place while the second source comes: what is grabbed must have come to rest.
+  let last;
+  const before = await until("the second frame is there and rests", async () => {
+    const boxes = await frames();
+    const earlier = last;
+    last = JSON.stringify(boxes);
+    return boxes.length === 2 && boxes[1].width > 20 && last === earlier && boxes[1];
+  }, { every: 150 });
   const [x, y] = [before.x + before.width / 2, before.y + before.height / 2];
   // Playwright's mouse can't move with a button held in old Chromium (it wants Input.setInterceptDrags): the
   // browser's own protocol can, and makes real pointer events of it.
