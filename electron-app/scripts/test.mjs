@@ -63,7 +63,7 @@ async function check(name, run) {
     report(error);
     outcome = { passed: 0, failed: 1, failures: [error.message] };
   }
-  const result = { ignored: 0, failures: [], ...outcome, name, ms: Date.now() - begun };
+  const result = { ignored: 0, failures: [], unsteady: [], ...outcome, name, ms: Date.now() - begun };
   say(`== ${name}: ${result.passed} passed, ${result.failed} failed (${seconds(result.ms)})`);
   return result;
 }
@@ -76,6 +76,8 @@ function summarize(done) {
     say(`${each.name.padEnd(width)}  ${String(each.passed).padStart(5)} passed ${String(each.failed).padStart(4)} failed  ${seconds(each.ms)}${ignored}`);
     if (each.log && each.failed > 0) say(`${" ".repeat(width)}  log: ${path.relative(process.cwd(), each.log)}`);
   }
+  const unsteady = done.flatMap((each) => each.unsteady.map((name) => `${each.name}: ${name}`));
+  if (unsteady.length > 0) say(`\nUnsteady, passed only when run again, alone:\n  ${unsteady.join("\n  ")}`);
   const failures = done.flatMap((each) => each.failures.map((failure) => `${each.name}: ${failure}`));
   if (failures.length > 0) say(`\nFailed:\n  ${failures.join("\n  ")}`);
   const sum = (field) => done.reduce((total, each) => total + each[field], 0);

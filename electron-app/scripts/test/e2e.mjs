@@ -21,6 +21,7 @@ function run(name, folder, { long, match }) {
     args: ["--test-concurrency=1", ...named],
     env: e2eEnv(),
     timeoutMs: long ? longRunMs : shortRunMs,
+    again: !long,
   });
 }
 

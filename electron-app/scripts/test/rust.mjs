@@ -1,6 +1,7 @@
 // The Rust tests of the whole workspace, in one cargo call: features and profile are those of the build.
 
 import path from "node:path";
+import { corrected, testsToRepeat } from "../lib/again.mjs";
 import { countLibtest } from "../lib/libtest.mjs";
 import { cargoEnv, hostTriple, rust } from "../lib/paths.mjs";
 import { run, tail } from "../lib/run.mjs";
@@ -10,6 +11,7 @@ import { testLogs } from "./shared.mjs";
 // Cold, the build itself takes most of this on two slow cores.
 const shortRunMs = 35 * 60_000;
 const longRunMs = 4 * 60 * 60_000;
+const againMs = 10 * 60_000;
 
 export function rustChecks({ long, match }) {
   return [{ name: long ? "Rust tests (long)" : "Rust tests", run: () => cargoTest({ long, match }) }];
@@ -18,9 +20,18 @@ export function rustChecks({ long, match }) {
 async function cargoTest({ long, match }) {
   // Long tests carry #[ignore]; nothing else may.
   const filters = [...(match ? [match] : []), ...(long ? ["--ignored"] : [])];
-  const args = ["test", "--workspace", "--no-fail-fast", "--target", hostTriple(), "--", ...filters];
-  const log = path.join(testLogs, long ? "cargo-test-long.log" : "cargo-test.log");
   const timeout = long ? longRunMs : shortRunMs;
+  const first = await tests(filters, { log: long ? "cargo-test-long.log" : "cargo-test.log", timeout });
+  const names = long ? undefined : testsToRepeat(first);
+  if (!names) return first;
+  say(`\nOnce more, alone: ${names.join(", ")}`);
+  const second = await tests(["--exact", "--test-threads=1", ...names], { log: "cargo-test-again.log", timeout: againMs });
+  return corrected(first, second, names.length);
+}
+
+async function tests(filters, { log: name, timeout }) {
+  const args = ["test", "--workspace", "--no-fail-fast", "--target", hostTriple(), "--", ...filters];
+  const log = path.join(testLogs, name);
   const result = await run("cargo", args, { cwd: rust, env: { ...cargoEnv(), CARGO_TERM_COLOR: "never" }, log, onLine: show, timeout });
   const count = countLibtest(result.text, result.code ?? 1);
   if (result.timedOut) count.failures.push(`not finished within ${timeout / 60_000} minutes`);

@@ -3,6 +3,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { app, logs } from "../lib/paths.mjs";
+import { corrected, filesToRepeat } from "../lib/again.mjs";
 import { countTap } from "../lib/libtest.mjs";
 import { failure, run, tail } from "../lib/run.mjs";
 import { say } from "../lib/steps.mjs";
@@ -24,9 +25,21 @@ export function exitCodeCheck(name, command, args, options = {}) {
   };
 }
 
-/** Runs test files with `node --test`; each test counts. `timeoutMs` bounds the whole run. */
-export async function nodeTests(name, files, { args = [], env = process.env, timeoutMs }) {
+/**
+ * Runs test files with `node --test`; each test counts. `timeoutMs` bounds the whole run; with `again`, the files of a
+ * few failed tests are run once more.
+ */
+export async function nodeTests(name, files, { args = [], env = process.env, timeoutMs, again = false }) {
   if (files.length === 0) return { passed: 0, failed: 1, failures: ["no test file was found"] };
+  const first = await nodeRun(name, files, { args, env, timeoutMs });
+  const repeated = again && !first.timedOut ? filesToRepeat(first.report) : undefined;
+  if (!repeated) return first.count;
+  say(`\nOnce more, alone: ${repeated.map((file) => path.relative(app, file)).join(", ")}`);
+  const second = await nodeRun(`${name} again`, repeated, { args, env, timeoutMs });
+  return corrected(first.count, second.count);
+}
+
+async function nodeRun(name, files, { args, env, timeoutMs }) {
   fs.mkdirSync(testLogs, { recursive: true });
   const tap = path.join(testLogs, `${slug(name)}.tap`);
   const log = path.join(testLogs, `${slug(name)}.log`);
@@ -36,7 +49,7 @@ export async function nodeTests(name, files, { args = [], env = process.env, tim
   const report = fs.existsSync(tap) ? fs.readFileSync(tap, "utf8") : "";
   const count = countTap(report, result.code ?? 1);
   if (result.timedOut) count.failures.push(`not finished within ${timeoutMs / 60_000} minutes`);
-  return { ...count, log };
+  return { count: { ...count, log }, timedOut: result.timedOut, report };
 }
 
 /** All files below `folder` whose name ends with one of `endings`, sorted; none when there is no such folder. */

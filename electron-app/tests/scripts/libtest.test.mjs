@@ -72,3 +72,8 @@ test("an empty TAP report is a failure", () => {
   assert.equal(countTap("", 0).failed, 1);
   assert.equal(countTap("", 1).failed, 1);
 });
+
+test("a test that was not asked for is neither passed nor failed", () => {
+  const text = "ok 1 - asked\nok 2 - other # SKIP test name does not match pattern\n# pass 1\n# fail 0\n# skipped 1\n";
+  assert.deepEqual(countTap(text, 0), { passed: 1, failed: 0, ignored: 0, failures: [] });
+});
