@@ -1,5 +1,5 @@
 /** Where the stream goes, and, once it goes there, how viewers find it. */
-import { useMemo } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import qrcode from 'qrcode-generator';
 import type { StateView } from '../../shared/contract';
 import { sayCode } from '../../shared/i18n/index';
@@ -48,8 +48,11 @@ function Share({ link }: { link: NonNullable<StateView['viewLink']> }) {
   const { actions, words } = useUi();
   const nowhere = link.url === link.loopbackUrl;
   const reach = link.reach === 'loopback' ? words.reachLoopback : nowhere ? words.reachNoNetwork : words.reachNetwork;
+  // It is what one wants next after going live, and a small window has it below the fold.
+  const share = useRef<HTMLDivElement>(null);
+  useEffect(() => share.current?.scrollIntoView({ block: 'nearest' }), [link.url]);
   return (
-    <div class="share">
+    <div class="share" ref={share}>
       <QrCode text={link.url} title={words.qrTitle} />
       <div class="share-text">
         <span class="field-label">{words.viewLink}</span>

@@ -170,7 +170,7 @@ export const en = {
   // Destination
   destination: 'Destination',
   destinationLocal: 'This computer',
-  destinationWhip: 'WHIP server',
+  destinationWhip: 'WHIP',
   localText: 'Viewers open a link in a browser on your network. Nothing to set up.',
   whipUrl: 'Address',
   whipKey: 'Stream key',

@@ -164,7 +164,7 @@ export const zh: Dictionary = {
 
   destination: '推流目标',
   destinationLocal: '本机',
-  destinationWhip: 'WHIP 服务器',
+  destinationWhip: 'WHIP',
   localText: '观众用浏览器打开同一网络内的链接即可观看，无需任何配置。',
   whipUrl: '地址',
   whipKey: '推流密钥',
