@@ -20,6 +20,7 @@ mod noise;
 mod strip;
 #[cfg(test)]
 mod testing;
+mod voice;
 
 use media::{AUDIO_CHANNELS, BLOCK_FRAMES};
 

@@ -1,12 +1,15 @@
 //! Takes steady noise (a fan, a street) out of speech: RNNoise, in its Rust port `nnnoiseless`.
 //!
-//! The network tells noise by what speech is not: hiss as broad as white noise is left nearly as it was until it has
-//! heard the first words, and is lowered by more than 20 dB from then on. A rumble is lowered at once.
+//! The network tells noise by what speech is not: one that has heard nothing yet leaves hiss nearly as it is until the
+//! first words, for half a minute where it is loud. So each begins as one that has just heard a voice ([`voice`]), and
+//! lowers any steady noise from the first tenth of a second on.
+
+use std::sync::LazyLock;
 
 use media::{AUDIO_CHANNELS, BLOCK_FRAMES};
 use nnnoiseless::DenoiseState;
 
-use crate::Samples;
+use crate::{Samples, voice};
 
 const _: () = assert!(DenoiseState::FRAME_SIZE == BLOCK_FRAMES, "one block is one frame of the network");
 /// The network was trained on 16-bit samples.
@@ -24,9 +27,27 @@ pub(crate) struct NoiseSuppression {
 /// After so many blocks that are alike both states are the same, and one of them is enough.
 const MONO_AFTER: u32 = 4;
 
+/// The network after a voice. Made once (some 20 ms), and copied for each filter.
+static EXPERIENCED: LazyLock<DenoiseState<'static>> = LazyLock::new(|| {
+    let mut state = *DenoiseState::new();
+    let mut unheard = [0.0; BLOCK_FRAMES];
+    for block in voice::vowels().chunks_exact(BLOCK_FRAMES) {
+        let block: Vec<f32> = block.iter().map(|sample| sample * FULL_SCALE).collect();
+        state.process_frame(&mut unheard, &block);
+    }
+    // What still lies in its windows of the voice must not be heard.
+    for _ in 0..SILENT_BLOCKS {
+        state.process_frame(&mut unheard, &[0.0; BLOCK_FRAMES]);
+    }
+    state
+});
+
+/// Its longest memory of samples, for the pitch, is 1728 frames; the filter at its entry rings a little longer.
+const SILENT_BLOCKS: usize = 20;
+
 impl NoiseSuppression {
     pub(crate) fn new() -> Self {
-        Self { channels: [DenoiseState::new(), DenoiseState::new()], alike: 0 }
+        Self { channels: [Box::new(EXPERIENCED.clone()), Box::new(EXPERIENCED.clone())], alike: 0 }
     }
 
     pub(crate) fn process(&mut self, samples: &mut Samples) {
