@@ -57,6 +57,8 @@ pub struct AudioInputState {
     pub active: bool,
     /// Not heard in the stream.
     pub muted: bool,
+    /// Not heard in the stream now, because of a hot key.
+    pub hushed: bool,
     /// Linear gain.
     pub volume: f64,
     /// While any open input is soloed, only soloed ones are heard in the stream.
@@ -159,6 +161,7 @@ impl From<control_api::AudioInputState> for AudioInputState {
             source: it.source.map(Into::into),
             active: it.active,
             muted: it.muted,
+            hushed: it.hushed,
             volume: it.volume,
             solo: it.solo,
             monitored: it.monitored,

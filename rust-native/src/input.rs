@@ -4,6 +4,7 @@ use media::Secret;
 use napi_derive::napi;
 
 use crate::audio::{AudioInputChange, AudioSource};
+use crate::hot_keys::HotKey;
 
 /// One request to the engine; what each does is told at the engine's own type of the same name.
 #[napi(discriminant_case = "snake_case")]
@@ -25,6 +26,8 @@ pub enum Command {
     RemoveAudioInput { id: String },
     SetAudioInput { id: String, change: AudioInputChange },
     ListenAudio { device: Option<String> },
+    SetHotKeys { keys: Vec<HotKey> },
+    PressKey { code: String, down: bool },
     ResetLoudness,
     StartPublish { destination: Destination },
     StopPublish,
@@ -150,6 +153,8 @@ impl From<Command> for control_api::Command {
             Command::RemoveAudioInput { id } => Self::RemoveAudioInput { id },
             Command::SetAudioInput { id, change } => Self::SetAudioInput { id, change: change.into() },
             Command::ListenAudio { device } => Self::ListenAudio { device },
+            Command::SetHotKeys { keys } => Self::SetHotKeys { keys: keys.into_iter().map(Into::into).collect() },
+            Command::PressKey { code, down } => Self::PressKey { code, down },
             Command::ResetLoudness => Self::ResetLoudness,
             Command::StartPublish { destination } => Self::StartPublish { destination: destination.into() },
             Command::StopPublish => Self::StopPublish,

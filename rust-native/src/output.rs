@@ -33,6 +33,7 @@ pub enum Event {
     State { state: State },
     Stats { stats: Stats },
     Saved { file: String },
+    HotKey { id: String },
     Warning { problem: Problem },
     Error { problem: Problem },
 }
@@ -222,6 +223,8 @@ pub struct State {
     pub audio: Vec<AudioInputState>,
     /// Where the monitored inputs are played to.
     pub headphones: Option<String>,
+    /// Why the hot keys act in the app's own window only, where they do.
+    pub hot_keys_problem: Option<Problem>,
     /// The encoder in use.
     pub encoder: Option<String>,
     /// The encoders that were refused before it.

@@ -49,6 +49,7 @@ impl From<control_api::Event> for Event {
             control_api::Event::State(state) => Self::State { state: state.into() },
             control_api::Event::Stats(stats) => Self::Stats { stats: stats.into() },
             control_api::Event::Saved { file } => Self::Saved { file },
+            control_api::Event::HotKey { id } => Self::HotKey { id },
             control_api::Event::Warning(problem) => Self::Warning { problem: problem.into() },
             control_api::Event::Error(problem) => Self::Error { problem: problem.into() },
         }
@@ -205,6 +206,7 @@ impl From<control_api::State> for State {
             area: it.area.map(Into::into),
             audio: all(it.audio),
             headphones: it.headphones,
+            hot_keys_problem: it.hot_keys_problem.map(Into::into),
             encoder: it.encoder,
             refused_encoders: all(it.refused_encoders),
         }

@@ -53,6 +53,8 @@ pub struct AudioInputState {
     pub active: bool,
     /// Not heard in the stream.
     pub muted: bool,
+    /// Not heard in the stream now, because of a hot key: the one to talk is up, or the one to mute is down.
+    pub hushed: bool,
     /// Linear gain.
     pub volume: f64,
     /// While any open input is soloed, only soloed ones are heard in the stream.

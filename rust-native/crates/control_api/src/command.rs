@@ -4,6 +4,7 @@ use media::Secret;
 use serde::{Deserialize, Serialize};
 
 use crate::audio::{AudioInputChange, AudioSource};
+use crate::hot_keys::HotKey;
 use crate::recording::{RecordFormat, Recording};
 
 /// One request. Each has exactly one [`Reply`] or one error; what follows from it comes as events.
@@ -80,6 +81,16 @@ pub enum Command {
     SetAudioInput { id: String, change: AudioInputChange },
     /// Plays the monitored inputs to a device of [`Sources::speakers`], `"default"`, or `None` for nowhere.
     ListenAudio { device: Option<String> },
+    /// The keys that act, in place of those of before: everywhere, where the system lets a program see them; see
+    /// [`crate::State::hot_keys_problem`].
+    SetHotKeys { keys: Vec<HotKey> },
+    /// A key went down or up in the app's own window. Heard only while the keys can't be seen everywhere.
+    PressKey {
+        /// As in [`crate::Chord::code`].
+        code: String,
+        /// Or up.
+        down: bool,
+    },
     /// Starts the integrated loudness of the mix over.
     ResetLoudness,
     /// Sends the running stream to a destination.

@@ -37,13 +37,17 @@ impl Session {
                 self.sound.set_volume(input, volume);
             }
             Command::AddAudioInput { id, source } => {
-                if let Err(why) = self.sound.add(&id, source)? {
+                let opened = self.sound.add(&id, source)?;
+                // A new input of an old name: the keys that were set for it hold.
+                self.hot_keys.remind();
+                if let Err(why) = opened {
                     self.tell(Event::Warning(why.into()));
                 }
             }
             Command::RemoveAudioInput { id } => self.sound.remove(&id)?,
             Command::SetAudioInput { id, change } => self.sound.change(&id, change)?,
             Command::ListenAudio { device } => self.sound.listen(device)?,
+            Command::SetHotKeys { keys } => self.hot_keys.set(keys)?,
             Command::ResetLoudness => self.sound.reset_loudness(),
             Command::StartPublish { destination } => self.start_publish(destination).await?,
             Command::StopPublish => self.stop_publish().await,
@@ -75,6 +79,7 @@ impl Session {
             | Command::DescribeSources { .. }
             | Command::ProbeEncoders
             | Command::OpenPreview
+            | Command::PressKey { .. }
             | Command::TestDestination { .. } => {
                 return Err(Problem::internal("a looking command reached the session"));
             }

@@ -9,6 +9,7 @@ use signaling::{EndpointOptions, LocalEndpoint, ThumbnailError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::hot_keys::HotKeys;
 use crate::session::{Order, Session};
 use crate::{Command, Event, Preview, Problem, Reply, destination_commands, listing};
 
@@ -24,6 +25,7 @@ pub struct EngineOptions {
 pub struct Engine {
     orders: mpsc::UnboundedSender<Order>,
     endpoint: Arc<LocalEndpoint>,
+    hot_keys: HotKeys,
     session: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -46,8 +48,9 @@ impl Engine {
         // Unbounded, as no media passes here: device threads must never wait, and they say little.
         let (orders, inbox) = mpsc::unbounded_channel();
         let session = Session::new(orders.clone(), connections, Arc::new(on_event))?;
+        let hot_keys = session.hot_keys.clone();
         let session = tokio::spawn(session.run(inbox));
-        Ok(Self { orders, endpoint: Arc::new(endpoint), session: Mutex::new(Some(session)) })
+        Ok(Self { orders, endpoint: Arc::new(endpoint), hot_keys, session: Mutex::new(Some(session)) })
     }
 
     /// Carries a command out.
@@ -70,6 +73,11 @@ impl Engine {
                 url: self.endpoint.preview_url(),
                 token: self.endpoint.issue_token().expose().to_owned(),
             })),
+            // Who lets go of the key to talk must not wait for a device that is being opened.
+            Command::PressKey { code, down } => {
+                self.hot_keys.press(&code, down);
+                Ok(Reply::Done)
+            }
             Command::TestDestination { destination } => {
                 destination_commands::test_destination(&destination).await.map(|()| Reply::Done)
             }

@@ -20,6 +20,11 @@ pub enum Event {
         /// Its path.
         file: String,
     },
+    /// A hot key whose action is to tell was pressed.
+    HotKey {
+        /// As it was set.
+        id: String,
+    },
     /// Something the user should know; the stream goes on.
     Warning(Problem),
     /// Something ended or could not be done.
@@ -66,6 +71,8 @@ pub struct State {
     pub audio: Vec<AudioInputState>,
     /// Where the monitored inputs are played to; `None` is nowhere.
     pub headphones: Option<String>,
+    /// Why the hot keys act in the app's own window only; `None` where they act everywhere, or where there are none.
+    pub hot_keys_problem: Option<Problem>,
     /// The encoder in use: `"libx264"`, ….
     pub encoder: Option<String>,
     /// The encoders that were refused before it.

@@ -13,6 +13,7 @@ mod destinations;
 mod engine;
 mod event;
 mod fade;
+mod hot_keys;
 mod keyframes;
 mod listing;
 mod live;
@@ -29,6 +30,7 @@ mod settings;
 mod sound;
 mod usage;
 
+pub use ::hot_keys::Chord;
 pub use ::sound::{Effect, Filter};
 pub use audio::{AudioInputChange, AudioInputState, AudioSource};
 pub use command::{
@@ -39,6 +41,7 @@ pub use engine::{Engine, EngineOptions};
 pub use event::{
     Area, CaptureState, DestinationState, DestinationStats, Event, Problem, PublishState, SourceState, State, Stats,
 };
+pub use hot_keys::{HotKey, HotKeyAction};
 pub use recording::{RecordFormat, Recording, RecordingState, RecordingStats, ReplayStats};
 pub use scene::{Scene, SceneError, Transition};
 

@@ -43,6 +43,7 @@ describes_itself!(
     capture::audio::AudioError,
     encoder::EncoderError,
     record::RecordError,
+    ::hot_keys::HotKeyError,
     scene::SceneError,
     live_server::ServerError,
     signaling::SignalingError,

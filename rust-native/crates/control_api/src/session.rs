@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::destinations::{Destinations, Entry, PUBLISH};
 use crate::event::{Area, CaptureState, PublishState, State};
+use crate::hot_keys::{HotKeys, KeyNews};
 use crate::live::Capture;
 use crate::local_server::{RunningServer, STREAM};
 use crate::meter::{Meter, Sums};
@@ -34,6 +35,7 @@ pub(crate) enum Order {
     Pipeline(PipelineEvent),
     Publish(u64, PublishStatus),
     Record(u64, RecordEvent),
+    HotKey(KeyNews),
     Shutdown,
 }
 
@@ -43,6 +45,7 @@ pub(crate) struct Session {
     pub(crate) hub: Broadcast<AccessUnit>,
     pub(crate) pipeline: Pipeline,
     pub(crate) sound: Sound,
+    pub(crate) hot_keys: HotKeys,
     pub(crate) settings: VideoSettings,
     pub(crate) own_window: Option<u32>,
     pub(crate) capture: Option<Capture>,
@@ -83,6 +86,11 @@ impl Session {
             let _ = to_session.send(Order::Audio(event));
         };
         let sound = Sound::start(hub.clone(), on_audio)?;
+        let to_session = orders.clone();
+        let on_keys = move |news| {
+            let _ = to_session.send(Order::HotKey(news));
+        };
+        let hot_keys = HotKeys::new(sound.husher(), on_keys);
         // One reading back: a preview that is behind shows the newest.
         let (levels, _) = broadcast::channel(1);
         let context = PreviewContext { hub: hub.clone(), encode: pipeline.control(), levels: levels.clone() };
@@ -92,6 +100,7 @@ impl Session {
             hub,
             pipeline,
             sound,
+            hot_keys,
             settings,
             own_window: None,
             capture: None,
@@ -172,6 +181,10 @@ impl Session {
             }
             Order::Audio(AudioEvent::HeadphonesLost(error)) => self.tell(Event::Warning(error.into())),
             Order::Audio(_) => {}
+            Order::HotKey(KeyNews::Pressed(id)) => self.tell(Event::HotKey { id }),
+            Order::HotKey(KeyNews::Lost(error)) => self.tell(Event::Warning(error.into())),
+            // It stands in the state.
+            Order::HotKey(KeyNews::Hushed) => {}
             Order::Pipeline(PipelineEvent::Opened { name, refused }) => {
                 self.encoder = Some(name.to_owned());
                 self.refused = refused.into_iter().map(listing::refused).collect();
@@ -253,8 +266,9 @@ impl Session {
             scene: capture.filter(|live| !live.plain).map(|live| live.scene.name.clone()),
             sources: capture.map_or_else(Vec::new, Capture::states),
             area: capture.and_then(Capture::area).map(|a| Area { x: a.x, y: a.y, width: a.width, height: a.height }),
-            audio: self.sound.states(),
+            audio: self.hot_keys.mark(self.sound.states()),
             headphones: self.sound.headphones(),
+            hot_keys_problem: self.hot_keys.problem(),
             encoder: capture.and(self.encoder.clone()),
             refused_encoders: self.refused.clone(),
         };

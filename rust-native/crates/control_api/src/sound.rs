@@ -1,5 +1,6 @@
 //! The mix and its encodes: Opus always, AAC while somebody reads it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use ::sound::{LoudnessReading, MAX_DELAY_MS, linear};
 use capture::audio::{AudioError, AudioEvent, Input, InputLevel, Mixer, Source};
 use encoder::{EncoderError, OpusEncoder};
 use media::{AccessUnit, AudioBlock, Bitrate};
+use parking_lot::Mutex;
 use stream::Broadcast;
 
 use crate::aac::AacOnDemand;
@@ -28,12 +30,16 @@ const LONGEST_ID: usize = 64;
 /// Mixer, Opus encoder and what the user set on each input.
 #[derive(Debug)]
 pub(crate) struct Sound {
-    mixer: Mixer,
+    mixer: Arc<Mixer>,
+    /// Every input by its id, for whoever acts beside the session.
+    names: Names,
     streaming: Arc<AtomicBool>,
     inputs: Vec<Known>,
     next: u32,
     headphones: Option<String>,
 }
+
+type Names = Arc<Mutex<BTreeMap<String, Input>>>;
 
 #[derive(Debug)]
 struct Known {
@@ -48,6 +54,7 @@ impl Known {
             source: None,
             active: false,
             muted: false,
+            hushed: false,
             volume: 1.0,
             solo: false,
             monitored: false,
@@ -82,13 +89,28 @@ impl Sound {
                 Err(error) => tracing::warn!(%error, "20 ms of sound could not be encoded"),
             }
         };
+        let inputs = vec![Known::at_rest(0, MICROPHONE), Known::at_rest(1, SYSTEM_SOUND)];
+        let names = inputs.iter().map(|known| (known.state.input.clone(), known.input)).collect();
         Ok(Self {
-            mixer: Mixer::start(sink, on_event),
+            mixer: Arc::new(Mixer::start(sink, on_event)),
+            names: Arc::new(Mutex::new(names)),
             streaming,
-            inputs: vec![Known::at_rest(0, MICROPHONE), Known::at_rest(1, SYSTEM_SOUND)],
+            inputs,
             next: 2,
             headphones: None,
         })
+    }
+
+    /// Takes inputs out of the mix and back by their ids, from any thread and without waiting for the session: who
+    /// lets go of a key must be silent at once, whatever else is going on. An unknown id is ignored.
+    pub(crate) fn husher(&self) -> impl Fn(&str, bool) + Send + Sync + 'static {
+        let (mixer, names) = (Arc::downgrade(&self.mixer), Arc::clone(&self.names));
+        move |id, hushed| {
+            let input = names.lock().get(id).copied();
+            if let (Some(input), Some(mixer)) = (input, mixer.upgrade()) {
+                mixer.set_hushed(input, hushed);
+            }
+        }
     }
 
     /// Whether blocks are encoded and sent.
@@ -123,7 +145,9 @@ impl Sound {
             if self.inputs.len() >= MOST_INPUTS {
                 return Err(Problem::bad_value(format!("There are at most {MOST_INPUTS} inputs.")));
             }
-            self.inputs.push(Known::at_rest(self.next, id));
+            let known = Known::at_rest(self.next, id);
+            self.names.lock().insert(id.to_owned(), known.input);
+            self.inputs.push(known);
             self.next += 1;
         }
         let Some(known) = self.inputs.iter_mut().find(|known| known.state.input == id) else {
@@ -143,6 +167,7 @@ impl Sound {
         if id == MICROPHONE || id == SYSTEM_SOUND {
             self.mixer.close(input);
         } else {
+            self.names.lock().remove(id);
             self.mixer.remove(input);
             self.inputs.retain(|known| known.input != input);
         }

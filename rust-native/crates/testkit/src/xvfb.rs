@@ -117,6 +117,21 @@ impl Xvfb {
         self.sync()
     }
 
+    /// Presses or releases a key, or a mouse button from 0x110 on, by its number in `linux/input-event-codes.h`.
+    pub fn press(&self, number: u16, down: bool) -> Result<(), XvfbError> {
+        const KEY_PRESS: u8 = 2;
+        const BUTTON_PRESS: u8 = 4;
+        let (press, detail) = match number {
+            // X11's numbers of the side buttons lie behind those of the wheel.
+            0x110..=0x112 => (BUTTON_PRESS, [1, 3, 2][usize::from(number - 0x110)]),
+            0x113..=0x11f => (BUTTON_PRESS, u8::try_from(number - 0x113 + 8).map_err(XvfbError::x)?),
+            _ => (KEY_PRESS, u8::try_from(number + 8).map_err(XvfbError::x)?),
+        };
+        let release = u8::from(!down);
+        self.connection.xtest_fake_input(press + release, detail, 0, self.root, 0, 0, 0).map_err(XvfbError::x)?;
+        self.sync()
+    }
+
     /// Runs `xrandr` with these arguments on it, such as `--setmonitor`.
     pub fn xrandr(&self, arguments: &[&str]) -> Result<(), XvfbError> {
         let output = Command::new("xrandr")

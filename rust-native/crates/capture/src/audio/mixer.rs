@@ -83,6 +83,7 @@ enum Message {
 enum Setting {
     Volume(f32),
     Muted(bool),
+    Hushed(bool),
     Solo(bool),
     Monitored(bool),
     Delay(usize),
@@ -197,6 +198,11 @@ impl Mixer {
     /// Takes an input out of the mix or back into it, from the next block on.
     pub fn set_muted(&self, input: Input, muted: bool) {
         self.set(input, Setting::Muted(muted));
+    }
+
+    /// The same, beside it, for as long as a key says so: in the mix is what is neither muted nor hushed.
+    pub fn set_hushed(&self, input: Input, hushed: bool) {
+        self.set(input, Setting::Hushed(hushed));
     }
 
     /// While any open input is soloed, only soloed ones are in the mix.

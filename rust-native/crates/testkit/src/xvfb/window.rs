@@ -4,8 +4,8 @@ use x11rb::COPY_DEPTH_FROM_PARENT;
 use x11rb::connection::{Connection, RequestConnection};
 use x11rb::protocol::xproto::{
     AtomEnum, ChangeGCAux, ChangeWindowAttributesAux, ClientMessageEvent, ConfigureWindowAux, ConnectionExt,
-    CreateGCAux, CreateWindowAux, EventMask, Gcontext, ImageFormat, PropMode, Rectangle, StackMode, Window,
-    WindowClass,
+    CreateGCAux, CreateWindowAux, EventMask, Gcontext, GrabMode, GrabStatus, ImageFormat, PropMode, Rectangle,
+    StackMode, Window, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
@@ -225,6 +225,26 @@ impl TestWindow {
             .change_property32(PropMode::REPLACE, self.id, property, AtomEnum::ATOM, &[value])
             .map_err(XvfbError::x)?;
         self.sync()
+    }
+
+    /// Takes the keyboard for itself, as full-screen games do.
+    pub fn grab_keyboard(&self) -> Result<(), XvfbError> {
+        let grab = self
+            .connection
+            .grab_keyboard(false, self.id, x11rb::CURRENT_TIME, GrabMode::ASYNC, GrabMode::ASYNC)
+            .map_err(XvfbError::x)?;
+        let status = grab.reply().map_err(XvfbError::x)?.status;
+        if status == GrabStatus::SUCCESS { Ok(()) } else { Err(XvfbError::X(format!("the grab: {status:?}"))) }
+    }
+
+    /// How many keys it was told to have been pressed since the last call.
+    pub fn keys_pressed(&self) -> Result<usize, XvfbError> {
+        self.sync()?;
+        let mut count = 0;
+        while let Some(event) = self.connection.poll_for_event().map_err(XvfbError::x)? {
+            count += usize::from(matches!(event, x11rb::protocol::Event::KeyPress(_)));
+        }
+        Ok(count)
     }
 
     /// Destroys it; its connection stays open until the value is dropped.

@@ -161,6 +161,81 @@ fn each_input_is_in_the_mix_at_its_own_level() {
 }
 
 #[test]
+fn what_a_key_hushes_is_silent_beside_mute_and_comes_back_where_it_is_not_muted() {
+    let mut rig = Rig::new();
+    rig.open(0, LEVEL, 0.0);
+    rig.open(1, LEVEL, 0.0);
+    rig.set(0, Setting::Hushed(true));
+    rig.run(1.0);
+    rig.assert_heard([None, Some(LEVEL_DB), None, None]);
+    rig.set(0, Setting::Muted(true));
+    rig.set(0, Setting::Hushed(false));
+    rig.run(0.5);
+    rig.assert_heard([None, Some(LEVEL_DB), None, None]);
+    rig.set(0, Setting::Muted(false));
+    rig.run(0.5);
+    rig.assert_heard([Some(LEVEL_DB), Some(LEVEL_DB), None, None]);
+}
+
+/// The loudest sample, dBFS, of what is above 6 kHz: where a click is and a tone of 500 Hz is not.
+fn click_db(samples: &[f32]) -> f64 {
+    const HALF: usize = 256;
+    let cut = 6000.0 / 48_000.0;
+    // A windowed sinc (Blackman, −74 dB beside its band), turned into a high-pass.
+    let taps: Vec<f64> = (0..=2 * HALF)
+        .map(|index| {
+            let (x, turn) = (index as f64 - HALF as f64, index as f64 / (2 * HALF) as f64 * std::f64::consts::TAU);
+            let window = 0.42 - 0.5 * turn.cos() + 0.08 * (2.0 * turn).cos();
+            let ideal = |x: f64| if x == 0.0 { 1.0 } else { x.sin() / x };
+            let low = 2.0 * cut * ideal(std::f64::consts::TAU * cut * x);
+            (ideal(std::f64::consts::PI * x) - low) * window
+        })
+        .collect();
+    let peak = samples
+        .windows(taps.len())
+        .map(|part| part.iter().zip(&taps).map(|(sample, tap)| f64::from(*sample) * tap).sum::<f64>().abs());
+    db(peak.fold(0.0, f64::max))
+}
+
+#[test]
+fn no_click_above_60_db_is_heard_on_mute_solo_or_a_key() {
+    // The ear of this test hears one: a tone that is cut off.
+    let cut: Vec<f32> = (0..4800)
+        .map(
+            |index| {
+                if index < 2410 { 0.5 * (index as f32 / 48_000.0 * 500.0 * std::f32::consts::TAU).sin() } else { 0.0 }
+            },
+        )
+        .collect();
+    assert!(click_db(&cut) > -45.0, "{:.1} dB", click_db(&cut));
+    let changes: [(&str, fn(bool) -> Setting); 2] =
+        [("mute", Setting::Muted as fn(bool) -> Setting), ("a key", Setting::Hushed as fn(bool) -> Setting)];
+    for (name, setting) in changes {
+        let mut rig = Rig::new();
+        rig.open(0, 0.5, 0.0);
+        rig.run(2.0);
+        rig.blocks.lock().clear();
+        for _ in 0..10 {
+            rig.set(0, setting(true));
+            rig.run(0.1);
+            rig.set(0, setting(false));
+            rig.run(0.13);
+        }
+        // Solo silences the others.
+        rig.open(1, 0.0, 0.0);
+        for solo in [true, false] {
+            rig.set(1, Setting::Solo(solo));
+            rig.run(0.2);
+        }
+        let blocks = rig.blocks.lock();
+        let left: Vec<f32> = blocks.iter().flat_map(|block| block.samples.iter().step_by(2).copied()).collect();
+        let click = click_db(&left);
+        println!("{name}: {click:.1} dB");
+        assert!(click < -60.0, "{name}: a click of {click:.1} dB");
+    }
+}
+
+#[test]
 fn every_order_of_starting_and_stopping_four_inputs_leaves_the_right_ones() {
     for order in orders() {
         let mut rig = Rig::new();

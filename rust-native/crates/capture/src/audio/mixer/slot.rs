@@ -21,6 +21,7 @@ use crate::audio::{AudioError, Source};
 pub(super) struct Slot {
     pub(super) input: Input,
     pub(super) muted: bool,
+    hushed: bool,
     pub(super) solo: bool,
     pub(super) monitored: bool,
     /// What the user asked for; `None` is closed.
@@ -65,6 +66,7 @@ impl Slot {
         Self {
             input,
             muted: false,
+            hushed: false,
             solo: false,
             monitored: false,
             wanted: None,
@@ -83,6 +85,7 @@ impl Slot {
         match setting {
             Setting::Volume(gain) => self.strip.set_gain(gain),
             Setting::Muted(muted) => self.muted = muted,
+            Setting::Hushed(hushed) => self.hushed = hushed,
             Setting::Solo(solo) => self.solo = solo,
             Setting::Monitored(monitored) => self.monitored = monitored,
             Setting::Delay(frames) => self.strip.set_delay(frames),
@@ -92,7 +95,7 @@ impl Slot {
 
     /// Whether the mix gets it, while `any_solo` tells whether some input is soloed.
     pub(super) fn set_audible(&mut self, any_solo: bool) {
-        self.strip.set_audible(!self.muted && (self.solo || !any_solo));
+        self.strip.set_audible(!self.muted && !self.hushed && (self.solo || !any_solo));
     }
 
     /// How much earlier than the mix its sound is taken in, for its filters to work on.

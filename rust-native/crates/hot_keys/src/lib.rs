@@ -1,0 +1,34 @@
+//! Keys that act wherever the user is: pressed *and* released, which no browser's global shortcut tells.
+//!
+//! [`Chords`] is the policy, pure: which of the keys that were set is down now. [`Listener`] feeds it with every key
+//! of the desktop, where the system lets a program see them. A key is watched and never taken: the game that has the
+//! focus gets it too. Nothing here keeps, logs or hands on a key that was not set by the user.
+
+mod chords;
+mod error;
+mod key;
+
+#[cfg(target_os = "linux")]
+#[path = "x11.rs"]
+mod imp;
+#[cfg(target_os = "windows")]
+#[path = "windows.rs"]
+mod imp;
+#[cfg(not(any(target_os = "linux", target_os = "windows")))]
+#[path = "unsupported.rs"]
+mod imp;
+
+pub use chords::{Change, Chord, Chords};
+pub use error::HotKeyError;
+pub use imp::Listener;
+pub use key::Key;
+
+/// What a [`Listener`] says, on its own thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyEvent {
+    /// One of the chords went down or up.
+    Changed(Change),
+    /// The keys can't be seen any more; what was down has been said to be up.
+    Lost(HotKeyError),
+}
