@@ -55,6 +55,15 @@ pub(crate) struct StreamOptions {
     /// Send a microphone: an id of `tidecast sources`, or `default`
     #[arg(long)]
     pub(crate) microphone: Option<String>,
+    /// Add an input to the mix, as often as wanted: KIND[:DEVICE][,OPTION]…, such as `microphone:default,gain=-6,noise`,
+    /// `system-sound,delay=120` or `program:firefox,compressor=-20:4,limiter=-3`. KIND: microphone, system-sound,
+    /// program. OPTION: id=NAME, gain=DB, delay=MS, mute, solo; and filters in their order: noise, gate[=DB],
+    /// compressor[=DB[:RATIO]], limiter[=DB], equalizer=LOW:MID:HIGH
+    #[arg(long, value_parser = crate::audio::parse)]
+    pub(crate) audio: Vec<crate::audio::AudioLine>,
+    /// More inputs from a JSON file: a list of {"id", "source", "settings"}, with every setting of a filter
+    #[arg(long)]
+    pub(crate) audio_file: Option<std::path::PathBuf>,
     /// Where to, as often as wanted: `whip:URL`, `rtmp:URL` (or `rtmps://…`), `srt:URL`, `udp:URL`, `tcp:URL`, or
     /// `local` for a server inside this process that the network can reach
     #[arg(long)]

@@ -2,6 +2,7 @@
 //! truth: 0 all done, 1 a failure in the stream, 2 a command line that makes no sense.
 
 mod args;
+mod audio;
 mod stream;
 
 use std::process::ExitCode;
@@ -39,6 +40,12 @@ fn failed(message: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Something the user should know; the stream goes on.
+#[expect(clippy::print_stderr, reason = "a command line speaks here")]
+pub(crate) fn warn(problem: &Problem) {
+    eprintln!("tidecast: {} {} [{}]", problem.message, problem.hint, problem.code);
+}
+
 /// One line on stdout; an engine that prints for a closed pipe ends as any filter does.
 #[expect(clippy::print_stdout, reason = "a command line's output")]
 pub(crate) fn print_line(line: &str) {
@@ -62,6 +69,12 @@ async fn sources(json: bool) -> Result<(), Problem> {
     }
     for microphone in &sources.microphones {
         print_line(&format!("{}\tmicrophone\t\t{}", microphone.id, microphone.name));
+    }
+    for speaker in &sources.speakers {
+        print_line(&format!("{}\tspeaker\t\t{}", speaker.id, speaker.name));
+    }
+    for program in &sources.applications {
+        print_line(&format!("{}\tprogram\t\t{}", program.id, program.name));
     }
     for problem in &sources.problems {
         print_line(&format!("-\t{}\t\t{} {}", problem.code, problem.message, problem.hint));

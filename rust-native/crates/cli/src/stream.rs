@@ -11,7 +11,7 @@ use media::Secret;
 use tokio::sync::mpsc;
 
 use crate::args::{StatsFormat, StreamOptions};
-use crate::print_line;
+use crate::{audio, print_line, warn};
 
 /// Runs until the time is over, Ctrl-C, or a failure that ends the stream.
 pub(crate) async fn run(options: StreamOptions) -> Result<(), Problem> {
@@ -33,6 +33,9 @@ async fn stream(
     if options.system_sound || options.microphone.is_some() {
         let microphone = options.microphone.clone();
         engine.dispatch(Command::SelectAudio { microphone, system_sound: options.system_sound }).await?;
+    }
+    for command in audio::commands(&options.audio, options.audio_file.as_deref())? {
+        engine.dispatch(command).await?;
     }
     let settings = VideoSettings {
         width: options.size.0,
@@ -103,6 +106,10 @@ fn follow(event: Event, stats: Option<StatsFormat>, outcome: &mut Outcome) -> Re
     }
     match event {
         Event::Error(problem) => Err(problem),
+        Event::Warning(problem) => {
+            warn(&problem);
+            Ok(())
+        }
         Event::State(state) => {
             outcome.destinations = state.destinations;
             let given_up = |each: &DestinationState| matches!(each.state, PublishState::Failed { .. });
