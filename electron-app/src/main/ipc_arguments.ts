@@ -2,6 +2,7 @@
 import { inputPreferences } from '../shared/audio_inputs';
 import type { CallName, Calls, GoLiveTarget, SettingsChange, VideoChange } from '../shared/contract';
 import { destinationDraft, identifier } from '../shared/destinations';
+import { hotKeyPreferences, keyCode } from '../shared/hot_keys';
 import { fields, flag, integer, number, oneOf, optional, Refused, text, type Fields } from '../shared/parse';
 import { recordingReaders } from '../shared/recording';
 import { parseScene, parseScenes, parseTransition } from '../shared/scene';
@@ -88,6 +89,7 @@ const audioChange = partial<Required<AudioPreferences>>({
   inputs: inputPreferences,
   // The empty text stands for "nowhere".
   headphones: (v, p) => text(v, p, 512),
+  hotKeys: hotKeyPreferences,
 });
 
 const settingsChange = partial<Required<SettingsChange>>({
@@ -116,6 +118,10 @@ export const parsers: Parsers = {
   stopCapture: none,
   changeVideo: one(videoChange),
   changeAudio: one(audioChange),
+  pressKey: one((value, path) => {
+    const f = fields(value, path);
+    return { code: keyCode(f.code, `${path}.code`), down: flag(f.down, `${path}.down`) };
+  }),
   goLive: one(goLiveTarget),
   endLive: none,
   saveDestination: one(destinationDraft),

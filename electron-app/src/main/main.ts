@@ -205,6 +205,7 @@ function run(): void {
     stopCapture: () => studio.stopCapture(),
     changeVideo: (change) => studio.changeVideo(change),
     changeAudio: (change) => studio.changeAudio(change),
+    pressKey: ({ code, down }) => studio.pressKey(code, down),
     goLive: async (target) => {
       if (target.kind === 'list') {
         settings.update({ destination: 'list' });

@@ -23,6 +23,7 @@ import type {
   VideoSource,
 } from '../shared/model';
 import { LOCAL_ID } from '../shared/destinations';
+import { hotKeyCommand, mutedBy } from '../shared/hot_keys';
 import { emptySession, remember, replay, switched, type Session } from '../shared/session';
 import type { Scene, Transition } from '../shared/scene';
 import type { AudioPreferences } from '../shared/settings';
@@ -99,6 +100,7 @@ export class Studio {
       muted: { microphone: audio.microphoneMuted, system_sound: audio.systemMuted },
       volume: { microphone: audio.microphoneVolume, system_sound: audio.systemVolume },
       headphones: audio.headphones,
+      hotKeys: hotKeyCommand(audio.hotKeys ?? []).keys,
     };
     for (const command of inputCommands([], audio.inputs ?? [])) {
       this.session = remember(this.session, command, { type: 'done' });
@@ -174,6 +176,9 @@ export class Studio {
       case 'saved':
         this.savedFiles.add(event.file);
         this.listeners.notice({ kind: 'saved', file: event.file });
+        return;
+      case 'hot_key':
+        this.hotKey(event.id);
         return;
       case 'warning':
       case 'error':
@@ -302,31 +307,58 @@ export class Studio {
   }
 
   changeAudio(change: Partial<AudioPreferences>): Promise<void> {
-    return this.change(async () => {
-      const current = this.settings.get().audio;
-      const next: AudioPreferences = { ...current, ...change };
-      if (next.microphone === '') next.microphone = undefined;
-      if (next.microphone !== current.microphone || next.systemSound !== current.systemSound) {
-        await this.send({ type: 'select_audio', microphone: next.microphone, systemSound: next.systemSound });
-      }
-      if (next.microphoneMuted !== current.microphoneMuted) {
-        await this.send({ type: 'mute_audio', input: 'microphone', muted: next.microphoneMuted });
-      }
-      if (next.systemMuted !== current.systemMuted) {
-        await this.send({ type: 'mute_audio', input: 'system_sound', muted: next.systemMuted });
-      }
-      if (next.microphoneVolume !== current.microphoneVolume) {
-        await this.send({ type: 'set_volume', input: 'microphone', volume: next.microphoneVolume });
-      }
-      if (next.systemVolume !== current.systemVolume) {
-        await this.send({ type: 'set_volume', input: 'system_sound', volume: next.systemVolume });
-      }
-      for (const command of inputCommands(current.inputs ?? [], next.inputs ?? [])) await this.send(command);
-      if (next.headphones === '') next.headphones = undefined;
-      if (next.headphones !== current.headphones) await this.send({ type: 'listen_audio', device: next.headphones });
-      this.settings.update({ audio: next });
-      this.listeners.settings();
+    return this.change(() => this.applyAudio(change));
+  }
+
+  private async applyAudio(change: Partial<AudioPreferences>): Promise<void> {
+    const current = this.settings.get().audio;
+    const next: AudioPreferences = { ...current, ...change };
+    if (next.microphone === '') next.microphone = undefined;
+    if (next.microphone !== current.microphone || next.systemSound !== current.systemSound) {
+      await this.send({ type: 'select_audio', microphone: next.microphone, systemSound: next.systemSound });
+    }
+    if (next.microphoneMuted !== current.microphoneMuted) {
+      await this.send({ type: 'mute_audio', input: 'microphone', muted: next.microphoneMuted });
+    }
+    if (next.systemMuted !== current.systemMuted) {
+      await this.send({ type: 'mute_audio', input: 'system_sound', muted: next.systemMuted });
+    }
+    if (next.microphoneVolume !== current.microphoneVolume) {
+      await this.send({ type: 'set_volume', input: 'microphone', volume: next.microphoneVolume });
+    }
+    if (next.systemVolume !== current.systemVolume) {
+      await this.send({ type: 'set_volume', input: 'system_sound', volume: next.systemVolume });
+    }
+    for (const command of inputCommands(current.inputs ?? [], next.inputs ?? [])) await this.send(command);
+    const keys = hotKeyCommand(next.hotKeys ?? []);
+    if (JSON.stringify(keys) !== JSON.stringify(hotKeyCommand(current.hotKeys ?? []))) await this.send(keys);
+    if (next.headphones === '') next.headphones = undefined;
+    if (next.headphones !== current.headphones) await this.send({ type: 'listen_audio', device: next.headphones });
+    this.settings.update({ audio: next });
+    this.listeners.settings();
+  }
+
+  /** Beside the queue: who lets go of the key to talk must not wait for what else is under way. */
+  async pressKey(code: string, down: boolean): Promise<void> {
+    await this.ask({ type: 'press_key', code, down });
+  }
+
+  /** A key that mutes was pressed, wherever the user is. */
+  private hotKey(id: string): void {
+    const input = mutedBy(id);
+    if (input === undefined) return;
+    const done = this.change(async () => {
+      const { audio } = this.settings.get();
+      const inputs = audio.inputs ?? [];
+      const change: Partial<AudioPreferences> =
+        input === 'microphone'
+          ? { microphoneMuted: !audio.microphoneMuted }
+          : input === 'system_sound'
+            ? { systemMuted: !audio.systemMuted }
+            : { inputs: inputs.map((each) => (each.id === input ? { ...each, muted: !each.muted } : each)) };
+      await this.applyAudio(change);
     });
+    done.catch((error: unknown) => this.listeners.notice({ kind: 'warning', problem: problemOf(error) }));
   }
 
   /** `key` is the one to use, whether it was typed or unsealed. */
@@ -504,7 +536,7 @@ export class Studio {
   }
 
   private viewOf(state: State): StateView {
-    const { capture, settings, sourceId, scene, sources, area, audio, encoder, refusedEncoders, localServer } = state;
+    const { capture, settings, sourceId, scene, sources, area, audio, hotKeysProblem, encoder, refusedEncoders, localServer } = state;
     const destination = this.session.publish;
     const publish = allTogether(state.publish, state.destinations);
     return {
@@ -517,6 +549,7 @@ export class Studio {
       sources,
       area,
       audio,
+      hotKeysProblem: hotKeysProblem ?? undefined,
       encoder,
       refusedEncoders,
       viewLink:

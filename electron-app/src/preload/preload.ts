@@ -28,6 +28,7 @@ const bridge: Bridge = {
   stopCapture: call('stopCapture'),
   changeVideo: call('changeVideo'),
   changeAudio: call('changeAudio'),
+  pressKey: call('pressKey'),
   goLive: call('goLive'),
   endLive: call('endLive'),
   saveDestination: call('saveDestination'),

@@ -9,6 +9,7 @@ import { initialState, Store } from './store';
 import './styles/app.css';
 import './styles/sources.css';
 import { App } from './ui/app';
+import { forwardKeys } from './window_keys';
 
 async function begin(): Promise<void> {
   const bridge = window.tidecast;
@@ -38,6 +39,8 @@ async function begin(): Promise<void> {
     onStream: (stream) => store.set({ stream }),
     onConnected: (previewConnected) => store.set({ previewConnected }),
   });
+
+  forwardKeys(bridge, store);
 
   const root = document.getElementById('app');
   if (root !== null) render(<App store={store} actions={actions} meters={meters} desk={desk} />, root);

@@ -56,6 +56,8 @@ export interface StateView {
   sources: State['sources'];
   area?: Area;
   audio: State['audio'];
+  /** Why hot keys act in this window only, where they do. */
+  hotKeysProblem?: Problem;
   encoder?: string;
   refusedEncoders: State['refusedEncoders'];
   /** The page for viewers, while it can be reached. */
@@ -139,6 +141,8 @@ export interface Calls {
   stopCapture: { args: []; result: void };
   changeVideo: { args: [change: VideoChange]; result: void };
   changeAudio: { args: [change: Partial<AudioPreferences>]; result: void };
+  /** A key of this window, where the system shows no others. */
+  pressKey: { args: [press: { code: string; down: boolean }]; result: void };
   goLive: { args: [target: GoLiveTarget]; result: void };
   endLive: { args: []; result: void };
   saveDestination: { args: [draft: DestinationDraft]; result: void };

@@ -21,6 +21,7 @@ export type {
   Encoders,
   Event as EngineEvent,
   Filter,
+  HotKey,
   LocalServer,
   MicrophoneInfo as Microphone,
   Outcome,

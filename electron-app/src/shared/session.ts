@@ -3,7 +3,7 @@
  *
  * Pure: the supervisor in main owns the time, the processes and the retries.
  */
-import type { AudioInput, AudioInputChange, AudioSource, Command, Destination, Reach, Reply, VideoSettings } from './model';
+import type { AudioInput, AudioInputChange, AudioSource, Command, Destination, HotKey, Reach, Reply, VideoSettings } from './model';
 
 export interface Session {
   microphone?: string;
@@ -13,6 +13,8 @@ export interface Session {
   /** Further inputs by their id, and what was set on any of them; absent: none. */
   inputs?: { [id: string]: { source?: AudioSource; change: AudioInputChange } };
   headphones?: string;
+  /** Absent: none. */
+  hotKeys?: HotKey[];
   excludedWindow?: number;
   capture?: { sourceId: string; settings: VideoSettings; cursor: boolean };
   /** Instead of `capture`: a scene as JSON. */
@@ -53,6 +55,8 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
     }
     case 'listen_audio':
       return { ...session, headphones: command.device };
+    case 'set_hot_keys':
+      return { ...session, hotKeys: command.keys };
     case 'exclude_window':
       return { ...session, excludedWindow: command.window };
     case 'start_capture': {
@@ -117,6 +121,7 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
     case 'open_preview':
     case 'test_destination':
     case 'reset_loudness':
+    case 'press_key':
     // A file that an engine left behind is whole; another one would be a surprise.
     case 'start_recording':
     case 'stop_recording':
@@ -162,6 +167,8 @@ export function replay(session: Session): Command[] {
     if (Object.keys(change).length > 0) commands.push({ type: 'set_audio_input', id, change });
   }
   if (session.headphones !== undefined) commands.push({ type: 'listen_audio', device: session.headphones });
+  // After the inputs that they silence.
+  if (session.hotKeys !== undefined && session.hotKeys.length > 0) commands.push({ type: 'set_hot_keys', keys: session.hotKeys });
   if (session.capture !== undefined) commands.push({ type: 'start_capture', ...session.capture });
   if (session.scene !== undefined) commands.push({ type: 'set_scene', ...session.scene, transition: { kind: 'cut' } });
   if (session.replaySeconds !== undefined) commands.push({ type: 'start_replay', seconds: session.replaySeconds });

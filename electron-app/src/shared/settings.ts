@@ -7,6 +7,7 @@
 import { inputPreferences, type InputPreferences } from './audio_inputs';
 import { identifier, savedDestinations, type SavedDestination } from './destinations';
 import type { VideoSettings } from './model';
+import { hotKeyPreferences, type HotKeyPreference } from './hot_keys';
 import { fields, flag, number, oneOf, optional, Refused, text, integer } from './parse';
 import { DEFAULT_RECORDING, recordingPreferences, type RecordingPreferences } from './recording';
 import { parseScenes, parseTransition, type Scene, type Transition } from './scene';
@@ -32,6 +33,8 @@ export interface AudioPreferences {
   inputs?: InputPreferences[];
   /** Where the monitored inputs are played to; absent or empty: nowhere. */
   headphones?: string;
+  /** Keys to talk and to mute; absent: none. */
+  hotKeys?: HotKeyPreference[];
 }
 
 export interface Settings {
@@ -99,6 +102,7 @@ export function audioPreferences(value: unknown, path: string): AudioPreferences
     systemVolume: gain(f.systemVolume, `${path}.systemVolume`),
     inputs: optional(f.inputs, `${path}.inputs`, inputPreferences),
     headphones: optional(f.headphones, `${path}.headphones`, (v, p) => text(v, p, 512)),
+    hotKeys: optional(f.hotKeys, `${path}.hotKeys`, hotKeyPreferences),
   };
 }
 

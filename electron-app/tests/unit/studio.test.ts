@@ -258,3 +258,15 @@ test('what was captured last is remembered by what lasts', async () => {
   await studio.startCapture('w');
   assert.equal(settings.get().lastSource, 'find:w');
 });
+
+test('a key that mutes turns the mute over, and that is remembered', async () => {
+  const { studio, sent, settings } = rig();
+  studio.engineEvent({ type: 'hot_key', id: 'mute:microphone' });
+  studio.engineEvent({ type: 'hot_key', id: 'mute:microphone' });
+  studio.engineEvent({ type: 'hot_key', id: 'mute:microphone' });
+  studio.engineEvent({ type: 'hot_key', id: 'something else' });
+  await turn();
+  await studio.changeAudio({});
+  assert.deepEqual(sent.map((command) => command.type === 'mute_audio' && command.muted), [true, false, true]);
+  assert.equal(settings.get().audio.microphoneMuted, true);
+});

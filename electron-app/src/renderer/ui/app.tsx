@@ -1,6 +1,7 @@
 /** The whole window. */
 import { useEffect, useState } from 'preact/hooks';
 import { isCapturing, isPublishing, type Actions } from '../actions';
+import { chordOf, sameChord } from '../../shared/hot_keys';
 import type { MeterBus } from '../meters';
 import type { SceneDesk } from '../scene_desk';
 import { useStore, type PageState, type Store } from '../store';
@@ -52,6 +53,8 @@ function onKey(event: KeyboardEvent, state: PageState, store: Store, actions: Ac
     if (state.host.kind === 'running' && state.state?.replay === true) void actions.saveReplay();
   } else if (!command && !event.altKey && !isTyping(event.target)) {
     const { audio } = state.settings;
+    // A key that the user gave another meaning has that one alone.
+    if ((audio.hotKeys ?? []).some(({ chord }) => sameChord(chord, chordOf(event.code, event)))) return;
     if (event.key === 'm') void actions.changeAudio({ microphoneMuted: !audio.microphoneMuted });
     else if (event.key === 'M') void actions.changeAudio({ systemMuted: !audio.systemMuted });
     else if (event.key === 'i') store.set({ figures: !state.figures });

@@ -57,25 +57,31 @@ export function FilterList({ id, filters, onChange }: { id: string; filters: Fil
         <div class="filter" key={index} data-testid={`filter-${id}-${index}`}>
           <Switch checked={filter.enabled} label={names[filter.effect.kind]} onChange={(enabled) => put(index, { ...filter, enabled })} />
           <strong>{names[filter.effect.kind]}</strong>
-          {numbers(filter.effect).map(([name, value]) => (
-            <label class="filter-setting" key={name}>
-              {settings[name]}
-              <NumberField
-                value={Math.round(value * 10) / 10}
-                min={RANGES[name]?.[0] ?? 0}
-                max={RANGES[name]?.[1] ?? 0}
-                label={`${names[filter.effect.kind]}, ${settings[name] ?? name}`}
-                step={0.5}
-                onCommit={(next) => put(index, { ...filter, effect: { ...filter.effect, [name]: next } })}
-              />
-            </label>
-          ))}
-          {index > 0 && (
+          {index === 0 ? (
+            <span />
+          ) : (
             <button type="button" class="button small" aria-label={`${words.filterEarlier}: ${names[filter.effect.kind]}`} title={words.filterEarlier} onClick={() => up(index)}>
               ↑
             </button>
           )}
           <IconButton icon="close" label={`${words.filterRemove}: ${names[filter.effect.kind]}`} onClick={() => onChange(filters.filter((_, at) => at !== index))} />
+          {numbers(filter.effect).length > 0 && (
+            <div class="filter-settings">
+              {numbers(filter.effect).map(([name, value]) => (
+                <label class="filter-setting" key={name}>
+                  {settings[name]}
+                  <NumberField
+                    value={Math.round(value * 10) / 10}
+                    min={RANGES[name]?.[0] ?? 0}
+                    max={RANGES[name]?.[1] ?? 0}
+                    label={`${names[filter.effect.kind]}, ${settings[name] ?? name}`}
+                    step={0.5}
+                    onCommit={(next) => put(index, { ...filter, effect: { ...filter.effect, [name]: next } })}
+                  />
+                </label>
+              ))}
+            </div>
+          )}
         </div>
       ))}
       <Select

@@ -1,39 +1,12 @@
 /** The two inputs of the mix: which device, how loud, heard or not. */
 import type { ComponentChildren } from 'preact';
-import { useState } from 'preact/hooks';
 import type { Metered } from '../signaling_client/messages';
 import { useUi } from './context';
 import { IconButton, Select, Switch } from './controls';
+import { dbOf, Fader, linearOf } from './fader';
 import type { IconName } from './icons';
+import { KeyState } from './key_chooser';
 import { Meter } from './meter';
-
-/** While it is dragged the slider shows the hand, not what main echoes of a moment ago. */
-function VolumeSlider(props: { title: string; volume: number; testid: string; onVolume(volume: number): void }) {
-  const { words } = useUi();
-  const [held, setHeld] = useState<number | undefined>(undefined);
-  const volume = held ?? props.volume;
-  return (
-    <input
-      type="range"
-      min={0}
-      max={2}
-      step={0.05}
-      value={volume}
-      aria-label={`${words.volume}: ${props.title}`}
-      title={`${words.volume}: ${Math.round(volume * 100)} %`}
-      data-testid={props.testid}
-      style={{ '--fill': `${(volume / 2) * 100}%` }}
-      onInput={(event) => {
-        setHeld(Number(event.currentTarget.value));
-        props.onVolume(Number(event.currentTarget.value));
-      }}
-      onChange={(event) => {
-        props.onVolume(Number(event.currentTarget.value));
-        setHeld(undefined);
-      }}
-    />
-  );
-}
 
 function Channel(props: {
   input: Metered;
@@ -63,11 +36,14 @@ function Channel(props: {
       />
       <div class="channel-body">
         <div class="channel-head">
-          <span class="channel-title">{props.title}</span>
+          <span class="channel-title">
+            {props.title}
+            <KeyState input={props.input} />
+          </span>
           {props.children}
         </div>
         <Meter input={props.input} label={`${words.level}: ${props.title}`} dimmed={props.muted || !props.active} />
-        <VolumeSlider title={props.title} volume={props.volume} testid={props.volumeTestid} onVolume={props.onVolume} />
+        <Fader title={props.title} db={dbOf(props.volume)} testid={props.volumeTestid} onDb={(db) => props.onVolume(linearOf(db))} />
       </div>
     </div>
   );

@@ -5,26 +5,31 @@ import type { AudioSource } from '../../shared/model';
 import { useUi } from './context';
 import { IconButton, NumberField, Select } from './controls';
 import { Dialog } from './dialog';
+import { dbOf, Fader, linearOf } from './fader';
 import { FilterList } from './filter_list';
+import { InputKeys, KeyState } from './key_chooser';
 import { Meter } from './meter';
-
-/** A fader's ends: below −60 dB is silence. */
-const LEAST_DB = -60;
-const MOST_DB = 12;
 
 const SEPARATOR = '|';
 
-function Strip(props: { input: InputPreferences; title: string; active: boolean; onChange(input: InputPreferences): void; onRemove?: () => void }) {
+/** An input as the desk shows it, wherever its volume and mute are kept. */
+interface Shown {
+  input: InputPreferences;
+  title: string;
+  /** Its device is open. */
+  active: boolean;
+  /** The user has opened it. */
+  wanted: boolean;
+}
+
+function Strip(props: Shown & { onChange(input: InputPreferences): void; onRemove?: () => void }) {
   const { words } = useUi();
-  const { input, title, onChange } = props;
+  const { input, title, active, wanted, onChange } = props;
   const [open, setOpen] = useState(false);
-  const [held, setHeld] = useState<number | undefined>(undefined);
-  const db = held ?? Math.max(input.gainDb, LEAST_DB);
-  const said = db <= LEAST_DB ? '−∞ dB' : `${db.toFixed(1)} dB`;
   const toggle = (key: 'muted' | 'solo' | 'monitored', label: string, letter: string) => (
     <button
       type="button"
-      class={`button small${input[key] ? ' on' : ''}`}
+      class={`button small letter ${key}${input[key] ? ' on' : ''}`}
       aria-pressed={input[key]}
       aria-label={`${label}: ${title}`}
       title={label}
@@ -34,62 +39,60 @@ function Strip(props: { input: InputPreferences; title: string; active: boolean;
       {letter}
     </button>
   );
-  const builtIn = isBuiltIn(input.id);
+  const used = input.filters.filter((filter) => filter.enabled).length;
   return (
-    <li class={`desk-strip${props.active ? '' : ' inactive'}`} data-testid={`strip-${input.id}`}>
+    <li class={`desk-strip${active ? '' : ' inactive'}`} data-testid={`strip-${input.id}`}>
       <div class="desk-row">
-        <span class="desk-title" title={title}>
-          {title}
-        </span>
-        <Meter input={input.id} label={`${words.level}: ${title}`} dimmed={input.muted || !props.active} />
-        {builtIn ? (
-          <span class="quiet">{words.deskFaderElsewhere}</span>
-        ) : (
-          <>
-            <input
-              type="range"
-              min={LEAST_DB}
-              max={MOST_DB}
-              step={0.5}
-              value={db}
-              aria-label={`${words.volume}: ${title}`}
-              aria-valuetext={said}
-              title={said}
-              data-testid={`fader-${input.id}`}
-              style={{ '--fill': `${((db - LEAST_DB) / (MOST_DB - LEAST_DB)) * 100}%` }}
-              onInput={(event) => setHeld(Number(event.currentTarget.value))}
-              onChange={(event) => {
-                const value = Number(event.currentTarget.value);
-                setHeld(undefined);
-                onChange({ ...input, gainDb: value <= LEAST_DB ? -120 : value });
-              }}
-            />
-            <span class="desk-db">{said}</span>
-          </>
-        )}
-        {!builtIn && toggle('muted', words.deskMute, 'M')}
-        {toggle('solo', words.deskSolo, 'S')}
-        {toggle('monitored', words.deskMonitor, 'H')}
-        <button type="button" class="button small" aria-expanded={open} data-testid={`filters-${input.id}`} onClick={() => setOpen(!open)}>
-          {words.deskFilters} ({input.filters.filter((filter) => filter.enabled).length})
-        </button>
-        {props.onRemove !== undefined && <IconButton icon="close" label={`${words.deskRemove}: ${title}`} testid={`remove-${input.id}`} onClick={props.onRemove} />}
+        <div class="desk-name">
+          <span class="desk-title" title={title}>
+            {title}
+          </span>
+          {active ? <KeyState input={input.id} /> : <span class="desk-note">{wanted ? words.deskClosed : words.deskOff}</span>}
+        </div>
+        <div class="desk-level">
+          <Meter input={input.id} label={`${words.level}: ${title}`} dimmed={input.muted || !active} />
+          <Fader db={input.gainDb} title={title} testid={`fader-${input.id}`} onDb={(gainDb) => onChange({ ...input, gainDb })} />
+        </div>
+        <div class="desk-buttons">
+          {toggle('muted', words.deskMute, 'M')}
+          {toggle('solo', words.deskSolo, 'S')}
+          {toggle('monitored', words.deskMonitor, 'H')}
+          <button
+            type="button"
+            class={`button small more${open ? ' on' : ''}`}
+            aria-expanded={open}
+            aria-label={`${words.deskFiltersAndKeys}: ${title}`}
+            title={words.deskFiltersAndKeys}
+            data-testid={`filters-${input.id}`}
+            onClick={() => setOpen(!open)}
+          >
+            {words.deskFilters}
+            {used > 0 && <span class="count">{used}</span>}
+          </button>
+          <span class="desk-remove">
+            {props.onRemove !== undefined && <IconButton icon="close" label={`${words.deskRemove}: ${title}`} testid={`remove-${input.id}`} onClick={props.onRemove} />}
+          </span>
+        </div>
       </div>
       {open && (
-        <div class="desk-more">
-          <label class="desk-delay">
-            {words.deskDelay}
-            <NumberField
-              value={input.delayMs}
-              min={0}
-              max={2000}
-              label={`${words.deskDelay}: ${title}`}
-              testid={`delay-${input.id}`}
-              step={1}
-              onCommit={(delayMs) => onChange({ ...input, delayMs: Math.round(delayMs) })}
-            />
-          </label>
+        <div class="desk-more" data-testid={`more-${input.id}`}>
+          {input.filters.length === 0 && <p class="quiet">{words.deskNoFilters}</p>}
           <FilterList id={input.id} filters={input.filters} onChange={(filters) => onChange({ ...input, filters })} />
+          <div class="desk-side">
+            <label class="desk-delay">
+              <span class="key-label">{words.deskDelay}</span>
+              <NumberField
+                value={input.delayMs}
+                min={0}
+                max={2000}
+                label={`${words.deskDelay}: ${title}`}
+                testid={`delay-${input.id}`}
+                step={1}
+                onCommit={(delayMs) => onChange({ ...input, delayMs: Math.round(delayMs) })}
+              />
+            </label>
+            <InputKeys input={input.id} />
+          </div>
         </div>
       )}
     </li>
@@ -131,7 +134,17 @@ export function SoundDesk() {
   const inputs = audio.inputs ?? [];
   const { sources } = state;
   const change = (next: InputPreferences[]): void => void actions.changeAudio({ inputs: next });
-  const put = (input: InputPreferences): void => change(inputs.some(({ id }) => id === input.id) ? inputs.map((old) => (old.id === input.id ? input : old)) : [...inputs, input]);
+  const put = (input: InputPreferences): void => {
+    const next = inputs.some(({ id }) => id === input.id) ? inputs.map((old) => (old.id === input.id ? input : old)) : [...inputs, input];
+    // Volume and mute of these two are the main window's.
+    if (input.id === 'microphone') void actions.changeAudio({ inputs: next, microphoneVolume: linearOf(input.gainDb), microphoneMuted: input.muted });
+    else if (input.id === 'system_sound') void actions.changeAudio({ inputs: next, systemVolume: linearOf(input.gainDb), systemMuted: input.muted });
+    else change(next);
+  };
+  const remove = (id: string): void => {
+    const hotKeys = (audio.hotKeys ?? []).filter((key) => key.input !== id);
+    void actions.changeAudio({ inputs: inputs.filter((input) => input.id !== id), hotKeys });
+  };
   const nameOf = ({ id, source }: InputPreferences): string => {
     if (id === 'microphone') return words.microphone;
     if (id === 'system_sound') return words.systemSound;
@@ -160,28 +173,42 @@ export function SoundDesk() {
     speakers.push({ value: audio.headphones, label: audio.headphones });
   }
   const activeOf = (id: string): boolean => state.state?.audio.find((each) => each.input === id)?.active ?? false;
-  const all = [
-    ...['microphone', 'system_sound'].map((id) => inputs.find((input) => input.id === id) ?? newInput(id)),
-    ...inputs.filter(({ id }) => !isBuiltIn(id)),
+  const builtIn = (id: string): InputPreferences => inputs.find((input) => input.id === id) ?? newInput(id);
+  const { microphoneVolume, microphoneMuted, systemVolume, systemMuted } = audio;
+  const all: Array<{ input: InputPreferences; wanted: boolean }> = [
+    { input: { ...builtIn('microphone'), gainDb: dbOf(microphoneVolume), muted: microphoneMuted }, wanted: audio.microphone !== undefined },
+    { input: { ...builtIn('system_sound'), gainDb: dbOf(systemVolume), muted: systemMuted }, wanted: audio.systemSound },
+    ...inputs.filter(({ id }) => !isBuiltIn(id)).map((input) => ({ input, wanted: true })),
   ];
   return (
     <Dialog title={words.deskTitle} testid="sound-desk" onClose={() => store.set({ dialog: undefined })}>
       <header class="desk-head">
         <h2>{words.deskTitle}</h2>
-        <LoudnessReadout />
         <IconButton icon="close" label={words.close} onClick={() => store.set({ dialog: undefined })} />
       </header>
       <ul class="desk-strips">
-        {all.map((input) => (
+        {all.map(({ input, wanted }) => (
           <Strip
             key={input.id}
             input={input}
             title={nameOf(input)}
             active={activeOf(input.id)}
+            wanted={wanted}
             onChange={put}
-            onRemove={isBuiltIn(input.id) ? undefined : () => change(inputs.filter(({ id }) => id !== input.id))}
+            onRemove={isBuiltIn(input.id) ? undefined : () => remove(input.id)}
           />
         ))}
+        <li class="desk-strip master" data-testid="strip-master">
+          <div class="desk-row">
+            <div class="desk-name">
+              <span class="desk-title">{words.deskMix}</span>
+            </div>
+            <div class="desk-level">
+              <Meter input="master" label={`${words.level}: ${words.deskMix}`} dimmed={false} />
+            </div>
+            <LoudnessReadout />
+          </div>
+        </li>
       </ul>
       <footer class="desk-foot">
         <Select value="" options={choices} label={words.deskAdd} testid="add-input" onChange={add} />

@@ -1,6 +1,7 @@
 /** English: the dictionary that the others are checked against. `{name}` is filled in by the caller. */
 import { enRecording } from './en_recording';
 import { enScenes } from './en_scenes';
+import { enSound } from './en_sound';
 import { enProblems } from './en_problems';
 
 export const en = {
@@ -107,7 +108,6 @@ export const en = {
   // Sound desk
   deskOpen: 'Sound desk: all inputs, filters, loudness',
   deskTitle: 'Sound desk',
-  deskFaderElsewhere: 'Fader in the main window',
   deskMute: 'Mute in the stream',
   deskSolo: 'Solo: only soloed inputs are in the stream',
   deskMonitor: 'Hear it in the headphones, muted or not',
@@ -288,6 +288,7 @@ export const en = {
   ...enProblems,
   ...enScenes,
   ...enRecording,
+  ...enSound,
 } as const;
 
 export type TextKey = keyof typeof en;

@@ -178,4 +178,12 @@ export const enProblems = {
   hint_engine_not_answering: 'Restart the app.',
   problem_saved_key_unreadable: 'The saved key can no longer be read',
   hint_saved_key_unreadable: 'Enter the key again.',
+  problem_unknown_key: 'This key can not be a hot key',
+  hint_unknown_key: 'Choose another key.',
+  problem_hot_keys_not_here: 'Keys that are pressed in other programs can not be seen here',
+  hint_hot_keys_not_here: 'The keys still act while Tidecast’s own window is in front.',
+  problem_hot_keys_no_display: 'The display that has the keyboard can not be reached',
+  hint_hot_keys_no_display: 'The keys still act while Tidecast’s own window is in front.',
+  problem_hot_keys_lost: 'The display that has the keyboard was lost',
+  hint_hot_keys_lost: 'The keys still act while Tidecast’s own window is in front.',
 } as const;

@@ -2,6 +2,7 @@
 import type { Dictionary } from './en';
 import { zhRecording } from './zh_recording';
 import { zhScenes } from './zh_scenes';
+import { zhSound } from './zh_sound';
 import { zhProblems } from './zh_problems';
 
 export const zh: Dictionary = {
@@ -103,7 +104,6 @@ export const zh: Dictionary = {
 
   deskOpen: '调音台：所有输入、滤镜和响度',
   deskTitle: '调音台',
-  deskFaderElsewhere: '推子在主窗口',
   deskMute: '在直播中静音',
   deskSolo: '独奏：直播中只有独奏的输入',
   deskMonitor: '在耳机中监听，静音时也能听到',
@@ -277,5 +277,6 @@ export const zh: Dictionary = {
   preview_reconnecting: '正在连接预览…',
   ...zhProblems,
   ...zhScenes,
+  ...zhSound,
   ...zhRecording,
 };

@@ -180,4 +180,12 @@ export const zhProblems: { readonly [Key in keyof typeof enProblems]: string } =
   hint_engine_not_answering: '请重新启动应用。',
   problem_saved_key_unreadable: '无法读取已保存的密钥',
   hint_saved_key_unreadable: '请重新输入密钥。',
+  problem_unknown_key: '此键不能用作热键',
+  hint_unknown_key: '请选择其他按键。',
+  problem_hot_keys_not_here: '在此系统上无法得知在其他程序中按下的键',
+  hint_hot_keys_not_here: 'Tidecast 窗口位于最前时，按键仍然有效。',
+  problem_hot_keys_no_display: '无法连接拥有键盘的显示服务器',
+  hint_hot_keys_no_display: 'Tidecast 窗口位于最前时，按键仍然有效。',
+  problem_hot_keys_lost: '与拥有键盘的显示服务器的连接已断开',
+  hint_hot_keys_lost: 'Tidecast 窗口位于最前时，按键仍然有效。',
 };

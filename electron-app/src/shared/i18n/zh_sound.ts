@@ -1,0 +1,32 @@
+/** 简体中文：声音的热键。 */
+import type { enSound } from './en_sound';
+
+export const zhSound: { readonly [Key in keyof typeof enSound]: string } = {
+  keyTalk: '按住说话',
+  keyTalkHint: '只有按住此键时才有声音，松开后稍作延续',
+  keyQuiet: '按住静音',
+  keyQuietHint: '按住此键时没有声音',
+  keyMute: '静音开关',
+  keyMuteHint: '每按一次，静音或取消静音',
+  keySet: '设置按键…',
+  keyPress: '请按键…',
+  keyPressHint: '按一个键，可与 Ctrl、Alt 或 Shift 组合，或按鼠标侧键。按 Esc 保持不变。',
+  keyClear: '清除按键',
+  keysTitle: '热键',
+  keysOnlyHere: '这些按键仅在本窗口位于最前时有效。',
+  keyHold: '按住 {key} 说话',
+  keyOnAir: '有声',
+  keyHushed: '已由按键静音',
+  keySpace: '空格',
+  keyNumpad: '小键盘',
+  keyLeft: '左',
+  keyRight: '右',
+  keyMouseMiddle: '鼠标中键',
+  keyMouseBack: '鼠标后退键',
+  keyMouseForward: '鼠标前进键',
+  deskFiltersAndKeys: '滤镜、延迟、按键',
+  deskNoFilters: '还没有滤镜。人声建议：先降噪，再压缩。',
+  deskClosed: '未打开',
+  deskMix: '混音',
+  deskOff: '关',
+};
