@@ -52,6 +52,8 @@ export interface AudioInputState {
   active: boolean
   /** Not heard in the stream. */
   muted: boolean
+  /** Not heard in the stream now, because of a hot key. */
+  hushed: boolean
   /** Linear gain. */
   volume: number
   /** While any open input is soloed, only soloed ones are heard in the stream. */
@@ -77,6 +79,19 @@ export type CaptureState =
   | { kind: 'paused'; code: string }
   | { kind: 'lost'; code: string }
 
+/** A key, with those that are held beside it. */
+export interface Chord {
+  /**
+   * The key's place on the keyboard, as `KeyboardEvent.code` names it; or `MouseMiddle`, `MouseBack`,
+   * `MouseForward`.
+   */
+  code: string
+  ctrl: boolean
+  alt: boolean
+  shift: boolean
+  meta: boolean
+}
+
 /** One request to the engine; what each does is told at the engine's own type of the same name. */
 export type Command =
   | { type: 'list_sources' }
@@ -96,6 +111,8 @@ export type Command =
   | { type: 'remove_audio_input'; id: string }
   | { type: 'set_audio_input'; id: string; change: AudioInputChange }
   | { type: 'listen_audio'; device?: string }
+  | { type: 'set_hot_keys'; keys: Array<HotKey> }
+  | { type: 'press_key'; code: string; down: boolean }
   | { type: 'reset_loudness' }
   | { type: 'start_publish'; destination: Destination }
   | { type: 'stop_publish' }
@@ -202,6 +219,7 @@ export type Event =
   | { type: 'state'; state: State }
   | { type: 'stats'; stats: Stats }
   | { type: 'saved'; file: string }
+  | { type: 'hot_key'; id: string }
   | { type: 'warning'; problem: Problem }
   | { type: 'error'; problem: Problem }
 
@@ -212,6 +230,20 @@ export interface Filter {
   /** What it does. */
   effect: Effect
 }
+
+/** A key that acts. */
+export interface HotKey {
+  /** Chosen by the caller; an event of a `tell` names it. */
+  id: string
+  chord: Chord
+  action: HotKeyAction
+}
+
+/** What a key does. */
+export type HotKeyAction =
+  | { kind: 'push_to_talk'; input: string }
+  | { kind: 'push_to_mute'; input: string }
+  | { kind: 'tell' }
 
 /** A running embedded server. */
 export interface LocalServer {
@@ -398,6 +430,8 @@ export interface State {
   audio: Array<AudioInputState>
   /** Where the monitored inputs are played to. */
   headphones?: string
+  /** Why the hot keys act in the app's own window only, where they do. */
+  hotKeysProblem?: Problem
   /** The encoder in use. */
   encoder?: string
   /** The encoders that were refused before it. */
