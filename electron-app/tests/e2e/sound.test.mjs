@@ -168,11 +168,17 @@ function heard(samples, hz) {
   return { heard: found.filter((db) => db > played - 10).length / 10, silent: found.filter((db) => db < -65).length / 10 };
 }
 
+/** Sets a key by its button. */
+async function setKey(id, keys, shown) {
+  await app.click(id);
+  await until("the button waits for a key", async () => (await app.text(id)) === "Press a key…");
+  await app.page.keyboard.press(keys);
+  await until(`the button shows ${shown}`, async () => (await app.text(id)) === shown);
+}
+
 test("a key to talk is set in the window, and heard is what is said while it is held in another one", limit, async (t) => {
   await app.click("filters-microphone");
-  await app.click("key-push_to_talk-microphone");
-  await app.page.keyboard.press("F8");
-  await until("the button shows it", async () => (await app.text("key-push_to_talk-microphone")) === "F8");
+  await setKey("key-push_to_talk-microphone", "F8", "F8");
   await until("the microphone is silent", async () => (await input("microphone")).hushed);
   assert.equal((await app.bootstrap()).state.hotKeysProblem ?? undefined, undefined, "keys are seen everywhere");
   await shot("desk-keys");
@@ -197,9 +203,7 @@ test("a key to talk is set in the window, and heard is what is said while it is 
 test("a key that mutes acts in other windows, and the window shows it", limit, async () => {
   await app.click("key-push_to_talk-microphone-clear");
   await until("it is heard again", async () => !(await input("microphone")).hushed);
-  await app.click("key-mute-microphone");
-  await app.page.keyboard.press("Control+Shift+F9");
-  await until("the button shows it", async () => (await app.text("key-mute-microphone")) === "Ctrl + Shift + F9");
+  await setKey("key-mute-microphone", "Control+Shift+F9", "Ctrl + Shift + F9");
   await display.xdotool("windowfocus", "--sync", String(pattern.window));
   await display.xdotool("key", "F9");
   for (const muted of [true, false]) {
@@ -210,9 +214,7 @@ test("a key that mutes acts in other windows, and the window shows it", limit, a
 });
 
 test("keys and faders are remembered, and a new engine knows them too", limit, async () => {
-  await app.click("key-push_to_mute-microphone");
-  await app.page.keyboard.press("q");
-  await until("the button shows it", async () => (await app.text("key-push_to_mute-microphone")) === "Q");
+  await setKey("key-push_to_mute-microphone", "q", "Q");
   const [host] = app.hosts();
   process.kill(host, "SIGKILL");
   await until("another engine runs", async () => app.hosts()[0] !== undefined && app.hosts()[0] !== host && (await input("microphone"))?.active, { deadline: 30_000 });

@@ -1,5 +1,5 @@
 /** A button that shows a hot key and takes another one from the keyboard or the mouse. */
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 import { chordOf, chordText, isModifier, MOUSE_CODES, withKey, type HotKeyAction, type KeyChord, type KeyWords } from '../../shared/hot_keys';
 import type { Dictionary } from '../../shared/i18n/index';
 import { useUi } from './context';
@@ -22,7 +22,8 @@ function KeyChooser(props: { label: string; hint: string; chord: KeyChord | unde
   const { label, hint, chord, testid, onChoose } = props;
   const [listening, setListening] = useState(false);
 
-  useEffect(() => {
+  // With the button's new text, not after it: the first key must not be missed.
+  useLayoutEffect(() => {
     if (!listening) return;
     const end = (chosen?: KeyChord): void => {
       setListening(false);

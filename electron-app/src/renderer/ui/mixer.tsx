@@ -36,12 +36,10 @@ function Channel(props: {
       />
       <div class="channel-body">
         <div class="channel-head">
-          <span class="channel-title">
-            {props.title}
-            <KeyState input={props.input} />
-          </span>
+          <span class="channel-title">{props.title}</span>
           {props.children}
         </div>
+        <KeyState input={props.input} />
         <Meter input={props.input} label={`${words.level}: ${props.title}`} dimmed={props.muted || !props.active} />
         <Fader title={props.title} db={dbOf(props.volume)} testid={props.volumeTestid} onDb={(db) => props.onVolume(linearOf(db))} />
       </div>

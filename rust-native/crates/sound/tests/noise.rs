@@ -100,8 +100,8 @@ fn white_noise_is_lowered_by_20_db_before_and_after_the_words_and_the_words_stay
 
 #[test]
 fn any_steady_noise_is_lowered_by_10_db_from_the_first_second_on() {
-    let noises: [(&str, fn() -> Box<dyn FnMut() -> f32>); 2] =
-        [("white", || Box::new(white())), ("rumble", || Box::new(rumble()))];
+    type Noise = fn() -> Box<dyn FnMut() -> f32>;
+    let noises: [(&str, Noise); 2] = [("white", || Box::new(white())), ("rumble", || Box::new(rumble()))];
     for (name, noise) in noises {
         for level in [-28.0, -38.0, -50.0] {
             let (noisy, out) = suppress_at(level, noise());

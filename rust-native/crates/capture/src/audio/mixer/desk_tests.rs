@@ -208,8 +208,8 @@ fn no_click_above_60_db_is_heard_on_mute_solo_or_a_key() {
         )
         .collect();
     assert!(click_db(&cut) > -45.0, "{:.1} dB", click_db(&cut));
-    let changes: [(&str, fn(bool) -> Setting); 2] =
-        [("mute", Setting::Muted as fn(bool) -> Setting), ("a key", Setting::Hushed as fn(bool) -> Setting)];
+    type Change = fn(bool) -> Setting;
+    let changes: [(&str, Change); 2] = [("mute", Setting::Muted), ("a key", Setting::Hushed)];
     for (name, setting) in changes {
         let mut rig = Rig::new();
         rig.open(0, 0.5, 0.0);
