@@ -111,7 +111,7 @@ export const en = {
   deskMute: 'Mute in the stream',
   deskSolo: 'Solo: only soloed inputs are in the stream',
   deskMonitor: 'Hear it in the headphones, muted or not',
-  deskFilters: 'Filters',
+  deskFilters: 'Filters & keys',
   deskRemove: 'Remove this input',
   deskDelay: 'Delay, ms',
   deskAdd: 'Add an input…',

@@ -107,7 +107,7 @@ export const zh: Dictionary = {
   deskMute: '在直播中静音',
   deskSolo: '独奏：直播中只有独奏的输入',
   deskMonitor: '在耳机中监听，静音时也能听到',
-  deskFilters: '滤镜',
+  deskFilters: '滤镜与按键',
   deskRemove: '移除此输入',
   deskDelay: '延迟（毫秒）',
   deskAdd: '添加输入…',
