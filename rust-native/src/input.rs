@@ -5,6 +5,7 @@ use napi_derive::napi;
 
 use crate::audio::{AudioInputChange, AudioSource};
 use crate::hot_keys::HotKey;
+use crate::tuning::Tuning;
 
 /// One request to the engine; what each does is told at the engine's own type of the same name.
 #[napi(discriminant_case = "snake_case")]
@@ -20,6 +21,7 @@ pub enum Command {
     SetFrameRate { fps: u32 },
     SetBitrate { kbps: u32 },
     SetGop { seconds: f64 },
+    SetTuning { tuning: Tuning },
     MuteAudio { input: AudioInput, muted: bool },
     SetVolume { input: AudioInput, volume: f64 },
     AddAudioInput { id: String, source: AudioSource },
@@ -147,6 +149,7 @@ impl From<Command> for control_api::Command {
             Command::SetFrameRate { fps } => Self::SetFrameRate { fps },
             Command::SetBitrate { kbps } => Self::SetBitrate { kbps },
             Command::SetGop { seconds } => Self::SetGop { seconds },
+            Command::SetTuning { tuning } => Self::SetTuning { tuning: tuning.into() },
             Command::MuteAudio { input, muted } => Self::MuteAudio { input: input.into(), muted },
             Command::SetVolume { input, volume } => Self::SetVolume { input: input.into(), volume },
             Command::AddAudioInput { id, source } => Self::AddAudioInput { id, source: source.into() },

@@ -4,6 +4,7 @@ pub mod audio;
 pub mod hot_keys;
 pub mod input;
 pub mod output;
+pub mod tuning;
 
 use std::sync::{Arc, Once};
 

@@ -6,6 +6,7 @@ use napi_derive::napi;
 
 use crate::audio::AudioInputState;
 use crate::input::{Reach, VideoSettings};
+use crate::tuning::{Aim, Tuning};
 
 /// How a command ended.
 #[napi(discriminant_case = "snake_case")]
@@ -211,6 +212,8 @@ pub struct State {
     pub local_server: Option<LocalServer>,
     /// The settings that are in force.
     pub settings: VideoSettings,
+    /// What the engine may change by itself.
+    pub tuning: Tuning,
     /// The source that is captured, where it was started as one.
     pub source_id: Option<String>,
     /// The live scene's name, where a scene was started.
@@ -279,6 +282,8 @@ pub struct DestinationStats {
 /// The figures of one second.
 #[napi(object)]
 pub struct Stats {
+    /// What the encode aims at, and what holds it back.
+    pub aim: Aim,
     /// Pictures captured.
     pub fps_captured: f64,
     /// Pictures encoded, keep-alive ones included.
@@ -289,6 +294,12 @@ pub struct Stats {
     pub encoder: String,
     /// Mean time of one encode, milliseconds.
     pub encode_ms: f64,
+    /// Mean time from a picture's capture to when its work began, milliseconds; absent where none was composed.
+    pub queue_ms: Option<f64>,
+    /// Mean time of drawing and converting one, milliseconds.
+    pub compose_ms: Option<f64>,
+    /// How often a raw picture is copied between its one conversion and the encoder.
+    pub copies: u32,
     /// Video bits encoded, kbit/s.
     pub video_kbps: f64,
     /// Bits all destinations together sent, kbit/s.

@@ -6,6 +6,7 @@ import { hotKeyPreferences, keyCode } from '../shared/hot_keys';
 import { fields, flag, integer, number, oneOf, optional, Refused, text, type Fields } from '../shared/parse';
 import { recordingReaders } from '../shared/recording';
 import { parseScene, parseScenes, parseTransition } from '../shared/scene';
+import { tuningReaders } from '../shared/tuning';
 import { DESTINATION_KINDS, LANGUAGES, sourceId, THEMES, type AudioPreferences } from '../shared/settings';
 import { evenPixels, LIMITS } from '../shared/video_settings';
 
@@ -117,6 +118,7 @@ export const parsers: Parsers = {
   },
   stopCapture: none,
   changeVideo: one(videoChange),
+  changeTuning: one(partial(tuningReaders)),
   changeAudio: one(audioChange),
   pressKey: one((value, path) => {
     const f = fields(value, path);

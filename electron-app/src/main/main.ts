@@ -204,6 +204,7 @@ function run(): void {
     showScene: (scene, transition) => studio.showScene(scene, transition),
     stopCapture: () => studio.stopCapture(),
     changeVideo: (change) => studio.changeVideo(change),
+    changeTuning: (change) => studio.changeTuning(change),
     changeAudio: (change) => studio.changeAudio(change),
     pressKey: ({ code, down }) => studio.pressKey(code, down),
     goLive: async (target) => {

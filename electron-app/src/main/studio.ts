@@ -20,6 +20,7 @@ import type {
   Sources,
   State,
   Stats,
+  Tuning,
   VideoSource,
 } from '../shared/model';
 import { LOCAL_ID } from '../shared/destinations';
@@ -27,6 +28,7 @@ import { hotKeyCommand, mutedBy } from '../shared/hot_keys';
 import { emptySession, remember, replay, switched, type Session } from '../shared/session';
 import type { Scene, Transition } from '../shared/scene';
 import type { AudioPreferences } from '../shared/settings';
+import { DEFAULT_TUNING } from '../shared/tuning';
 import { DEFAULT_VIDEO } from '../shared/video_settings';
 import type { Asked } from './destination_list';
 import { allTogether } from './live_state';
@@ -91,7 +93,7 @@ export class Studio {
     private readonly listeners: StudioListeners,
     private readonly pause: (ms: number) => Promise<void>,
   ) {
-    const { audio, recording } = settings.get();
+    const { audio, recording, tuning } = settings.get();
     this.session = {
       ...emptySession,
       microphone: audio.microphone,
@@ -101,6 +103,7 @@ export class Studio {
       volume: { microphone: audio.microphoneVolume, system_sound: audio.systemVolume },
       headphones: audio.headphones,
       hotKeys: hotKeyCommand(audio.hotKeys ?? []).keys,
+      tuning,
     };
     for (const command of inputCommands([], audio.inputs ?? [])) {
       this.session = remember(this.session, command, { type: 'done' });
@@ -302,6 +305,16 @@ export class Studio {
         if (next.gopSeconds !== current.gopSeconds) await this.send({ type: 'set_gop', seconds: next.gopSeconds });
       }
       this.settings.update({ video: next });
+      this.listeners.settings();
+    });
+  }
+
+  /** Acts at once, and is remembered. */
+  changeTuning(change: Partial<Tuning>): Promise<void> {
+    return this.change(async () => {
+      const tuning = { ...(this.settings.get().tuning ?? DEFAULT_TUNING), ...change };
+      await this.send({ type: 'set_tuning', tuning });
+      this.settings.update({ tuning });
       this.listeners.settings();
     });
   }

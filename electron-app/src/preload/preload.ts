@@ -27,6 +27,7 @@ const bridge: Bridge = {
   showScene: call('showScene'),
   stopCapture: call('stopCapture'),
   changeVideo: call('changeVideo'),
+  changeTuning: call('changeTuning'),
   changeAudio: call('changeAudio'),
   pressKey: call('pressKey'),
   goLive: call('goLive'),

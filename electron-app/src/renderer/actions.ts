@@ -2,7 +2,7 @@
 import type { Answer, Bridge, GoLiveTarget, Notice, SettingsChange, VideoChange } from '../shared/contract';
 import type { DestinationDraft } from '../shared/destinations';
 import { dictionaryOf, fill, sayProblem, type Dictionary } from '../shared/i18n/index';
-import type { Problem } from '../shared/model';
+import type { Problem, Tuning } from '../shared/model';
 import type { RecordingChange } from '../shared/recording';
 import type { Scene, Transition } from '../shared/scene';
 import type { AudioPreferences } from '../shared/settings';
@@ -186,6 +186,7 @@ export function makeActions(bridge: Bridge, store: Store) {
     addChapter,
     pauseRecording: (paused: boolean) => ask(bridge.pauseRecording(paused)),
     saveReplay: () => ask(bridge.saveReplay()),
+    changeTuning: (change: Partial<Tuning>) => ask(bridge.changeTuning(change)),
     changeRecording: (change: RecordingChange) => ask(bridge.changeRecording(change)),
     chooseRecordingFolder: () => ask(bridge.chooseRecordingFolder()),
     showSaved: (file: string) => ask(bridge.showSaved(file)),

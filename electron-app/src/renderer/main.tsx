@@ -25,7 +25,13 @@ async function begin(): Promise<void> {
   bridge.onStats((stats) => {
     // The timer goes with the figures: what changes at once costs one picture, not two.
     const { stats: shown, now: at, mirrored } = store.get();
-    if (mayShow({ stats: shown, at }, stats, Date.now(), mirrored)) store.set({ stats, now: Date.now() });
+    if (!mayShow({ stats: shown, at }, stats, Date.now(), mirrored)) return;
+    if (!store.get().figures) return store.set({ stats, now: Date.now() });
+    // Both in one change of the window; a browser that can't say must not hold the figures back.
+    void link.delays().then(
+      (delays) => store.set({ stats, delays, now: Date.now() }),
+      () => store.set({ stats, delays: undefined, now: Date.now() }),
+    );
   });
   bridge.onEncoders((encoders) => store.set({ encoders }));
   bridge.onHost((host) => store.set({ host }));
@@ -35,7 +41,7 @@ async function begin(): Promise<void> {
   bridge.onAskQuit(() => store.set({ askQuit: true }));
   boot.notices.forEach(actions.takeNotice);
 
-  linkPreview(bridge, meters, {
+  const link = linkPreview(bridge, meters, {
     onStream: (stream) => store.set({ stream }),
     onConnected: (previewConnected) => store.set({ previewConnected }),
   });

@@ -1,6 +1,7 @@
 /** Joins signalling and peer into one thing that the preview shows. Real sockets and peers are made only here. */
 import type { Bridge } from '../shared/contract';
 import type { MeterBus } from './meters';
+import type { ReceiverDelays } from './rtc_manager/receiver_delays';
 import { RtcManager, type PeerLike, type PeerListeners } from './rtc_manager/rtc_manager';
 import { SignalingClient, type SocketLike, type SocketListeners } from './signaling_client/signaling_client';
 
@@ -30,8 +31,14 @@ function openSocket(url: string, on: SocketListeners): SocketLike {
   };
 }
 
-/** Runs until the page goes; the result ends it. */
-export function linkPreview(bridge: Bridge, meters: MeterBus, on: PreviewListeners): () => void {
+export interface PreviewLink {
+  /** What reception adds to a picture's age. */
+  delays(): Promise<ReceiverDelays | undefined>;
+  end(): void;
+}
+
+/** Runs until the page goes. */
+export function linkPreview(bridge: Bridge, meters: MeterBus, on: PreviewListeners): PreviewLink {
   const rtc: RtcManager = new RtcManager({
     createPeer: openPeer,
     createStream: (tracks) => new MediaStream(tracks),
@@ -63,8 +70,11 @@ export function linkPreview(bridge: Bridge, meters: MeterBus, on: PreviewListene
     },
   });
   signaling.start();
-  return () => {
-    signaling.stop();
-    rtc.close();
+  return {
+    delays: () => rtc.delays(),
+    end: () => {
+      signaling.stop();
+      rtc.close();
+    },
   };
 }

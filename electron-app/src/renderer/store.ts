@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { Bootstrap, HostStatus, Notice, PublicSettings, StateView } from '../shared/contract';
 import type { Encoders, Problem, Sources, Stats } from '../shared/model';
 import type { Language } from '../shared/settings';
+import type { ReceiverDelays } from './rtc_manager/receiver_delays';
 
 export interface Toast {
   id: number;
@@ -21,6 +22,8 @@ export interface PageState {
   host: HostStatus;
   state?: StateView;
   stats?: Stats;
+  /** What reception adds to the preview's pictures; read while the figures are open. */
+  delays?: ReceiverDelays;
   /** The time that the window shows, ms: it moves with the figures. */
   now: number;
   encoders?: Encoders;

@@ -14,6 +14,7 @@ import type {
   Sources,
   State,
   Stats,
+  Tuning,
   VideoSettings,
   VideoSource,
 } from './model';
@@ -140,6 +141,8 @@ export interface Calls {
   showScene: { args: [scene: Scene, transition: Transition]; result: void };
   stopCapture: { args: []; result: void };
   changeVideo: { args: [change: VideoChange]; result: void };
+  /** What the engine may change by itself; acts at once, and is remembered. */
+  changeTuning: { args: [change: Partial<Tuning>]; result: void };
   changeAudio: { args: [change: Partial<AudioPreferences>]; result: void };
   /** A key of this window, where the system shows no others. */
   pressKey: { args: [press: { code: string; down: boolean }]; result: void };

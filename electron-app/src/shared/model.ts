@@ -6,6 +6,7 @@
  * validation.
  */
 export type {
+  Aim,
   Area,
   AudioInput,
   AudioInputChange,
@@ -18,6 +19,7 @@ export type {
   DestinationState,
   DestinationStats,
   Effect,
+  Effort,
   Encoders,
   Event as EngineEvent,
   Filter,
@@ -36,6 +38,7 @@ export type {
   Sources,
   State,
   Stats,
+  Tuning,
   VideoSettings,
   VideoSourceInfo as VideoSource,
 } from '../../native/index';

@@ -3,7 +3,7 @@
  *
  * Pure: the supervisor in main owns the time, the processes and the retries.
  */
-import type { AudioInput, AudioInputChange, AudioSource, Command, Destination, HotKey, Reach, Reply, VideoSettings } from './model';
+import type { AudioInput, AudioInputChange, AudioSource, Command, Destination, HotKey, Reach, Reply, Tuning, VideoSettings } from './model';
 
 export interface Session {
   microphone?: string;
@@ -26,6 +26,8 @@ export interface Session {
   primary?: string;
   /** Length of the replay buffer, where it is on. A recording is not in here: a new engine must not begin a file unasked. */
   replaySeconds?: number;
+  /** What the engine may change by itself; absent: its own default. */
+  tuning?: Tuning;
 }
 
 export const emptySession: Session = { systemSound: false, muted: {}, volume: {}, destinations: {} };
@@ -77,6 +79,8 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
       return withSettings(session, { kbps: command.kbps });
     case 'set_gop':
       return withSettings(session, { gopSeconds: command.seconds });
+    case 'set_tuning':
+      return { ...session, tuning: command.tuning };
     case 'start_publish':
       return { ...session, publish: command.destination };
     case 'stop_publish':
@@ -155,6 +159,7 @@ function withSettings(session: Session, change: Partial<VideoSettings>): Session
 export function replay(session: Session): Command[] {
   const commands: Command[] = [];
   if (session.excludedWindow !== undefined) commands.push({ type: 'exclude_window', window: session.excludedWindow });
+  if (session.tuning !== undefined) commands.push({ type: 'set_tuning', tuning: session.tuning });
   commands.push({ type: 'select_audio', microphone: session.microphone, systemSound: session.systemSound });
   for (const input of ['microphone', 'system_sound', 'all'] as const) {
     const muted = session.muted[input];

@@ -6,11 +6,12 @@
  */
 import { inputPreferences, type InputPreferences } from './audio_inputs';
 import { identifier, savedDestinations, type SavedDestination } from './destinations';
-import type { VideoSettings } from './model';
 import { hotKeyPreferences, type HotKeyPreference } from './hot_keys';
+import type { Tuning, VideoSettings } from './model';
 import { fields, flag, number, oneOf, optional, Refused, text, integer } from './parse';
 import { DEFAULT_RECORDING, recordingPreferences, type RecordingPreferences } from './recording';
 import { parseScenes, parseTransition, type Scene, type Transition } from './scene';
+import { tuning } from './tuning';
 import { videoSettings } from './video_settings';
 
 export const LANGUAGES = ['en', 'zh'] as const;
@@ -66,6 +67,8 @@ export interface Settings {
   /** How one scene follows another. */
   transition?: Transition;
   recording: RecordingPreferences;
+  /** Absent: the default. */
+  tuning?: Tuning;
 }
 
 export function defaultSettings(): Settings {
@@ -153,5 +156,6 @@ export function parseSettings(value: unknown): Settings {
     scenes: optional(f.scenes, 'settings.scenes', parseScenes),
     transition: optional(f.transition, 'settings.transition', parseTransition),
     recording: optional(f.recording, 'settings.recording', recordingPreferences) ?? DEFAULT_RECORDING,
+    tuning: optional(f.tuning, 'settings.tuning', tuning),
   };
 }

@@ -196,6 +196,7 @@ impl From<control_api::State> for State {
             replay: it.replay,
             local_server: it.local_server.map(Into::into),
             settings: it.settings.into(),
+            tuning: it.tuning.into(),
             source_id: it.source_id,
             scene: it.scene,
             sources: it
@@ -249,11 +250,15 @@ impl From<control_api::DestinationStats> for DestinationStats {
 impl From<control_api::Stats> for Stats {
     fn from(it: control_api::Stats) -> Self {
         Self {
+            aim: it.aim.into(),
             fps_captured: it.fps_captured,
             fps_encoded: it.fps_encoded,
             fps_dropped: it.fps_dropped,
             encoder: it.encoder,
             encode_ms: it.encode_ms,
+            queue_ms: it.queue_ms,
+            compose_ms: it.compose_ms,
+            copies: it.copies,
             video_kbps: it.video_kbps,
             sent_kbps: it.sent_kbps,
             round_trip_ms: it.round_trip_ms,

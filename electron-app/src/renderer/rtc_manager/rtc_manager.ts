@@ -5,6 +5,8 @@
  * a peer that fails asks, once, for another offer.
  */
 
+import { receiverDelays, type ReceiverDelays, type ReceiverSums } from './receiver_delays';
+
 /** What is used of an `RTCPeerConnection`. */
 export interface PeerLike {
   readonly connectionState: string;
@@ -12,6 +14,7 @@ export interface PeerLike {
   createAnswer(): Promise<{ sdp?: string }>;
   setLocalDescription(description: { type: 'answer'; sdp: string }): Promise<void>;
   addIceCandidate(candidate: RTCIceCandidateInit): Promise<void>;
+  getStats?(): Promise<{ forEach(each: (stat: unknown) => void): void }>;
   close(): void;
 }
 
@@ -52,6 +55,7 @@ export class RtcManager {
   private tracks: MediaStreamTrack[] = [];
   private early: RTCIceCandidateInit[] = [];
   private described = false;
+  private sums: ReceiverSums | undefined;
 
   constructor(private readonly options: RtcOptions) {}
 
@@ -97,12 +101,25 @@ export class RtcManager {
     else this.early.push(candidate);
   }
 
+  /** What reception added to the pictures since the last call; nothing where that is not known. */
+  async delays(): Promise<ReceiverDelays | undefined> {
+    const { peer } = this;
+    if (peer?.getStats === undefined) return undefined;
+    const stats: unknown[] = [];
+    (await peer.getStats()).forEach((stat) => stats.push(stat));
+    if (this.peer !== peer) return undefined;
+    const { sums, delays } = receiverDelays(stats, this.sums);
+    this.sums = sums;
+    return delays;
+  }
+
   close(): void {
     const peer = this.peer;
     this.peer = undefined;
     this.tracks = [];
     this.early = [];
     this.described = false;
+    this.sums = undefined;
     if (peer === undefined) return;
     peer.close();
     this.options.onConnected(false);

@@ -1,19 +1,36 @@
 /** The engine's figures: a line that is always there, and all of them on demand. */
 import type { Dictionary, TextKey } from '../../shared/i18n/index';
+import { fill } from '../../shared/i18n/index';
 import type { Stats } from '../../shared/model';
 import { isCapturing } from '../actions';
 import { useUi } from './context';
+import { DelayRows } from './delay_rows';
 import { Icon } from './icons';
 
 interface Figure {
   testid: string;
   label: TextKey;
   text(stats: Stats, words: Dictionary): string;
+  /** Words instead of a number. */
+  words?: true;
 }
 
 const kbps = (value: number): string => (value >= 1000 ? `${(value / 1000).toFixed(2)} Mbit/s` : `${Math.round(value)} kbit/s`);
 const known = <T,>(value: T | undefined | null, write: (value: T) => string, words: Dictionary): string =>
   value === undefined || value === null ? words.unknownValue : write(value);
+
+/** What holds the encode back, in the user's words. */
+function limit({ aim }: Stats, words: Dictionary): string {
+  if (aim.heldForRecording) return words.heldForRecording;
+  if (aim.limitedBy === 'machine') return words.limitedMachine;
+  if (aim.limitedBy === 'nothing') return words.limitedNothing;
+  return { none: words.limitedNetwork, delay: words.limitedNetworkDelay, loss: words.limitedNetworkLoss }[aim.trouble];
+}
+
+function target({ aim }: Stats, words: Dictionary): string {
+  if (aim.targetKbps >= aim.wantedKbps) return kbps(aim.targetKbps);
+  return fill(words.targetOf, { target: kbps(aim.targetKbps), wanted: kbps(aim.wantedKbps) });
+}
 
 const FIGURES: readonly Figure[] = [
   { testid: 'stats-encoder', label: 'encoder', text: (s, w) => (s.encoder === '' ? w.unknownValue : s.encoder) },
@@ -21,7 +38,12 @@ const FIGURES: readonly Figure[] = [
   { testid: 'stats-fps-encoded', label: 'fpsEncoded', text: (s, w) => `${s.fpsEncoded.toFixed(1)} ${w.framesUnit}` },
   { testid: 'stats-fps-dropped', label: 'fpsDropped', text: (s, w) => `${s.fpsDropped.toFixed(1)} ${w.framesUnit}` },
   { testid: 'stats-encode-ms', label: 'encodeTime', text: (s) => `${s.encodeMs.toFixed(1)} ms` },
+  { testid: 'stats-copies', label: 'copies', text: (s) => String(s.copies) },
   { testid: 'stats-bitrate', label: 'videoBitrate', text: (s) => kbps(s.videoKbps) },
+  { testid: 'stats-target', label: 'targetBitrate', text: target, words: true },
+  { testid: 'stats-limited', label: 'limitedBy', text: limit, words: true },
+  { testid: 'stats-estimate', label: 'estimate', text: (s, w) => known(s.aim.estimateKbps, kbps, w) },
+  { testid: 'stats-encoded-as', label: 'encodedAs', text: ({ aim }, w) => fill(w.encodedAsText, { width: aim.width, height: aim.height, fps: aim.fps }), words: true },
   { testid: 'stats-sent', label: 'sentBitrate', text: (s) => kbps(s.sentKbps) },
   { testid: 'stats-rtt', label: 'roundTrip', text: (s, w) => known(s.roundTripMs, (ms) => `${ms.toFixed(1)} ms`, w) },
   { testid: 'stats-loss', label: 'loss', text: (s, w) => known(s.loss, (share) => `${(share * 100).toFixed(2)} %`, w) },
@@ -49,10 +71,11 @@ export function FiguresPanel() {
         {FIGURES.map((figure) => (
           <div key={figure.testid}>
             <dt>{words[figure.label]}</dt>
-            <dd data-testid={figure.testid}>{stats === undefined ? words.unknownValue : figure.text(stats, words)}</dd>
+            <dd class={figure.words === true ? 'words' : undefined} data-testid={figure.testid}>{stats === undefined ? words.unknownValue : figure.text(stats, words)}</dd>
           </div>
         ))}
       </dl>
+      <DelayRows />
     </div>
   );
 }
@@ -78,6 +101,12 @@ export function StatusBar() {
         {running && settings !== undefined && (
           <span class="status-item strong">
             {settings.width}×{settings.height}
+          </span>
+        )}
+        {running && (stats.aim.limitedBy !== 'nothing' || stats.aim.heldForRecording) && (
+          <span class="status-item status-limit" title={words.limitedBy} data-testid="status-limited">
+            <span class="status-label">{words.limitedBy}</span>
+            {limit(stats, words)}
           </span>
         )}
         {running &&

@@ -6,6 +6,7 @@ import { useUi } from './context';
 import { Field, NumberField, Panel, Select, Switch } from './controls';
 import { useDesk } from './scene_context';
 import { EncoderRow } from './encoder_row';
+import { TuningRows } from './tuning_rows';
 
 const SIZES = [
   { value: '1920x1080', label: '1080p · 1920×1080' },
@@ -115,6 +116,7 @@ export function PicturePanel() {
           }}
         />
       </div>
+      <TuningRows />
       <EncoderRow />
     </Panel>
   );

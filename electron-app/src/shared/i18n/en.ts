@@ -1,5 +1,6 @@
 /** English: the dictionary that the others are checked against. `{name}` is filled in by the caller. */
 import { enRecording } from './en_recording';
+import { enTuning } from './en_tuning';
 import { enScenes } from './en_scenes';
 import { enSound } from './en_sound';
 import { enProblems } from './en_problems';
@@ -289,6 +290,7 @@ export const en = {
   ...enScenes,
   ...enRecording,
   ...enSound,
+  ...enTuning,
 } as const;
 
 export type TextKey = keyof typeof en;

@@ -1,6 +1,7 @@
 /** Chinese (simplified). A missing or misspelt key does not compile. */
 import type { Dictionary } from './en';
 import { zhRecording } from './zh_recording';
+import { zhTuning } from './zh_tuning';
 import { zhScenes } from './zh_scenes';
 import { zhSound } from './zh_sound';
 import { zhProblems } from './zh_problems';
@@ -279,4 +280,5 @@ export const zh: Dictionary = {
   ...zhScenes,
   ...zhSound,
   ...zhRecording,
+  ...zhTuning,
 };

@@ -54,6 +54,7 @@ fn run(arguments: &Arguments) -> Result<String, Box<dyn std::error::Error>> {
         bitrate: Bitrate::from_kbps(arguments.kbps),
         gop: Duration::from_secs_f64(arguments.gop),
         threads: arguments.threads,
+        tune: encoder::Tune::default(),
     };
     let mut encoder = encoder::open_named(&arguments.encoder, &config)?;
     let mut pictures = PatternPictures::new(arguments.content, arguments.size);

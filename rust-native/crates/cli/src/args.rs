@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use control_api::VideoSettings;
+use control_api::{Effort, Tuning, VideoSettings};
 
 /// Tidecast without a window.
 #[derive(Debug, Parser)]
@@ -78,12 +78,43 @@ pub(crate) struct StreamOptions {
     /// Record to this file (`.mp4` or `.mkv`), with or without a destination; an existing file is kept beside it
     #[arg(long)]
     pub(crate) record: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    pub(crate) tuning: TuningOptions,
     /// Stop after so many seconds
     #[arg(long)]
     pub(crate) duration: Option<f64>,
     /// Print what happens
     #[arg(long, value_enum)]
     pub(crate) stats: Option<StatsFormat>,
+}
+
+/// What the engine may change by itself.
+#[derive(Debug, Args)]
+pub(crate) struct TuningOptions {
+    /// Keep the bitrate whatever the network carries: a slow destination skips pictures
+    #[arg(long)]
+    no_adapt: bool,
+    /// Let the network lower the bitrate of a recording too
+    #[arg(long, conflicts_with = "no_adapt")]
+    adapt_recording: bool,
+    /// Spend more work on a picture where the processor has plenty of room
+    #[arg(long)]
+    use_room: bool,
+    /// Spread fresh blocks over all pictures instead of large keyframes; for WHIP alone
+    #[arg(long)]
+    intra_refresh: bool,
+}
+
+impl TuningOptions {
+    /// As the engine takes it.
+    pub(crate) fn tuning(&self) -> Tuning {
+        Tuning {
+            adapt: !self.no_adapt,
+            adapt_recording: self.adapt_recording,
+            effort: if self.use_room { Effort::Room } else { Effort::Least },
+            intra_refresh: self.intra_refresh,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

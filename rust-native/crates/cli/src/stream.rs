@@ -37,6 +37,7 @@ async fn stream(
     for command in audio::commands(&options.audio, options.audio_file.as_deref())? {
         engine.dispatch(command).await?;
     }
+    engine.dispatch(Command::SetTuning { tuning: options.tuning.tuning() }).await?;
     let settings = VideoSettings {
         width: options.size.0,
         height: options.size.1,

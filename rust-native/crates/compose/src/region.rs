@@ -64,9 +64,15 @@ impl Damage {
         self.0.is_empty()
     }
 
-    /// Gives them out and is empty again.
-    pub(crate) fn take(&mut self) -> Vec<Area> {
-        std::mem::take(&mut self.0)
+    /// Gives them out into `areas`, and is empty again; the memory of both stays.
+    pub(crate) fn take_into(&mut self, areas: &mut Vec<Area>) {
+        areas.clear();
+        areas.append(&mut self.0);
+    }
+
+    /// Forgets them.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
     }
 }
 
@@ -87,7 +93,9 @@ mod tests {
         damage.add(area(8, 8, 10, 10));
         assert_eq!(damage.0, [area(100, 100, 10, 10), area(0, 0, 18, 18)]);
         damage.add(area(-4, -4, 400, 400));
-        assert_eq!(damage.take(), [area(-4, -4, 400, 400)]);
+        let mut taken = vec![area(1, 1, 1, 1)];
+        damage.take_into(&mut taken);
+        assert_eq!(taken, [area(-4, -4, 400, 400)]);
         assert!(damage.is_empty());
     }
 

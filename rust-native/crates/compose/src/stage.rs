@@ -33,6 +33,9 @@ pub struct Stage {
     plain: Composer,
     picture: Picture,
     damage: Damage,
+    /// Of `compose` and `source_changed`, kept so that a picture takes no memory.
+    areas: Vec<Area>,
+    moved: Vec<(usize, Option<Area>)>,
     captured_at: MediaTime,
     counts: Counts,
 }
@@ -50,6 +53,8 @@ impl Stage {
             plain: Composer::new(output),
             picture: Picture::black(output),
             damage: Damage::default(),
+            areas: Vec::new(),
+            moved: Vec::new(),
             captured_at: MediaTime::ZERO,
             counts: Counts::default(),
         };
@@ -151,22 +156,30 @@ impl Stage {
     /// # Errors
     /// [`ComposeError::Conversion`] from the libraries that convert and scale.
     pub fn compose(&mut self) -> Result<bool, ComposeError> {
-        let damage = self.damage.take();
-        if damage.is_empty() {
+        if self.damage.is_empty() {
             return Ok(false);
         }
+        let mut damage = std::mem::take(&mut self.areas);
+        self.damage.take_into(&mut damage);
+        let drawn = self.draw_all(&damage);
+        self.areas = damage;
+        drawn?;
+        self.picture.captured_at = self.captured_at;
+        Ok(true)
+    }
+
+    fn draw_all(&mut self, damage: &[Area]) -> Result<(), ComposeError> {
         self.counts.compositions += 1;
         if let Some(frame) = self.plain_frame() {
             self.plain.compose(&frame, &mut self.picture)?;
             self.counts.pixels += self.output.area();
         } else {
-            for clip in damage {
+            for &clip in damage {
                 self.draw(clip)?;
                 self.counts.pixels += clip.size().area();
             }
         }
-        self.picture.captured_at = self.captured_at;
-        Ok(true)
+        Ok(())
     }
 
     fn draw(&mut self, clip: Area) -> Result<(), ComposeError> {
@@ -204,13 +217,14 @@ impl Stage {
 
     fn source_changed(&mut self, name: &str) {
         let Some(source) = self.sources.get(name) else { return };
-        let mut changed = Vec::new();
+        let mut changed = std::mem::take(&mut self.moved);
+        changed.clear();
         for (index, layer) in self.layers.iter_mut().enumerate().filter(|(_, layer)| layer.item.source == name) {
             changed.push((index, layer.area()));
             layer.update(source, self.canvas, self.output);
             changed.push((index, layer.area()));
         }
-        for (index, area) in changed {
+        for &(index, area) in &changed {
             let Some(area) = area.and_then(|area| area.shared(Area::at(0, 0, self.output))) else { continue };
             let hidden = self.layers[index + 1..].iter().any(|above| {
                 let source = self.sources.get(&above.item.source);
@@ -220,6 +234,7 @@ impl Stage {
                 self.damage_area(Some(area));
             }
         }
+        self.moved = changed;
     }
 
     fn update_all(&mut self) {
@@ -232,7 +247,7 @@ impl Stage {
     }
 
     fn damage_all(&mut self) {
-        self.damage.take();
+        self.damage.clear();
         self.damage.add(Area::at(0, 0, self.output));
     }
 

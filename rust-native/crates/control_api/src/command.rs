@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::audio::{AudioInputChange, AudioSource};
 use crate::hot_keys::HotKey;
 use crate::recording::{RecordFormat, Recording};
+use crate::tuning::Tuning;
 
 /// One request. Each has exactly one [`Reply`] or one error; what follows from it comes as events.
 #[derive(Debug, Clone, Deserialize)]
@@ -63,6 +64,8 @@ pub enum Command {
     SetBitrate { kbps: u32 },
     /// Seconds from one keyframe to the next, 0.25 to 20.
     SetGop { seconds: f64 },
+    /// What the engine may change by itself, and for what.
+    SetTuning { tuning: Tuning },
     /// Silences an input (or all of them) in the stream; its meter goes on.
     MuteAudio { input: AudioInput, muted: bool },
     /// Linear gain of an input, 0 to 4; 1 leaves it as it is.

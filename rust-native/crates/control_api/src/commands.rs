@@ -29,6 +29,7 @@ impl Session {
             Command::SetFrameRate { fps } => self.change(VideoSettings { fps, ..self.settings })?,
             Command::SetBitrate { kbps } => self.change(VideoSettings { kbps, ..self.settings })?,
             Command::SetGop { seconds } => self.change(VideoSettings { gop_seconds: seconds, ..self.settings })?,
+            Command::SetTuning { tuning } => self.tune(tuning),
             Command::MuteAudio { input, muted } => self.sound.mute(input, muted),
             Command::SetVolume { input, volume } => {
                 if !(0.0..=4.0).contains(&volume) {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::audio::AudioInputState;
 use crate::command::{LocalServer, RefusedEncoder, VideoSettings};
 use crate::recording::{RecordingState, RecordingStats, ReplayStats};
+use crate::tuning::{Aim, Tuning};
 
 /// One message of the engine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -59,6 +60,8 @@ pub struct State {
     pub local_server: Option<LocalServer>,
     /// The settings that are in force.
     pub settings: VideoSettings,
+    /// What the engine may change by itself.
+    pub tuning: Tuning,
     /// The source that is captured, where it was started as one.
     pub source_id: Option<String>,
     /// The live scene's name, where a scene was started.
@@ -180,6 +183,8 @@ pub struct DestinationStats {
 /// The figures of one second.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Stats {
+    /// What the encode aims at, and what holds it back.
+    pub aim: Aim,
     /// Pictures captured in the second.
     pub fps_captured: f64,
     /// Pictures encoded in the second, keep-alive ones included.
@@ -190,6 +195,12 @@ pub struct Stats {
     pub encoder: String,
     /// Mean time of one encode, milliseconds.
     pub encode_ms: f64,
+    /// Mean time from a picture's capture to when its work began, milliseconds; `None` where none was composed.
+    pub queue_ms: Option<f64>,
+    /// Mean time of drawing and converting one, milliseconds.
+    pub compose_ms: Option<f64>,
+    /// How often a raw picture is copied between its one conversion and the encoder.
+    pub copies: u32,
     /// Video bits encoded in the second, kbit/s.
     pub video_kbps: f64,
     /// Bits all destinations together sent in the second, kbit/s.

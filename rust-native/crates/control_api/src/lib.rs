@@ -4,15 +4,19 @@
 //! one task ([`Engine`] hands it orders); media flows beside it, on threads of its own.
 
 mod aac;
+mod adaptation;
 mod audio;
 mod canvas_clock;
 mod command;
 mod commands;
+mod course;
 mod destination_commands;
 mod destinations;
+mod encode_orders;
 mod engine;
 mod event;
 mod fade;
+mod governor;
 mod hot_keys;
 mod keyframes;
 mod listing;
@@ -28,6 +32,8 @@ mod scenes;
 mod session;
 mod settings;
 mod sound;
+mod steering;
+mod tuning;
 mod usage;
 
 pub use ::hot_keys::Chord;
@@ -44,6 +50,7 @@ pub use event::{
 pub use hot_keys::{HotKey, HotKeyAction};
 pub use recording::{RecordFormat, Recording, RecordingState, RecordingStats, ReplayStats};
 pub use scene::{Scene, SceneError, Transition};
+pub use tuning::{Aim, Effort, LimitedBy, PathTrouble, Tuning};
 
 /// The scenes of a scene file's text.
 ///

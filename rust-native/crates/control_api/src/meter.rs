@@ -22,6 +22,9 @@ pub(crate) struct Meter {
     sums: Sums,
     encoded: u64,
     encode_nanos: u64,
+    composed: u64,
+    wait_nanos: u64,
+    compose_nanos: u64,
     bytes: u64,
     cpu_seconds: Option<f64>,
 }
@@ -33,6 +36,9 @@ pub(crate) struct Rates {
     pub(crate) fps_encoded: f64,
     pub(crate) fps_dropped: f64,
     pub(crate) encode_ms: f64,
+    /// From a picture's capture to when its work began, and what composing it took; `None` where none was composed.
+    pub(crate) queue_ms: Option<f64>,
+    pub(crate) compose_ms: Option<f64>,
     pub(crate) video_kbps: f64,
     pub(crate) cpu_cores: Option<f64>,
 }
@@ -45,6 +51,9 @@ impl Meter {
             sums: Sums::default(),
             encoded: 0,
             encode_nanos: 0,
+            composed: 0,
+            wait_nanos: 0,
+            compose_nanos: 0,
             bytes: 0,
             cpu_seconds: usage::cpu_seconds(),
         }
@@ -57,10 +66,17 @@ impl Meter {
         let grown = |new: u64, old: u64| new.checked_sub(old).unwrap_or(new) as f64;
         let encoded = counters.encoded.load(Ordering::Relaxed);
         let encode_nanos = counters.encode_nanos.load(Ordering::Relaxed);
+        let composed = counters.composed.load(Ordering::Relaxed);
+        let wait_nanos = counters.wait_nanos.load(Ordering::Relaxed);
+        let compose_nanos = counters.compose_nanos.load(Ordering::Relaxed);
         let bytes = counters.bytes.load(Ordering::Relaxed);
         let cpu_seconds = usage::cpu_seconds();
         let pictures = grown(encoded, self.encoded);
+        let compositions = grown(composed, self.composed);
+        let each = |new: u64, old: u64| (compositions > 0.0).then(|| grown(new, old) / 1e6 / compositions);
         let rates = Rates {
+            queue_ms: each(wait_nanos, self.wait_nanos),
+            compose_ms: each(compose_nanos, self.compose_nanos),
             fps_captured: grown(sums.captured, self.sums.captured) / seconds,
             fps_encoded: pictures / seconds,
             fps_dropped: grown(sums.replaced, self.sums.replaced) / seconds,
@@ -68,7 +84,7 @@ impl Meter {
             video_kbps: grown(bytes, self.bytes) * 8.0 / 1000.0 / seconds,
             cpu_cores: cpu_seconds.zip(self.cpu_seconds).map(|(new, old)| (new - old) / seconds),
         };
-        *self = Self { at: now, sums, encoded, encode_nanos, bytes, cpu_seconds };
+        *self = Self { at: now, sums, encoded, encode_nanos, composed, wait_nanos, compose_nanos, bytes, cpu_seconds };
         rates
     }
 }
@@ -86,12 +102,17 @@ mod tests {
         counters.encoded.store(60, Ordering::Relaxed);
         counters.encode_nanos.store(60 * 5_000_000, Ordering::Relaxed);
         counters.bytes.store(750_000, Ordering::Relaxed);
+        counters.composed.store(30, Ordering::Relaxed);
+        counters.wait_nanos.store(30 * 4_000_000, Ordering::Relaxed);
+        counters.compose_nanos.store(30 * 1_000_000, Ordering::Relaxed);
         let sums = Sums { captured: 120, replaced: 60 };
         let rates = meter.read(start + Duration::from_secs(2), sums, &counters);
         assert_eq!((rates.fps_captured, rates.fps_encoded, rates.fps_dropped), (60.0, 30.0, 30.0));
         assert_eq!((rates.encode_ms, rates.video_kbps), (5.0, 3000.0));
+        assert_eq!((rates.queue_ms, rates.compose_ms), (Some(4.0), Some(1.0)));
         let sums = Sums { captured: 30, replaced: 0 };
         let rates = meter.read(start + Duration::from_secs(3), sums, &counters);
         assert_eq!((rates.fps_captured, rates.fps_encoded), (30.0, 0.0));
+        assert_eq!(rates.queue_ms, None, "nothing was composed: no number instead of a wrong one");
     }
 }

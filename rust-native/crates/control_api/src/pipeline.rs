@@ -4,19 +4,22 @@
 //! Devices, destinations and the user only leave orders here; nobody waits for an encode.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use compose::Stage;
-use encoder::{EncoderError, Refusal, VideoConfig, VideoEncoder};
-use media::{AccessUnit, Clock, MediaTime, MonotonicClock, Picture, Size, VideoFrame};
-use parking_lot::Mutex;
-use scene::{Scene, Transition};
-use stream::{Broadcast, FrameSlot, SlotWait};
+use encoder::{EncoderError, Opened, Refusal, VideoConfig, VideoEncoder};
+use media::{AccessUnit, Clock, FrameRate, MediaTime, MonotonicClock, Picture, Size};
+use scene::Transition;
+use stream::{Broadcast, SlotWait};
 
+use crate::adaptation::Rendition;
 use crate::canvas_clock::CanvasClock;
+use crate::encode_orders::Show;
+pub(crate) use crate::encode_orders::{EncodeControl, Feed, Wish};
 use crate::fade::Fade;
+use crate::governor::Governor;
 use crate::keyframes::KeyframeRequests;
 use crate::repeats::Repeats;
 
@@ -25,8 +28,12 @@ use crate::repeats::Repeats;
 pub(crate) enum PipelineEvent {
     /// An encoder was opened, after these had been refused.
     Opened { name: &'static str, refused: Vec<Refusal> },
-    /// The encoder failed in mid-stream; another one is opened.
+    /// The encoder failed in mid-stream, and another one went on with the very picture.
+    TookOver { failed: EncoderError, name: &'static str },
+    /// Settings that the encoder can't take.
     Failing(EncoderError),
+    /// So many pictures a second are taken from now on.
+    Pace(FrameRate),
     /// None could be opened: the encode is at rest.
     Dead(EncoderError),
 }
@@ -40,87 +47,20 @@ pub(crate) struct Counters {
     pub(crate) encode_nanos: AtomicU64,
     /// Bytes that came out.
     pub(crate) bytes: AtomicU64,
+    /// Pictures composed, and nanoseconds from their capture to when that began, and that it took.
+    pub(crate) composed: AtomicU64,
+    pub(crate) wait_nanos: AtomicU64,
+    pub(crate) compose_nanos: AtomicU64,
+    /// One picture of so many is taken, as the machine can't do more; 0 before the first.
+    pub(crate) every: AtomicU32,
+    /// How often a raw picture is copied between its one conversion and the encoder.
+    pub(crate) copies: AtomicU32,
+    /// x264's preset in use, as an index; see [`encoder::Preset`].
+    pub(crate) preset: AtomicU32,
 }
 
-/// A source of the live scene: its id and where its newest frame lies.
-pub(crate) type Feed = (String, FrameSlot<VideoFrame>);
-
-/// A scene that is to be shown.
-#[derive(Debug)]
-struct Show {
-    scene: Arc<Scene>,
-    feeds: Vec<Feed>,
-    transition: Transition,
-}
-
-#[derive(Debug)]
-struct Orders {
-    config: VideoConfig,
-    config_changed: bool,
-    keyframe: bool,
-    show: Option<Show>,
-    /// Sources that are gone: a card is drawn in their place.
-    lost: Vec<String>,
-    /// Frames are encoded; otherwise they are dropped and no encoder is held.
-    running: bool,
-    stop: bool,
-}
-
-/// Orders to the encode from anywhere.
-#[derive(Debug, Clone)]
-pub(crate) struct EncodeControl {
-    orders: Arc<Mutex<Orders>>,
-    /// Rung for every frame and order.
-    bell: FrameSlot<()>,
-}
-
-impl EncodeControl {
-    /// A reader needs a keyframe; requests are coalesced.
-    pub(crate) fn request_keyframe(&self) {
-        self.orders.lock().keyframe = true;
-        self.bell.wake();
-    }
-
-    /// Encodes this scene from now on, of the frames in these feeds, each from [`EncodeControl::feed`].
-    pub(crate) fn show(&self, config: VideoConfig, scene: Arc<Scene>, feeds: Vec<Feed>, transition: Transition) {
-        let mut orders = self.orders.lock();
-        orders.running = true;
-        orders.show = Some(Show { scene, feeds, transition });
-        orders.lost.clear();
-        drop(orders);
-        self.configure(config);
-    }
-
-    /// A slot whose frames wake the encode.
-    pub(crate) fn feed(&self) -> FrameSlot<VideoFrame> {
-        let bell = self.bell.clone();
-        FrameSlot::ringing(move || bell.wake())
-    }
-
-    /// Draws a card in a source's place until its next frame.
-    pub(crate) fn lose(&self, source: &str) {
-        self.orders.lock().lost.push(source.to_owned());
-        self.bell.wake();
-    }
-
-    /// Encodes nothing until the next start, and forgets the last frame.
-    pub(crate) fn rest(&self) {
-        let mut orders = self.orders.lock();
-        orders.running = false;
-        orders.show = None;
-        drop(orders);
-        self.bell.wake();
-    }
-
-    /// Other settings from the next picture on.
-    pub(crate) fn configure(&self, config: VideoConfig) {
-        let mut orders = self.orders.lock();
-        orders.config = config;
-        orders.config_changed = true;
-        drop(orders);
-        self.bell.wake();
-    }
-}
+/// Opens an encoder for these settings, none of those names.
+pub(crate) type Opener = Box<dyn FnMut(&VideoConfig, &[&str]) -> Result<Opened, EncoderError> + Send>;
 
 /// The encode's thread, at rest or running; dropping it stops and joins it.
 #[derive(Debug)]
@@ -137,21 +77,22 @@ impl Pipeline {
         hub: Broadcast<AccessUnit>,
         on_event: impl Fn(PipelineEvent) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let orders = Orders {
-            config,
-            config_changed: false,
-            keyframe: false,
-            show: None,
-            lost: Vec::new(),
-            running: false,
-            stop: false,
-        };
-        let control = EncodeControl { orders: Arc::new(Mutex::new(orders)), bell: FrameSlot::default() };
+        Self::start_with(config, hub, Box::new(encoder::open_except), on_event)
+    }
+
+    /// As [`Self::start`], with encoders from elsewhere: the seam at which a test lets one fail.
+    pub(crate) fn start_with(
+        config: VideoConfig,
+        hub: Broadcast<AccessUnit>,
+        opener: Opener,
+        on_event: impl Fn(PipelineEvent) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let control = EncodeControl::new(config);
         let counters = Arc::new(Counters::default());
         let worker_control = control.clone();
         let worker_counters = Arc::clone(&counters);
         let thread = std::thread::Builder::new().name("encode-video".to_owned()).spawn(move || {
-            let encode = Encode::new(worker_control, worker_counters, hub, on_event);
+            let encode = Encode::new(worker_control, worker_counters, hub, opener, on_event);
             encode.run();
         })?;
         Ok(Self { control, counters, thread: Some(thread) })
@@ -184,7 +125,24 @@ struct Encode<F> {
     counters: Arc<Counters>,
     hub: Broadcast<AccessUnit>,
     on_event: F,
+    opener: Opener,
+    /// As the user set it.
+    wanted: VideoConfig,
+    /// As it is encoded.
     config: VideoConfig,
+    /// The most pictures a second that the network leaves.
+    cap: FrameRate,
+    allowed: Option<Rendition>,
+    wish: Wish,
+    governor: Governor,
+    /// The pace that was told last.
+    pace: Option<FrameRate>,
+    /// When the bitrate changed last: each change of an encoder that can't change it is a new one, and an IDR.
+    rate_changed: MediaTime,
+    /// Encoders that failed, and when.
+    failed: Vec<(&'static str, MediaTime)>,
+    /// Pictures in a row that nothing came out for.
+    silent: u32,
     stage: Stage,
     feeds: Vec<Feed>,
     clock: CanvasClock,
@@ -202,11 +160,24 @@ struct Encode<F> {
 
 /// An encoder that fails this often in a row is not opened again: the machine can't encode.
 const MOST_FAILURES: u32 = 3;
+/// So many pictures in without one out: the encoder hangs.
+const MOST_SILENT: u32 = 15;
+/// An encoder that failed in mid-stream is not opened for so long, and then only where one is opened anyway.
+const BARRED: Duration = Duration::from_secs(60);
+/// Another bitrate for an encoder that has to be opened anew for it: no smaller step, and not sooner than that.
+const COSTLY_STEP: f64 = 0.15;
+const COSTLY_PAUSE: Duration = Duration::from_secs(2);
 /// Two pictures never share a tick of the 90 kHz clock.
 const LEAST_PTS_STEP: Duration = Duration::from_millis(1);
 
 impl<F: Fn(PipelineEvent)> Encode<F> {
-    fn new(control: EncodeControl, counters: Arc<Counters>, hub: Broadcast<AccessUnit>, on_event: F) -> Self {
+    fn new(
+        control: EncodeControl,
+        counters: Arc<Counters>,
+        hub: Broadcast<AccessUnit>,
+        opener: Opener,
+        on_event: F,
+    ) -> Self {
         let config = control.orders.lock().config;
         Self {
             stage: Stage::new(config.size),
@@ -219,7 +190,17 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             counters,
             hub,
             on_event,
+            opener,
+            wanted: config,
             config,
+            cap: config.frame_rate,
+            allowed: None,
+            wish: Wish::default(),
+            governor: Governor::default(),
+            pace: None,
+            rate_changed: MediaTime::ZERO,
+            failed: Vec::new(),
+            silent: 0,
             encoder: None,
             keyframes: KeyframeRequests::default(),
             repeats: Repeats::default(),
@@ -256,10 +237,17 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
     }
 
     /// When what has changed may be composed. The frames of one source come at their rate already; those of several
-    /// are sampled at the canvas's.
+    /// are sampled at the canvas's. Where fewer are taken, the others are left out here, before they cost anything.
     fn due(&self) -> MediaTime {
         let several = self.feeds.len() > 1 || self.fade.is_some();
-        if several { self.clock.ready_at(self.config.frame_rate) } else { MediaTime::ZERO }
+        let rate = self.rate();
+        if several || rate < self.config.frame_rate { self.clock.ready_at(rate) } else { MediaTime::ZERO }
+    }
+
+    /// The most pictures a second that the network and the machine leave.
+    fn rate(&self) -> FrameRate {
+        let machine = self.config.frame_rate.fps().div_ceil(self.governor.every());
+        FrameRate::new(machine.min(self.cap.fps())).unwrap_or(self.config.frame_rate)
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -300,18 +288,48 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             self.feeds.clear();
             self.stage = Stage::new(self.config.size);
             (self.fade, self.has_picture, self.newest) = (None, false, None);
+            self.governor.start_over();
         }
-        let config = std::mem::take(&mut orders.config_changed).then_some(orders.config);
+        (self.wanted, self.allowed, self.wish) = (orders.config, orders.allowed, orders.wish);
         let show = if self.running { orders.show.take() } else { None };
         drop(orders);
-        let size = config.map_or(self.config.size, |config| config.size);
+        self.governor.set_ceiling(self.wish.ceiling);
+        let (config, cap) = self.effective();
+        self.cap = cap;
         if let Some(show) = show {
-            self.show(show, size);
+            self.show(show, config.size);
         }
-        if let Some(config) = config {
-            self.reconfigure(config);
-        }
+        self.reconfigure(config);
+        self.tell_pace();
         true
+    }
+
+    /// What is to be encoded: the settings, what a network leaves of them, and what the machine has room for.
+    fn effective(&self) -> (VideoConfig, FrameRate) {
+        let whole = (self.wanted, self.wanted.frame_rate);
+        let (mut config, cap) = self.allowed.map_or(whole, |rendition| rendition.apply(&self.wanted));
+        config.tune.preset = self.governor.preset();
+        config.tune.intra_refresh = self.wish.intra_refresh;
+        if self.encoder.as_ref().is_some_and(|encoder| !encoder.abilities().live_bitrate)
+            && config.size == self.config.size
+        {
+            let (old, new) = (f64::from(self.config.bitrate.as_bps()), f64::from(config.bitrate.as_bps()));
+            let set = self.allowed.is_none() || config.bitrate == self.wanted.bitrate;
+            let soon = MonotonicClock.now().since(self.rate_changed) < COSTLY_PAUSE;
+            if !set && (soon || (new / old - 1.0).abs() < COSTLY_STEP) {
+                config.bitrate = self.config.bitrate;
+            }
+        }
+        (config, cap)
+    }
+
+    /// The capture need not give more than is taken.
+    fn tell_pace(&mut self) {
+        let rate = self.rate();
+        if self.running && self.pace.is_some_and(|pace| pace != rate) {
+            (self.on_event)(PipelineEvent::Pace(rate));
+        }
+        self.pace = self.running.then_some(rate);
     }
 
     fn show(&mut self, show: Show, size: Size) {
@@ -337,6 +355,12 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             return;
         }
         let resized = config.size != self.config.size;
+        if resized || config.frame_rate != self.config.frame_rate {
+            self.governor.start_over();
+        }
+        if config.bitrate != self.config.bitrate {
+            self.rate_changed = MonotonicClock.now();
+        }
         self.config = config;
         if resized {
             self.fade = None;
@@ -357,6 +381,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
     }
 
     fn compose(&mut self, now: MediaTime) {
+        let begun = Instant::now();
         if let Err(error) = self.stage.compose() {
             tracing::warn!(%error, "a frame could not be composed");
             return;
@@ -365,14 +390,32 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             self.fade = None;
         }
         self.has_picture = true;
-        self.clock.composed(now, self.config.frame_rate);
+        self.clock.composed(now, self.rate());
         self.repeats.changed(now);
         let at = self.newest.take().unwrap_or(now);
+        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.counters.composed.fetch_add(1, Ordering::Relaxed);
+        self.counters.wait_nanos.fetch_add(nanos(now.since(at)), Ordering::Relaxed);
+        self.counters.compose_nanos.fetch_add(nanos(begun.elapsed()), Ordering::Relaxed);
         self.encode(at);
+        self.govern(begun.elapsed());
+    }
+
+    /// Lets the governor see what a picture took.
+    fn govern(&mut self, work: Duration) {
+        let presets = self.encoder.as_ref().is_some_and(|encoder| encoder.abilities().presets);
+        let rate = self.config.frame_rate.fps().min(self.cap.fps());
+        let interval = FrameRate::new(rate).unwrap_or(self.config.frame_rate).interval();
+        if self.governor.picture(MonotonicClock.now(), work, interval, presets) {
+            tracing::info!(preset = self.governor.preset().name(), every = self.governor.every(), "work per picture");
+        }
+        self.counters.every.store(self.governor.every(), Ordering::Relaxed);
+        self.counters.preset.store(self.governor.preset() as u32, Ordering::Relaxed);
     }
 
     fn encode(&mut self, at: MediaTime) {
         let pts = at.max(self.last_pts + LEAST_PTS_STEP);
+        let mut failure = None;
         for _ in 0..MOST_FAILURES {
             if !self.open_if_needed() {
                 return;
@@ -382,17 +425,38 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             let begun = Instant::now();
             let picture = self.fade.as_ref().map_or(self.stage.picture(), Fade::picture);
             match encoder.encode(picture, pts, force) {
+                Ok(None) if self.silent >= MOST_SILENT => {
+                    let reason = format!("it took {MOST_SILENT} pictures and gave nothing back");
+                    failure = Some(EncoderError::EncodeFailed { name: encoder.name(), reason });
+                    self.give_up();
+                }
                 Ok(unit) => {
                     let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                    if let Some(failed) = failure {
+                        (self.on_event)(PipelineEvent::TookOver { failed, name: encoder.name() });
+                    }
+                    self.silent = if unit.is_none() { self.silent + 1 } else { 0 };
                     self.last_pts = pts;
                     self.deliver(unit, nanos);
                     return;
                 }
                 Err(error) => {
-                    (self.on_event)(PipelineEvent::Failing(error));
-                    self.encoder = None;
+                    failure = Some(error);
+                    self.give_up();
                 }
             }
+        }
+        if let Some(error) = failure {
+            // Three different ones in a row: it is tried again with the next picture.
+            (self.on_event)(PipelineEvent::Failing(error));
+        }
+    }
+
+    /// The encoder has failed: another one is to be opened.
+    fn give_up(&mut self) {
+        self.silent = 0;
+        if let Some(encoder) = self.encoder.take() {
+            self.failed.push((encoder.name(), MonotonicClock.now()));
         }
     }
 
@@ -413,9 +477,19 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         if self.encoder.is_some() {
             return true;
         }
-        match encoder::open(&self.config) {
+        let now = MonotonicClock.now();
+        self.failed.retain(|(_, at)| now.since(*at) < BARRED);
+        let barred: Vec<&str> = self.failed.iter().map(|(name, _)| *name).collect();
+        let mut opened = (self.opener)(&self.config, &barred);
+        if opened.is_err() && !barred.is_empty() {
+            // Nothing else works here: better the one that failed once than none.
+            self.failed.clear();
+            opened = (self.opener)(&self.config, &[]);
+        }
+        match opened {
             Ok(opened) => {
                 (self.on_event)(PipelineEvent::Opened { name: opened.encoder.name(), refused: opened.refused });
+                self.counters.copies.store(opened.encoder.abilities().copies, Ordering::Relaxed);
                 self.encoder = Some(opened.encoder);
                 true
             }
@@ -431,3 +505,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
 #[cfg(test)]
 #[path = "pipeline_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "failover_tests.rs"]
+mod failover_tests;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use capture::audio::AudioEvent;
 use capture::video::{VideoCapture, VideoError, VideoEvent};
-use media::AccessUnit;
+use media::{AccessUnit, Bitrate};
 use publish::PublishStatus;
 use record::RecordEvent;
 use signaling::{InputLevel, LoudnessLevels, PreviewConnection, ServerMessage};
@@ -22,7 +22,8 @@ use crate::pipeline::{Pipeline, PipelineEvent};
 use crate::preview::{self, PreviewContext};
 use crate::recording::Recordings;
 use crate::sound::Sound;
-use crate::{Command, Event, Problem, RefusedEncoder, Reply, Stats, VideoSettings, listing, usage};
+use crate::steering::Steering;
+use crate::{Command, Event, Problem, RefusedEncoder, Reply, Stats, Tuning, VideoSettings, listing, usage};
 
 /// What the session is told. `u64`s name the capture or publication meant: a late word of an ended one is ignored.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) sound: Sound,
     pub(crate) hot_keys: HotKeys,
     pub(crate) settings: VideoSettings,
+    pub(crate) tuning: Tuning,
+    pub(crate) steering: Steering,
     pub(crate) own_window: Option<u32>,
     pub(crate) capture: Option<Capture>,
     pub(crate) destinations: Destinations,
@@ -95,6 +98,7 @@ impl Session {
         let (levels, _) = broadcast::channel(1);
         let context = PreviewContext { hub: hub.clone(), encode: pipeline.control(), levels: levels.clone() };
         tokio::spawn(preview::serve(connections, context));
+        let steering = Steering::start(pipeline.control(), Bitrate::from_kbps(settings.kbps));
         Ok(Self {
             orders,
             hub,
@@ -102,6 +106,8 @@ impl Session {
             sound,
             hot_keys,
             settings,
+            tuning: Tuning::DEFAULT,
+            steering,
             own_window: None,
             capture: None,
             destinations: Destinations::default(),
@@ -130,9 +136,13 @@ impl Session {
             tokio::select! {
                 order = inbox.recv() => match order {
                     None | Some(Order::Shutdown) => break,
-                    Some(order) => self.obey(order).await,
+                    Some(order) => {
+                        self.obey(order).await;
+                        self.steer();
+                    }
                 },
                 _ = second.tick(), if running => {
+                    self.steer();
                     self.retry_lost();
                     self.tell_stats();
                 }
@@ -191,6 +201,16 @@ impl Session {
             }
             Order::Pipeline(PipelineEvent::Failing(error)) => {
                 self.tell(Event::Warning(error.into()));
+            }
+            Order::Pipeline(PipelineEvent::TookOver { failed, name }) => {
+                let hint = "The stream went on. Start the capture again to try the better encoder once more.";
+                let message = format!("{failed}; {name} took over.");
+                self.tell(Event::Warning(Problem::new("encoder_took_over", message, hint)));
+            }
+            Order::Pipeline(PipelineEvent::Pace(rate)) => {
+                if let Some(capture) = &self.capture {
+                    capture.set_frame_rate(rate);
+                }
             }
             Order::Pipeline(PipelineEvent::Dead(error)) => {
                 self.stop_everywhere().await;
@@ -260,6 +280,7 @@ impl Session {
             replay: self.recordings.replay_stats().is_some(),
             local_server: self.server.as_ref().map(|server| server.info.clone()),
             settings: self.settings,
+            tuning: self.tuning,
             source_id: capture
                 .filter(|live| live.plain)
                 .and_then(|live| live.scene.sources().first().map(|s| (*s).to_owned())),
@@ -285,11 +306,15 @@ impl Session {
         let sums = Sums { captured, replaced };
         let rates = self.meter.read(Instant::now(), sums, self.pipeline.counters());
         self.stats = Stats {
+            aim: self.aim(),
             fps_captured: rates.fps_captured,
             fps_encoded: rates.fps_encoded,
             fps_dropped: rates.fps_dropped,
             encoder: self.encoder.clone().unwrap_or_default(),
             encode_ms: rates.encode_ms,
+            queue_ms: rates.queue_ms,
+            compose_ms: rates.compose_ms,
+            copies: self.pipeline.counters().copies.load(std::sync::atomic::Ordering::Relaxed),
             video_kbps: rates.video_kbps,
             sent_kbps: destinations.iter().map(|destination| destination.sent_kbps).sum(),
             round_trip_ms: primary.and_then(|health| health.round_trip).map(|rtt| rtt.as_secs_f64() * 1000.0),

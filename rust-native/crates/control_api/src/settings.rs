@@ -44,6 +44,7 @@ impl VideoSettings {
             bitrate: Bitrate::from_kbps(self.kbps),
             gop: Duration::from_secs_f64(self.gop_seconds),
             threads: 0,
+            tune: encoder::Tune::default(),
         })
     }
 }

@@ -6,7 +6,8 @@ use media::{Bitrate, FrameRate, MediaTime, Picture, Size};
 
 use crate::av::{Input, LibavEncoder, Recipe};
 use crate::fallback::{self, Fallback};
-use crate::{EncoderError, Refusal, VideoConfig, VideoEncoder};
+use crate::memory::{self, Memory};
+use crate::{EncoderError, Refusal, Tune, VideoConfig, VideoEncoder};
 
 /// What carries a candidate out.
 enum Backend {
@@ -25,12 +26,9 @@ const fn hardware(
     live_bitrate: bool,
     options: &'static [(&'static str, &'static str)],
 ) -> Candidate {
-    let recipe = Recipe { name, input, options, live_bitrate, threads: false };
+    let recipe = Recipe { name, input, options, live_bitrate, threads: false, tunable: false };
     Candidate { hardware: true, backend: Backend::Libavcodec(recipe) }
 }
-
-/// x264's own name for "as fast as it goes": a 1080p picture takes 9 ms; superfast takes twice that for half a decibel.
-const X264_PRESET: &str = "ultrafast";
 
 /// Every candidate of this operating system, in the order in which they are tried.
 ///
@@ -99,7 +97,6 @@ static CANDIDATES: &[Candidate] = &[
             input: Input::Lent,
             // Zero latency: it reads a picture and is done with it when the call returns, which `Lent` relies on.
             options: &[
-                ("preset", X264_PRESET),
                 ("tune", "zerolatency"),
                 ("profile", "baseline"),
                 ("forced-idr", "1"),
@@ -108,6 +105,7 @@ static CANDIDATES: &[Candidate] = &[
             ],
             live_bitrate: true,
             threads: true,
+            tunable: true,
         }),
     },
     Candidate { hardware: false, backend: Backend::BuiltIn },
@@ -151,9 +149,26 @@ impl std::fmt::Debug for Opened {
 /// [`EncoderError::UnsupportedSettings`] for settings without a picture or a bit in them, and
 /// [`EncoderError::NoEncoder`], with all reasons, where none could be opened.
 pub fn open(config: &VideoConfig) -> Result<Opened, EncoderError> {
+    open_except(config, &[])
+}
+
+/// As [`open`], but for the encoders of those names: what has failed in mid-stream is not what goes on.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_except(config: &VideoConfig, barred: &[&str]) -> Result<Opened, EncoderError> {
     validate(config)?;
     let mut refused = Vec::new();
     for candidate in CANDIDATES {
+        if barred.contains(&candidate.name()) {
+            let reason = "it failed while it was in use".to_owned();
+            refused.push(Refusal { name: candidate.name().to_owned(), reason });
+            continue;
+        }
+        if let Some(refusal) = memory::of_this_start().lock().refusal(candidate.name(), config.size) {
+            refused.push(refusal);
+            continue;
+        }
         match candidate.open(config) {
             Ok(encoder) => {
                 tracing::info!(encoder = encoder.name(), size = %config.size, bitrate = %config.bitrate, "encoder opened");
@@ -161,6 +176,9 @@ pub fn open(config: &VideoConfig) -> Result<Opened, EncoderError> {
             }
             Err(refusal) => {
                 tracing::info!(encoder = refusal.name, reason = refusal.reason, "encoder refused");
+                if candidate.hardware {
+                    memory::of_this_start().lock().note(refusal.clone(), config.size);
+                }
                 refused.push(refusal);
             }
         }
@@ -194,7 +212,7 @@ pub struct Probe {
     pub ms_per_1080p_frame: f64,
 }
 
-/// Tries every encoder and measures the one that is found; half a second on a machine that suits, two on a slow one.
+/// Tries every encoder anew, whatever was remembered of it, and measures the one that is found; half a second on a machine that suits, two on a slow one.
 ///
 /// # Errors
 /// As [`open`], and [`EncoderError::EncodeFailed`].
@@ -210,7 +228,9 @@ pub fn probe() -> Result<Probe, EncoderError> {
         bitrate: Bitrate::from_kbps(6000),
         gop: Duration::from_secs(2),
         threads: 0,
+        tune: Tune::default(),
     };
+    *memory::of_this_start().lock() = Memory::default();
     let Opened { mut encoder, refused } = open(&config)?;
     let mut picture = Picture::black(config.size);
     let (mut spent, mut count) = (Duration::ZERO, 0);

@@ -19,6 +19,65 @@ pub struct VideoConfig {
     pub gop: Duration,
     /// Threads of a software encoder; 0 chooses.
     pub threads: u32,
+    /// What the work is to be spent on.
+    pub tune: Tune,
+}
+
+/// How an encoder goes about it. What one does not know, it leaves alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tune {
+    /// Work per picture, of encoders that have a choice.
+    pub preset: Preset,
+    /// A column of fresh blocks wanders through the pictures in the time of a GOP, instead of a large IDR at its end:
+    /// every picture is about as large as the next. IDRs are then made at the start and on demand only, so it suits
+    /// WebRTC and nothing that cuts at keyframes.
+    pub intra_refresh: bool,
+    /// What the pictures show.
+    pub content: Content,
+}
+
+/// x264's own names; each takes about twice the time of the one before, or a third more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord, Hash)]
+pub enum Preset {
+    /// A 1080p picture of a game takes 9 ms of a core.
+    #[default]
+    Ultrafast,
+    /// Twice that, for half a decibel.
+    Superfast,
+    /// Half as much again.
+    Veryfast,
+}
+
+impl Preset {
+    /// As libavcodec names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ultrafast => "ultrafast",
+            Self::Superfast => "superfast",
+            Self::Veryfast => "veryfast",
+        }
+    }
+}
+
+/// What pictures show, as far as an encoder cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Content {
+    /// Films, games, cameras: all of it moves, or nobody knows.
+    #[default]
+    Motion,
+    /// Texts and windows: flat colours, sharp edges, small parts that change.
+    Screen,
+}
+
+/// What an encoder can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Abilities {
+    /// Another bitrate is taken in mid-stream; otherwise it costs a new encoder, and an IDR.
+    pub live_bitrate: bool,
+    /// It takes the presets of [`Tune`].
+    pub presets: bool,
+    /// How often a raw picture is copied on its way into it.
+    pub copies: u32,
 }
 
 /// An open encoder; used by one thread at a time.
@@ -28,6 +87,9 @@ pub trait VideoEncoder: Send {
 
     /// Whether a chip beside the processor does the work.
     fn hardware(&self) -> bool;
+
+    /// What it can do, and what a picture costs it besides the encoding.
+    fn abilities(&self) -> Abilities;
 
     /// Encodes one picture. An IDR is made where it is asked for, where the last one is a GOP ago, and first of all.
     ///

@@ -39,22 +39,27 @@ pub(crate) fn nal_type(unit: &[u8]) -> u8 {
 pub(crate) struct ParameterSets(Vec<u8>);
 
 impl ParameterSets {
-    /// The keyframe with its parameter sets in front; as it is, where they are there already.
-    pub(crate) fn in_front_of(&mut self, keyframe: Vec<u8>) -> Vec<u8> {
+    /// What is to be put in front of a keyframe: nothing, where its parameter sets are there already.
+    pub(crate) fn missing_in(&mut self, keyframe: &[u8]) -> &[u8] {
         let mut found = Vec::new();
         // The sets stand before the first slice: nothing behind it needs to be searched.
-        for unit in nal_units(&keyframe).take_while(|unit| !matches!(nal_type(unit), 1..=5)) {
+        for unit in nal_units(keyframe).take_while(|unit| !matches!(nal_type(unit), 1..=5)) {
             if matches!(nal_type(unit), NAL_SPS | NAL_PPS) {
                 found.extend_from_slice(&[0, 0, 0, 1]);
                 found.extend_from_slice(unit);
             }
         }
         if found.is_empty() {
-            return [self.0.as_slice(), &keyframe].concat();
+            return &self.0;
         }
         self.0 = found;
-        keyframe
+        &[]
     }
+}
+
+/// Whether there is an IDR picture in an access unit (Annex B).
+pub(crate) fn has_idr(access_unit: &[u8]) -> bool {
+    access_unit.windows(4).any(|bytes| bytes[..3] == [0, 0, 1] && bytes[3] & media::h264::NAL_TYPE == media::h264::IDR)
 }
 
 /// When the next IDR is due: by time and not by pictures, as pictures come when something changed.

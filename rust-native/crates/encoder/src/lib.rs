@@ -14,11 +14,13 @@ mod config;
 mod error;
 mod fallback;
 mod h264;
+mod memory;
+mod payload;
 mod rate;
 mod sound;
 
 pub use av::AacEncoder;
-pub use candidates::{Opened, Probe, open, open_named, probe};
-pub use config::{VideoConfig, VideoEncoder};
+pub use candidates::{Opened, Probe, open, open_except, open_named, probe};
+pub use config::{Abilities, Content, Preset, Tune, VideoConfig, VideoEncoder};
 pub use error::{EncoderError, Refusal};
 pub use sound::OpusEncoder;

@@ -1,6 +1,7 @@
 //! A destination as its owner sees it, and the loop that keeps it alive.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use media::{AccessUnit, Bitrate};
@@ -86,6 +87,8 @@ pub(crate) struct Shared {
     pub(crate) first_byte: Mutex<Option<Duration>>,
     pub(crate) target_bitrate: Mutex<Bitrate>,
     gauges: Mutex<Option<Arc<Gauges>>>,
+    /// The target is on this machine.
+    loopback: AtomicBool,
     retry: Notify,
 }
 
@@ -97,10 +100,27 @@ impl Shared {
         gauges
     }
 
+    fn health(&self) -> Option<Health> {
+        let peer = self.peer.lock().as_ref().map(|peer| health::of_peer(&peer.stats(), *self.first_byte.lock()));
+        let health = peer.or_else(|| self.gauges.lock().as_ref().map(|gauges| gauges.read()))?;
+        Some(Health { steers: !self.loopback.load(Ordering::Relaxed), ..health })
+    }
+
     fn end(&self) {
         *self.peer.lock() = None;
         *self.first_byte.lock() = None;
         *self.gauges.lock() = None;
+    }
+}
+
+/// A destination's figures, read as often as one likes.
+#[derive(Debug, Clone)]
+pub struct Pulse(Arc<Shared>);
+
+impl Pulse {
+    /// As [`Destination::health`].
+    pub fn read(&self) -> Option<Health> {
+        self.0.health()
     }
 }
 
@@ -129,6 +149,7 @@ impl Destination {
             first_byte: Mutex::new(None),
             target_bitrate: Mutex::new(target.target_bitrate()),
             gauges: Mutex::new(None),
+            loopback: AtomicBool::new(false),
             retry: Notify::new(),
         });
         let (stop, stopped) = watch::channel(false);
@@ -141,6 +162,7 @@ impl Destination {
                     Err(failure) => return on_status(failure.into_failed()),
                 };
                 let loopback = target.is_loopback();
+                shared.loopback.store(loopback, Ordering::Relaxed);
                 let context = Context { loopback, hub, request_keyframe, on_status: Box::new(on_status), shared };
                 run(context, target, stopped).await;
             })
@@ -150,10 +172,12 @@ impl Destination {
 
     /// Figures of the present connection, which start anew with each; `None` between two.
     pub fn health(&self) -> Option<Health> {
-        if let Some(peer) = self.shared.peer.lock().as_ref() {
-            return Some(health::of_peer(&peer.stats(), *self.shared.first_byte.lock()));
-        }
-        self.shared.gauges.lock().as_ref().map(|gauges| gauges.read())
+        self.shared.health()
+    }
+
+    /// The same figures, for whoever does not own the destination; it gives none once that has ended.
+    pub fn pulse(&self) -> Pulse {
+        Pulse(Arc::clone(&self.shared))
     }
 
     /// Tries again now, where it waits for its next attempt.

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use media::{Clock, MediaTime, MonotonicClock};
+use media::{Bitrate, Clock, MediaTime, MonotonicClock};
 use parking_lot::Mutex;
 use stream::ReaderStats;
-use webrtc_transport::PeerStats;
+use webrtc_transport::{PathLimit, PeerStats};
 
 /// Figures of the present connection; they start anew with each.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -23,6 +23,12 @@ pub struct Health {
     pub loss: Option<f64>,
     /// From the attempt's start to its first media byte.
     pub first_byte: Option<Duration>,
+    /// Whether it may speak for the encode's bitrate: what is on this machine has no path that could be short.
+    pub steers: bool,
+    /// What congestion control thinks the path carries, where there is any and the other side reports arrivals.
+    pub estimate: Option<Bitrate>,
+    /// What holds that estimate down.
+    pub limit: PathLimit,
 }
 
 /// Where a session that sends by itself keeps its figures.
@@ -96,5 +102,8 @@ pub(crate) fn of_peer(peer: &PeerStats, first_byte: Option<Duration>) -> Health 
         round_trip: peer.round_trip,
         loss: peer.loss,
         first_byte,
+        steers: false,
+        estimate: peer.estimate.filter(|_| peer.measured),
+        limit: peer.limit,
     }
 }

@@ -14,8 +14,9 @@ mod rtmp;
 mod target;
 mod whip;
 
-pub use destination::{Destination, PublishStatus, test};
+pub use destination::{Destination, PublishStatus, Pulse, test};
 pub use failure::Failure;
 pub use health::Health;
 pub use retry::{RetryPolicy, Verdict};
 pub use target::{MpegTsTarget, RtmpTarget, SrtTarget, Target, WhipTarget};
+pub use webrtc_transport::PathLimit;

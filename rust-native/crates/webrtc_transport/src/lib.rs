@@ -8,6 +8,7 @@ mod error;
 mod h264;
 mod interceptor;
 mod outgoing;
+mod path;
 mod peer;
 mod sender;
 mod session;
@@ -15,5 +16,6 @@ mod stats;
 mod timing;
 
 pub use error::TransportError;
+pub use path::PathLimit;
 pub use peer::{IceServer, Peer, PeerEvent, PeerHandle, PeerKind};
 pub use stats::PeerStats;

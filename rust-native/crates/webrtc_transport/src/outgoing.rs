@@ -1,4 +1,8 @@
 //! Access units → RTP packets of one peer: its own SSRCs, payload types, sequence numbers and header extensions.
+//!
+//! Each picture carries the wall-clock time of its capture, a 64-bit NTP time stamp in the short form of
+//! <http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time>: through any number of servers that pass it on, a
+//! receiver whose clock is set can tell how old the picture is.
 
 use bytes::Bytes;
 use media::{AccessUnit, Track};
@@ -17,6 +21,8 @@ pub(crate) struct Negotiated {
     pub(crate) audio: Option<u8>,
     /// Id of the playout-delay extension on the video track.
     pub(crate) playout_delay: Option<u8>,
+    /// Id of the absolute-capture-time extension on the video track.
+    pub(crate) capture_time: Option<u8>,
 }
 
 /// "Show it as soon as it is there": minimum and maximum 0, 12 bits each
@@ -83,6 +89,14 @@ impl Outgoing {
                 tracing::warn!(%error, "no playout-delay extension");
                 self.negotiated.playout_delay = None;
             }
+            // Once for each picture: its packets share the time.
+            if let Some(id) = self.negotiated.capture_time.filter(|_| n == 0)
+                && let Err(error) =
+                    header.set_extension(id, Bytes::copy_from_slice(&self.clock.ntp(unit.pts).to_be_bytes()))
+            {
+                tracing::warn!(%error, "no capture-time extension");
+                self.negotiated.capture_time = None;
+            }
             self.video_sequence = self.video_sequence.wrapping_add(1);
             packets.push(rtp::Packet { header, payload });
         }
@@ -125,7 +139,7 @@ mod tests {
 
     fn outgoing(audio: Option<u8>) -> Outgoing {
         let clock = StreamClock::new(MediaTime::ZERO, UNIX_EPOCH, 100, 200);
-        let negotiated = Negotiated { video: 96, audio, playout_delay: Some(3) };
+        let negotiated = Negotiated { video: 96, audio, playout_delay: Some(3), capture_time: Some(4) };
         Outgoing::new(negotiated, Sources { video: 1, repair: 2, audio: 3 }, clock)
     }
 
@@ -140,6 +154,11 @@ mod tests {
         assert!(packets.iter().all(|packet| packet.header.get_extension(3).as_deref() == Some(&[0, 0, 0])));
         let marked: Vec<bool> = packets.iter().map(|packet| packet.header.marker).collect();
         assert_eq!(marked, [false, false, false, false, true]);
+        let told: Vec<bool> = packets.iter().map(|packet| packet.header.get_extension(4).is_some()).collect();
+        assert_eq!(told, [true, false, false, false, false], "the capture's time, once for each picture");
+        let ntp =
+            u64::from_be_bytes(packets[0].header.get_extension(4).expect("told")[..].try_into().expect("64 bits"));
+        assert_eq!(ntp >> 32, 2_208_988_801, "one second after the Unix epoch, since 1900");
         let next = outgoing.packets(&unit(Track::Video, 1016, &[0, 0, 1, 0x41, 1]));
         assert_eq!(next[0].header.sequence_number, packets[4].header.sequence_number + 1);
         assert_eq!(outgoing.last_video_sequence(), next[0].header.sequence_number);

@@ -12,7 +12,8 @@ use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine};
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
-    RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RTCRtpSendParameters, RtpCodecKind,
+    RTCRtpHeaderExtensionCapability, RTCRtpHeaderExtensionParameters, RTCRtpRtxParameters, RTCRtpSendParameters,
+    RtpCodecKind,
 };
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use webrtc::media_stream::track_local::TrackLocal;
@@ -37,6 +38,7 @@ const OPUS_FORMAT: &str = "minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1";
 const VIDEO_TYPE: u8 = 102;
 const REPAIR_TYPE: u8 = 103;
 const AUDIO_TYPE: u8 = 111;
+const CAPTURE_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
 const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
@@ -121,15 +123,15 @@ impl Session {
         let answer = |error: rtc::shared::error::Error| TransportError::Answer(error.to_string());
         let video = self.video_sender.get_parameters().await.map_err(answer)?;
         let audio = self.audio_sender.get_parameters().await.map_err(answer)?;
+        let id = |uri: &str| {
+            let named = |extension: &&RTCRtpHeaderExtensionParameters| extension.uri == uri;
+            video.rtp_parameters.header_extensions.iter().find(named).and_then(|found| u8::try_from(found.id).ok())
+        };
         Ok(Negotiated {
             video: payload_type(&video, MIME_TYPE_H264).ok_or(TransportError::VideoRefused)?,
             audio: payload_type(&audio, MIME_TYPE_OPUS),
-            playout_delay: video
-                .rtp_parameters
-                .header_extensions
-                .iter()
-                .find(|extension| extension.uri == PLAYOUT_DELAY)
-                .and_then(|extension| u8::try_from(extension.id).ok()),
+            playout_delay: id(PLAYOUT_DELAY),
+            capture_time: id(CAPTURE_TIME),
         })
     }
 }
@@ -216,6 +218,7 @@ fn media_engine(plan: &Plan) -> rtc::shared::error::Result<MediaEngine> {
         extension(TRANSPORT_CC, RtpCodecKind::Video)?;
         extension(TRANSPORT_CC, RtpCodecKind::Audio)?;
     }
+    extension(CAPTURE_TIME, RtpCodecKind::Video)?;
     if plan.no_playout_delay {
         extension(PLAYOUT_DELAY, RtpCodecKind::Video)?;
     }

@@ -1,11 +1,13 @@
 //! What a peer counts, shared between the driver's interceptors, the sending task and whoever asks.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use media::Bitrate;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use crate::path::PathLimit;
 
 /// Counters of one peer since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -29,6 +31,10 @@ pub struct PeerStats {
     pub keyframe_requests: u64,
     /// What congestion control thinks the path carries; `None` without congestion control.
     pub estimate: Option<Bitrate>,
+    /// Whether that is measured: the other side reports arrivals.
+    pub measured: bool,
+    /// What holds that estimate down.
+    pub limit: PathLimit,
     /// Whether media has been sent since the connection was made.
     pub media_flows: bool,
 }
@@ -47,6 +53,8 @@ pub(crate) struct Counters {
     pub(crate) keyframe_requests: AtomicU64,
     /// Bits per second; 0 is "none".
     pub(crate) estimate: AtomicU32,
+    /// A [`PathLimit`].
+    pub(crate) limit: AtomicU8,
     /// Whether the other side reports arrivals, so that the estimate is one.
     pub(crate) feedback_seen: AtomicBool,
     /// Video packets handed to the driver and seen at the wire: the difference waits in between.
@@ -106,6 +114,8 @@ impl Counters {
             queued_packets: self.backlog(),
             keyframe_requests: self.keyframe_requests.load(Ordering::Relaxed),
             estimate: (estimate != 0).then(|| Bitrate::from_bps(estimate)),
+            measured: self.feedback_seen.load(Ordering::Relaxed),
+            limit: PathLimit::from_u8(self.limit.load(Ordering::Relaxed)),
             media_flows: sent_packets != 0,
         }
     }

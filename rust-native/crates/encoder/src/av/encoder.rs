@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::ffi::{CString, c_int};
 use std::time::Duration;
 
-use bytes::Bytes;
 use ffmpeg_next::ffi;
 use media::{AccessUnit, MediaTime, Picture, Size, Track};
 
@@ -12,8 +11,9 @@ use super::input::Feeder;
 use super::raw::{AvError, Context, Packet, check, dictionary};
 use super::{Input, Recipe, log};
 use crate::h264::{self, Gop, ParameterSets};
+use crate::payload::Payloads;
 use crate::rate::Cadence;
-use crate::{EncoderError, Refusal, VideoConfig, VideoEncoder};
+use crate::{Abilities, EncoderError, Refusal, VideoConfig, VideoEncoder};
 
 /// Ticks of a libavcodec time stamp in a second: fine enough that stamps of 240 pictures a second differ.
 const TICKS: c_int = 1_000_000;
@@ -47,6 +47,7 @@ pub(crate) struct LibavEncoder {
     gop: Gop,
     cadence: Cadence,
     parameter_sets: ParameterSets,
+    payloads: Payloads,
     last_ticks: i64,
     in_flight: VecDeque<InFlight>,
     ready: VecDeque<AccessUnit>,
@@ -80,7 +81,7 @@ impl LibavEncoder {
             Input::VaSurface => Failure::NoDevice(error),
             _ => Failure::Av(error),
         })?;
-        let mut options = dictionary(recipe.options)?;
+        let mut options = dictionary(&options(recipe, &config))?;
         // SAFETY: context and codec belong together; of the options it takes what it knows and leaves the rest.
         let opened = unsafe {
             let opened = ffi::avcodec_open2(context.as_ptr(), codec, &mut options);
@@ -96,21 +97,26 @@ impl LibavEncoder {
             hardware,
             config,
             level,
-            gop: Gop::new(config.gop),
+            gop: Gop::new(idr_distance(recipe, &config)),
             cadence: Cadence::new(config.frame_rate),
             parameter_sets: ParameterSets::default(),
+            payloads: Payloads::default(),
             last_ticks: i64::MIN,
             in_flight: VecDeque::new(),
             ready: VecDeque::new(),
         })
     }
 
-    /// Encodes black pictures, stamped before all time, until something comes out.
+    /// Encodes black pictures, stamped before all time, at least two and until something comes out: an IDR and a
+    /// picture that refers to it.
     fn prove(&mut self) -> Result<(), Failure> {
         let black = Picture::black(self.config.size);
+        let mut came = false;
         for picture in -TRIAL_PICTURES..0 {
-            self.submit(&black, picture * i64::from(TICKS) / i64::from(self.config.frame_rate.fps()), true)?;
-            if self.receive()? {
+            let first = picture == -TRIAL_PICTURES;
+            self.submit(&black, picture * i64::from(TICKS) / i64::from(self.config.frame_rate.fps()), first)?;
+            came |= self.receive()?;
+            if came && !first {
                 // What it still holds back of these is dropped when it comes: nothing in flight has its stamp.
                 self.ready.clear();
                 return Ok(());
@@ -136,16 +142,18 @@ impl LibavEncoder {
             }
             check(result)?;
             any = true;
-            // SAFETY: a received packet holds `size` bytes at `data`.
-            let (ticks, keyframe, payload) = unsafe {
+            // SAFETY: a received packet holds `size` bytes at `data`, until it is emptied below.
+            let (ticks, flagged, written) = unsafe {
                 let packet = self.packet.as_ptr();
-                let payload = std::slice::from_raw_parts((*packet).data, (*packet).size as usize).to_vec();
-                let keyframe = (*packet).flags & ffi::AV_PKT_FLAG_KEY != 0;
-                let ticks = (*packet).pts;
-                ffi::av_packet_unref(packet);
-                (ticks, keyframe, payload)
+                let written = std::slice::from_raw_parts((*packet).data, (*packet).size as usize);
+                ((*packet).pts, (*packet).flags & ffi::AV_PKT_FLAG_KEY != 0, written)
             };
-            let payload = if keyframe { self.parameter_sets.in_front_of(payload) } else { payload };
+            // Intra refresh marks the pictures at which a wave of fresh blocks begins, too.
+            let keyframe = flagged && (!refreshes(self.recipe, &self.config) || h264::has_idr(written));
+            let missing = if keyframe { self.parameter_sets.missing_in(written) } else { &[] };
+            let payload = self.payloads.hold([missing, written]);
+            // SAFETY: the packet is ours; `written` is not used any more.
+            unsafe { ffi::av_packet_unref(self.packet.as_ptr()) };
             let Some(at) = self.in_flight.iter().position(|picture| picture.ticks == ticks) else {
                 continue;
             };
@@ -157,7 +165,7 @@ impl LibavEncoder {
                 dts: picture.pts,
                 keyframe,
                 captured_at: picture.captured_at,
-                payload: Bytes::from(payload),
+                payload,
             });
         }
     }
@@ -182,6 +190,11 @@ impl VideoEncoder for LibavEncoder {
 
     fn hardware(&self) -> bool {
         self.hardware
+    }
+
+    fn abilities(&self) -> Abilities {
+        let Recipe { live_bitrate, tunable, input, .. } = *self.recipe;
+        Abilities { live_bitrate, presets: tunable, copies: input.copies() }
     }
 
     fn encode(
@@ -215,11 +228,12 @@ impl VideoEncoder for LibavEncoder {
         let fits = config.size == self.config.size
             && config.frame_rate == self.config.frame_rate
             && config.threads == self.config.threads
+            && (!self.recipe.tunable || same_options(&config, &self.config))
             && level <= self.level
             && (!other_rate || self.recipe.live_bitrate);
         if fits {
             self.config = config;
-            self.gop.set_period(config.gop);
+            self.gop.set_period(idr_distance(self.recipe, &config));
             if other_rate {
                 self.set_rate();
             }
@@ -284,6 +298,33 @@ impl Failure {
     }
 }
 
+/// What can't be changed in mid-stream.
+fn same_options(a: &VideoConfig, b: &VideoConfig) -> bool {
+    let refresh = |config: &VideoConfig| config.tune.intra_refresh.then_some(config.gop);
+    a.tune.preset == b.tune.preset && refresh(a) == refresh(b)
+}
+
+/// The recipe's options, and those that the settings choose.
+fn options(recipe: &Recipe, config: &VideoConfig) -> Vec<(&'static str, &'static str)> {
+    let mut options = recipe.options.to_vec();
+    if recipe.tunable {
+        options.push(("preset", config.tune.preset.name()));
+        if config.tune.intra_refresh {
+            options.push(("intra-refresh", "1"));
+        }
+    }
+    options
+}
+
+fn refreshes(recipe: &Recipe, config: &VideoConfig) -> bool {
+    recipe.tunable && config.tune.intra_refresh
+}
+
+/// From one IDR to the next where nobody asks for one; without end where blocks are refreshed instead.
+fn idr_distance(recipe: &Recipe, config: &VideoConfig) -> Duration {
+    if refreshes(recipe, config) { Duration::MAX } else { config.gop }
+}
+
 fn level_for(config: &VideoConfig) -> Option<i32> {
     h264::level(config.size, config.frame_rate.fps(), config.bitrate.as_kbps())
 }
@@ -310,7 +351,11 @@ fn configure(context: &Context, recipe: &Recipe, config: &VideoConfig, level: i3
         (*context).rc_max_rate = bitrate;
         (*context).rc_buffer_size = (bitrate as f64 * VBV_SECONDS) as c_int;
         // IDRs are asked for by time, never made by count. An hour of 240 pictures a second: some drivers take no more.
-        (*context).gop_size = 864_000;
+        (*context).gop_size = if refreshes(recipe, config) {
+            (config.gop.as_secs_f64() * f64::from(config.frame_rate.fps())).max(1.0) as c_int
+        } else {
+            864_000
+        };
         (*context).max_b_frames = 0;
         (*context).level = level;
         (*context).color_range = ffi::AVColorRange::AVCOL_RANGE_MPEG;

@@ -24,6 +24,15 @@ pub(crate) enum Input {
 }
 
 impl Input {
+    /// How often a raw picture is copied on this way.
+    pub(super) fn copies(self) -> u32 {
+        match self {
+            Self::Lent => 0,
+            Self::Planar | Self::Nv12 => 1,
+            Self::VaSurface => 2,
+        }
+    }
+
     pub(super) fn pixel_format(self) -> ffi::AVPixelFormat {
         match self {
             Self::Lent | Self::Planar => ffi::AVPixelFormat::AV_PIX_FMT_YUV420P,

@@ -27,4 +27,6 @@ pub(crate) struct Recipe {
     pub(crate) live_bitrate: bool,
     /// Whether its threads are ours to choose.
     pub(crate) threads: bool,
+    /// Whether it takes x264's presets and its intra refresh.
+    pub(crate) tunable: bool,
 }

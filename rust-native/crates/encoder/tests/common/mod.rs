@@ -18,6 +18,7 @@ pub(crate) fn config(width: u32, height: u32, fps: u32, kbps: u32) -> VideoConfi
         bitrate: Bitrate::from_kbps(kbps),
         gop: Duration::from_secs(2),
         threads: 0,
+        tune: encoder::Tune::default(),
     }
 }
 

@@ -90,6 +90,7 @@ fn feed(hub: &Broadcast<AccessUnit>, wanted: &AtomicBool, stop: &AtomicBool, pic
         bitrate: bitrate(),
         gop: Duration::from_secs(2),
         threads: 1,
+        tune: encoder::Tune::default(),
     };
     let mut video = encoder::open(&config).expect("an encoder").encoder;
     let mut aac = AacEncoder::new(AacEncoder::DEFAULT_BITRATE).expect("AAC");

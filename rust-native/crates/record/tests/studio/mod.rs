@@ -36,6 +36,7 @@ impl Studio {
             bitrate: Bitrate::from_kbps(200),
             gop: Duration::from_secs(2),
             threads: 1,
+            tune: encoder::Tune::default(),
         };
         Self {
             hub,

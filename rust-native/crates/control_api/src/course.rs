@@ -1,0 +1,86 @@
+//! What may steer the encode now: the session's side of adaptation.
+
+use std::sync::atomic::Ordering;
+
+use encoder::Preset;
+use media::{Bitrate, FrameRate};
+use publish::PathLimit;
+
+use crate::adaptation::Freedom;
+use crate::destinations::Entry;
+use crate::governor::Ceiling;
+use crate::pipeline::Wish;
+use crate::session::Session;
+use crate::steering::Course;
+use crate::{Aim, Destination, Effort, LimitedBy, PathTrouble, Tuning};
+
+impl Session {
+    pub(crate) fn tune(&mut self, tuning: Tuning) {
+        self.tuning = tuning;
+        let ceiling = match tuning.effort {
+            Effort::Least => Ceiling::Least,
+            Effort::Room => Ceiling::Room,
+        };
+        self.pipeline.control().wish(Wish { ceiling, intra_refresh: tuning.intra_refresh });
+    }
+
+    /// Tells the steering what holds now; cheap enough for every order.
+    pub(crate) fn steer(&self) {
+        let running = |entry: &Entry| entry.running.as_ref().map(|(number, running)| (*number, running.pulse()));
+        let primary = self.destinations.primary().and_then(running);
+        let freedom = if primary.is_some() { self.freedom() } else { Freedom::Nothing };
+        self.steering.set(Course { wanted: Bitrate::from_kbps(self.settings.kbps), primary, freedom });
+    }
+
+    /// Services of RTMP and players of MPEG-TS, and files, take no other size in mid-stream.
+    fn freedom(&self) -> Freedom {
+        let records = self.recordings.state().is_some();
+        let takes_any_size =
+            |entry: &Entry| matches!(entry.target, Destination::LocalServer | Destination::Whip { .. });
+        let fixed = self.destinations.iter().any(|entry| entry.running.is_some() && !takes_any_size(entry));
+        if !self.tuning.adapt || (records && !self.tuning.adapt_recording) {
+            Freedom::Nothing
+        } else if records || fixed || self.recordings.replay_stats().is_some() {
+            Freedom::Bitrate
+        } else {
+            Freedom::Picture
+        }
+    }
+
+    /// For the figures.
+    pub(crate) fn aim(&self) -> Aim {
+        let Ok(wanted) = self.settings.config() else { return Aim::default() };
+        let bearing = self.steering.bearing();
+        let (config, cap) = bearing.allowed.map_or((wanted, wanted.frame_rate), |allowed| allowed.apply(&wanted));
+        let counters = self.pipeline.counters();
+        let every = counters.every.load(Ordering::Relaxed).max(1);
+        let lowered = config.bitrate != wanted.bitrate || config.size != wanted.size || cap != wanted.frame_rate;
+        let fps = cap.fps().min(wanted.frame_rate.fps().div_ceil(every));
+        Aim {
+            wanted_kbps: wanted.bitrate.as_kbps(),
+            target_kbps: config.bitrate.as_kbps(),
+            estimate_kbps: bearing.estimate.map(Bitrate::as_kbps),
+            width: config.size.width,
+            height: config.size.height,
+            fps: FrameRate::new(fps).map_or(1, FrameRate::fps),
+            limited_by: match (lowered, every) {
+                (true, _) => LimitedBy::Network,
+                (false, 1) => LimitedBy::Nothing,
+                (false, _) => LimitedBy::Machine,
+            },
+            trouble: match bearing.limit {
+                PathLimit::None => PathTrouble::None,
+                PathLimit::Delay => PathTrouble::Delay,
+                PathLimit::Loss => PathTrouble::Loss,
+            },
+            held_for_recording: bearing.short && self.tuning.adapt && self.freedom() == Freedom::Nothing,
+            preset: match counters.preset.load(Ordering::Relaxed) {
+                1 => Preset::Superfast,
+                2 => Preset::Veryfast,
+                _ => Preset::Ultrafast,
+            }
+            .name()
+            .to_owned(),
+        }
+    }
+}
