@@ -15,6 +15,30 @@ export declare class Engine {
   shutdown(): Promise<void>
 }
 
+/** What the encode aims at, and what holds it back. */
+export interface Aim {
+  /** Video kbit/s as set. */
+  wantedKbps: number
+  /** Video kbit/s aimed at now. */
+  targetKbps: number
+  /** What the primary destination's path is thought to carry, kbit/s, where it is measured. */
+  estimateKbps?: number
+  /** Pixels as encoded now. */
+  width: number
+  /** Pixels as encoded now. */
+  height: number
+  /** The most pictures a second that are taken now. */
+  fps: number
+  /** What holds it back. */
+  limitedBy: LimitedBy
+  /** What is wrong with the path. */
+  trouble: PathTrouble
+  /** The path carries less than is sent, but a recording that may not be lowered is on the same encode. */
+  heldForRecording: boolean
+  /** x264's preset in use; of other encoders it says nothing. */
+  preset: string
+}
+
 /** A rectangle of the desktop, pixels. */
 export interface Area {
   x: number
@@ -105,6 +129,7 @@ export type Command =
   | { type: 'set_frame_rate'; fps: number }
   | { type: 'set_bitrate'; kbps: number }
   | { type: 'set_gop'; seconds: number }
+  | { type: 'set_tuning'; tuning: Tuning }
   | { type: 'mute_audio'; input: AudioInput; muted: boolean }
   | { type: 'set_volume'; input: AudioInput; volume: number }
   | { type: 'add_audio_input'; id: string; source: AudioSource }
@@ -194,6 +219,9 @@ export type Effect =
   | { kind: 'limiter'; ceilingDb: number; releaseMs: number }
   | { kind: 'equalizer'; lowDb: number; midDb: number; highDb: number }
 
+/** What the processor is used for. */
+export type Effort = 'least' | 'room'
+
 /** What can encode here. */
 export interface Encoders {
   /** The one that will be used. */
@@ -245,6 +273,9 @@ export type HotKeyAction =
   | { kind: 'push_to_mute'; input: string }
   | { kind: 'tell' }
 
+/** Why the encode is less than what was set. */
+export type LimitedBy = 'nothing' | 'network' | 'machine'
+
 /** A running embedded server. */
 export interface LocalServer {
   /** TCP port of its pages. */
@@ -271,6 +302,9 @@ export interface MicrophoneInfo {
 export type Outcome =
   | { type: 'ok'; reply: Reply }
   | { type: 'failed'; problem: Problem }
+
+/** What is wrong with the primary destination's path. */
+export type PathTrouble = 'none' | 'delay' | 'loss'
 
 /** Where the preview is signalled. */
 export interface Preview {
@@ -418,6 +452,8 @@ export interface State {
   localServer?: LocalServer
   /** The settings that are in force. */
   settings: VideoSettings
+  /** What the engine may change by itself. */
+  tuning: Tuning
   /** The source that is captured, where it was started as one. */
   sourceId?: string
   /** The live scene's name, where a scene was started. */
@@ -440,6 +476,8 @@ export interface State {
 
 /** The figures of one second. */
 export interface Stats {
+  /** What the encode aims at, and what holds it back. */
+  aim: Aim
   /** Pictures captured. */
   fpsCaptured: number
   /** Pictures encoded, keep-alive ones included. */
@@ -450,6 +488,12 @@ export interface Stats {
   encoder: string
   /** Mean time of one encode, milliseconds. */
   encodeMs: number
+  /** Mean time from a picture's capture to when its work began, milliseconds; absent where none was composed. */
+  queueMs?: number
+  /** Mean time of drawing and converting one, milliseconds. */
+  composeMs?: number
+  /** How often a raw picture is copied between its one conversion and the encoder. */
+  copies: number
   /** Video bits encoded, kbit/s. */
   videoKbps: number
   /** Bits all destinations together sent, kbit/s. */
@@ -478,6 +522,18 @@ export interface Stats {
 export type Transition =
   | { kind: 'cut' }
   | { kind: 'fade'; ms: number }
+
+/** The user's leave, and choices of the encode that are not its size or rate. */
+export interface Tuning {
+  /** The bitrate follows what the primary destination's path carries; size and frame rate too, after a while. */
+  adapt: boolean
+  /** Also while a recording runs, which is of the same encode; its size stays in any case. */
+  adaptRecording: boolean
+  /** What the processor is used for. */
+  effort: Effort
+  /** Spread fresh blocks over all pictures instead of large keyframes; for WebRTC alone. */
+  intraRefresh: boolean
+}
 
 /** The encode's settings. */
 export interface VideoSettings {

@@ -16,6 +16,7 @@ pub enum Outcome {
 }
 
 /// The answer to one command.
+#[allow(clippy::large_enum_variant, reason = "one for each command, passed on at once: a box would only be in the way")]
 #[napi(discriminant_case = "snake_case")]
 pub enum Reply {
     Done,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fillOf, MeterBus } from '../../src/renderer/meters';
 import { RtcManager, withStereoOpus, type PeerLike, type PeerListeners } from '../../src/renderer/rtc_manager/rtc_manager';
+import type { Aim, Stats } from '../../src/shared/model';
 import { mayShow } from '../../src/renderer/pace';
 import { readServerMessage } from '../../src/renderer/signaling_client/messages';
 import { pauseBefore, SignalingClient, type SocketListeners } from '../../src/renderer/signaling_client/signaling_client';
@@ -239,7 +240,9 @@ test('the answer asks for both channels of Opus, once', () => {
 });
 
 test('in the captured picture the figures change every ten seconds, or when a viewer comes or goes', () => {
-  const stats = { fpsCaptured: 0, fpsEncoded: 1, fpsDropped: 0, encoder: '', encodeMs: 0, videoKbps: 0, sentKbps: 0, destinations: [], viewers: 1, audioPeakDb: -120 };
+  const aim: Aim = { wantedKbps: 1, targetKbps: 1, width: 2, height: 2, fps: 1, limitedBy: 'nothing', trouble: 'none', heldForRecording: false, preset: '' };
+  const sums = { fpsCaptured: 0, fpsEncoded: 1, fpsDropped: 0, videoKbps: 0, sentKbps: 0, viewers: 1, audioPeakDb: -120 };
+  const stats: Stats = { ...sums, aim, encoder: '', encodeMs: 0, copies: 0, destinations: [] };
   assert.ok(mayShow({ stats, at: 0 }, stats, 1_000, false));
   assert.ok(!mayShow({ stats, at: 0 }, stats, 9_999, true));
   assert.ok(mayShow({ stats, at: 0 }, stats, 10_000, true));

@@ -49,6 +49,7 @@ const whole = {
   ],
   transition: { kind: 'fade', ms: 300 },
   recording: { folder: '/media/takes', format: 'mkv', plain: true, splitMinutes: 30, splitMib: 2048, replay: true, replaySeconds: 60 },
+  tuning: { adapt: false, adaptRecording: true, effort: 'room', intraRefresh: true },
 };
 
 function inFolder<T>(work: (folder: string) => T): T {

@@ -9,6 +9,7 @@ import { SettingsStore } from '../../src/main/settings_store';
 import { Studio } from '../../src/main/studio';
 import type { HostStatus, Notice, StateView } from '../../src/shared/contract';
 import type { Command, Outcome, PublishState, State } from '../../src/shared/model';
+import { DEFAULT_TUNING } from '../../src/shared/tuning';
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tidecast-studio-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -16,7 +17,7 @@ after(() => fs.rmSync(folder, { recursive: true, force: true }));
 const video = { width: 1280, height: 720, fps: 30, kbps: 3500, gopSeconds: 2 };
 
 function stateWith(publish: PublishState): State {
-  return { capture: { kind: 'capturing' }, publish, destinations: [], settings: video, sources: [], audio: [], refusedEncoders: [], replay: false };
+  return { capture: { kind: 'capturing' }, publish, destinations: [], settings: video, tuning: DEFAULT_TUNING, sources: [], audio: [], refusedEncoders: [], replay: false };
 }
 
 let count = 0;

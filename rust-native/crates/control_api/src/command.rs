@@ -239,6 +239,7 @@ pub enum Destination {
 /// The answer to one [`Command`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "one for each command, passed on at once: a box would only be in the way")]
 pub enum Reply {
     /// Taken; its effect comes as events.
     Done,

@@ -208,7 +208,7 @@ mod tests {
             while self.now < end {
                 n += 1;
                 // Pictures are not alike: ten per cent more or less, and a hard one now and then.
-                let hard = if n % 60 == 0 { 1.6 } else { 0.9 + f64::from(n % 5) * 0.05 };
+                let hard = if n.is_multiple_of(60) { 1.6 } else { 0.9 + f64::from(n % 5) * 0.05 };
                 let work = self.work() * hard;
                 let budget = FRAME * self.governor.every();
                 self.late += u32::from(work / 1000.0 > budget.as_secs_f64());
@@ -260,16 +260,16 @@ mod tests {
     #[test]
     fn at_a_mark_it_does_not_swing() {
         // Superfast is foreseen just within its room and turns out far above it, again and again.
-        let mut machine = Machine::new(Ceiling::Room, 2.9);
+        let mut machine = Machine::new(Ceiling::Room, 2.5);
         for _ in 0..120 {
-            machine.ultrafast = if machine.governor.preset() == Preset::Ultrafast { 2.9 } else { 9.0 };
+            machine.ultrafast = if machine.governor.preset() == Preset::Ultrafast { 2.5 } else { 9.0 };
             machine.run(30.0);
         }
-        assert!(machine.changes <= 16, "{} changes in an hour", machine.changes);
+        assert!(machine.changes <= 20, "{} changes in an hour", machine.changes);
         // And a machine that can just take every second picture.
         let mut machine = Machine::new(Ceiling::Least, 18.5);
         machine.run(3600.0);
-        assert!(machine.changes <= 16, "{} changes in an hour", machine.changes);
+        assert!(machine.changes <= 20, "{} changes in an hour", machine.changes);
     }
 
     #[test]

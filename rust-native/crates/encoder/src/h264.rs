@@ -36,23 +36,27 @@ pub(crate) fn nal_type(unit: &[u8]) -> u8 {
 
 /// Keeps an encoder's parameter sets, for those that write them only once.
 #[derive(Debug, Default)]
-pub(crate) struct ParameterSets(Vec<u8>);
+pub(crate) struct ParameterSets {
+    known: Vec<u8>,
+    /// What the newest keyframe brings; kept so that a keyframe takes no memory.
+    found: Vec<u8>,
+}
 
 impl ParameterSets {
     /// What is to be put in front of a keyframe: nothing, where its parameter sets are there already.
     pub(crate) fn missing_in(&mut self, keyframe: &[u8]) -> &[u8] {
-        let mut found = Vec::new();
+        self.found.clear();
         // The sets stand before the first slice: nothing behind it needs to be searched.
         for unit in nal_units(keyframe).take_while(|unit| !matches!(nal_type(unit), 1..=5)) {
             if matches!(nal_type(unit), NAL_SPS | NAL_PPS) {
-                found.extend_from_slice(&[0, 0, 0, 1]);
-                found.extend_from_slice(unit);
+                self.found.extend_from_slice(&[0, 0, 0, 1]);
+                self.found.extend_from_slice(unit);
             }
         }
-        if found.is_empty() {
-            return &self.0;
+        if self.found.is_empty() {
+            return &self.known;
         }
-        self.0 = found;
+        std::mem::swap(&mut self.known, &mut self.found);
         &[]
     }
 }
@@ -140,8 +144,9 @@ mod tests {
     fn parameter_sets_are_put_before_a_keyframe_that_lacks_them() {
         let mut sets = ParameterSets::default();
         let whole = vec![0, 0, 0, 1, 0x67, 1, 0, 0, 0, 1, 0x68, 2, 0, 0, 0, 1, 0x65, 3];
-        assert_eq!(sets.in_front_of(whole.clone()), whole);
-        assert_eq!(sets.in_front_of(vec![0, 0, 0, 1, 0x65, 3]), whole);
+        assert!(sets.missing_in(&whole).is_empty());
+        let bare = [0, 0, 0, 1, 0x65, 3];
+        assert_eq!([sets.missing_in(&bare), &bare].concat(), whole);
     }
 
     #[test]

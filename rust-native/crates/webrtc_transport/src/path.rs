@@ -14,17 +14,21 @@ use rtc::interceptor::PacketReport;
 const WINDOW: Duration = Duration::from_millis(200);
 /// The queue is the least delay of those that left last: what a stalled machine or a burst delays, delays some of
 /// them; a standing queue delays all.
-const QUEUE_WINDOW: Duration = Duration::from_millis(60);
+const QUEUE_WINDOW: Duration = Duration::from_millis(35);
+/// What arrives meanwhile is the rate of a path that has become too narrow; longer ago it may still have been wide.
+const RATE_WINDOW: Duration = Duration::from_millis(100);
 /// A standing queue of that long is a shortage, one below the second figure is none. Between them nothing is done.
-const QUEUE_HIGH: f64 = 0.040;
+const QUEUE_HIGH: f64 = 0.035;
 const QUEUE_LOW: f64 = 0.015;
 /// Shares of packets lost. A few in a hundred are normal on the air, and repaired by retransmission.
 const LOSS_HIGH: f64 = 0.10;
 const LOSS_LOW: f64 = 0.03;
 /// Fewer packets say nothing about a share.
 const LEAST_PACKETS: usize = 10;
-/// What is left for the queue to drain: of what arrived.
+/// How much of what arrived is sent from then on: less for each second that has to drain, until it would be half.
 const BACK_OFF: f64 = 0.85;
+const DRAIN: f64 = 0.8;
+const LONGEST_DRAIN: f64 = 0.35;
 /// A change is given that long to show, besides the packets' way.
 const SETTLE: Duration = Duration::from_millis(150);
 /// A quiet time after the last shortage before anything is tried.
@@ -174,13 +178,15 @@ impl PathModel {
         (total >= LEAST_PACKETS).then(|| new().filter(|packet| packet.arrival.is_none()).count() as f64 / total as f64)
     }
 
-    /// What arrived in a second, by the receiver's clock.
-    fn received(&self) -> Option<f64> {
-        let arrived = || self.seen.iter().filter_map(|packet| packet.arrival.map(|at| (at, packet.bits)));
-        let (first, last) = (arrived().map(|(at, _)| at).min()?, arrived().map(|(at, _)| at).max()?);
+    /// What arrived in a second, by the receiver's clock, in that long before the newest arrival.
+    fn received(&self, over: Duration) -> Option<f64> {
+        let all = || self.seen.iter().filter_map(|packet| packet.arrival.map(|at| (at, packet.bits)));
+        let last = all().map(|(at, _)| at).max()?;
+        let arrived = || all().filter(|(at, _)| last.saturating_sub(*at) <= over);
+        let first = arrived().map(|(at, _)| at).min()?;
         let bits: f64 = arrived().map(|(_, bits)| bits).sum();
         // Packets that came in one burst arrived over the time in which they left.
-        let seconds = last.saturating_sub(first).as_secs_f64().max(WINDOW.as_secs_f64() / 2.0);
+        let seconds = last.saturating_sub(first).as_secs_f64().max(over.as_secs_f64() / 2.0);
         Some(bits / seconds)
     }
 
@@ -196,9 +202,9 @@ impl PathModel {
                 return;
             }
         }
-        let Some(received) = self.received() else { return };
+        let Some(received) = self.received(RATE_WINDOW) else { return };
         self.too_much = Some(received);
-        self.estimate = self.estimate.min(received * BACK_OFF);
+        self.estimate = self.estimate.min(received * (BACK_OFF - queue.min(LONGEST_DRAIN) * DRAIN));
         self.lowered = Some((now, queue));
         self.limit = reason;
     }
@@ -206,7 +212,7 @@ impl PathModel {
     fn grow(&mut self, now: Instant, cap: f64) {
         let since = self.grown.replace(now).unwrap_or(now);
         let calm = self.lowered.is_none_or(|(at, _)| now.saturating_duration_since(at) >= CALM);
-        let tried = self.received().is_some_and(|received| received >= self.estimate * USED);
+        let tried = self.received(WINDOW).is_some_and(|received| received >= self.estimate * USED);
         if !calm || !tried || self.estimate >= cap {
             return;
         }
