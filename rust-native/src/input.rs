@@ -51,7 +51,15 @@ pub enum Command {
     StopLocalServer,
     OpenPreview,
     ExcludeWindow { window: Option<u32> },
+    SetCardTexts { texts: Vec<CardText> },
     Stats,
+}
+
+/// What the card of a source without a picture says, for the code of the problem that took it.
+#[napi(object)]
+pub struct CardText {
+    pub code: String,
+    pub text: String,
 }
 
 /// How a scene follows the one before it; a fade takes 1 to 10000 ms.
@@ -186,6 +194,10 @@ impl From<Command> for control_api::Command {
             Command::StopLocalServer => Self::StopLocalServer,
             Command::OpenPreview => Self::OpenPreview,
             Command::ExcludeWindow { window } => Self::ExcludeWindow { window },
+            Command::SetCardTexts { texts } => {
+                let text = |CardText { code, text }| control_api::CardText { code, text };
+                Self::SetCardTexts { texts: texts.into_iter().map(text).collect() }
+            }
             Command::Stats => Self::Stats,
         }
     }

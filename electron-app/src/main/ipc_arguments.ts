@@ -6,6 +6,7 @@ import { hotKeyPreferences, keyCode } from '../shared/hot_keys';
 import { fields, flag, integer, number, oneOf, optional, Refused, text, type Fields } from '../shared/parse';
 import { recordingReaders } from '../shared/recording';
 import { parseScene, parseScenes, parseTransition } from '../shared/scene';
+import { parseSceneKeys } from '../shared/scene_keys';
 import { tuningReaders } from '../shared/tuning';
 import { DESTINATION_KINDS, LANGUAGES, sourceId, THEMES, type AudioPreferences } from '../shared/settings';
 import { evenPixels, LIMITS } from '../shared/video_settings';
@@ -101,6 +102,7 @@ const settingsChange = partial<Required<SettingsChange>>({
   whipUrl: (v, p) => text(v, p, 2048),
   scenes: parseScenes,
   transition: parseTransition,
+  sceneKeys: parseSceneKeys,
   localInList: flag,
 });
 

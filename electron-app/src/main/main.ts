@@ -1,6 +1,7 @@
 /** Puts the rooms together: one instance, one window, one engine, one studio. Decides nothing by itself. */
-import { app, clipboard, dialog, powerSaveBlocker, type BrowserWindow } from 'electron';
+import { app, clipboard, dialog, globalShortcut, powerSaveBlocker, type BrowserWindow } from 'electron';
 import * as path from 'path';
+import { cardTexts } from '../shared/card_texts';
 import type { MessageName, Messages, Notice, PublicSettings, Versions } from '../shared/contract';
 import { intersects } from '../shared/geometry';
 import { dictionaryOf, languageFor } from '../shared/i18n/index';
@@ -14,6 +15,7 @@ import { declareScheme, servePage } from './page_protocol';
 import { problemOf, ProblemError } from './problem';
 import { DestinationList } from './destination_list';
 import { RecordingDesk } from './recording_desk';
+import { SceneKeys } from './scene_keys';
 import { KeyStore } from './key_store';
 import { canKeepSecrets, seal, unseal } from './secrets';
 import { lockDown } from './security';
@@ -90,7 +92,11 @@ function run(): void {
       if (event.type !== 'stats') journal.note('engine', event);
       studio.engineEvent(event);
     },
-    onReady: (restarted) => studio.engineReady(restarted),
+    onReady: (restarted) => {
+      studio.engineReady(restarted);
+      // A restarted engine has them from the session.
+      if (!restarted) tellLanguage();
+    },
   });
 
   const studio: Studio = new Studio(
@@ -114,6 +120,17 @@ function run(): void {
 
   const list = new DestinationList(settings, new KeyStore(app.getPath('userData'), { seal, unseal }), studio);
   const records = new RecordingDesk(settings, studio);
+  const tellLanguage = (): void => {
+    studio.setCardTexts(cardTexts(language())).catch((error: unknown) => report(`card texts: ${String(error)}`));
+  };
+  const sceneKeys = new SceneKeys(globalShortcut, (scene) => toPage('sceneKey', scene));
+  const holdSceneKeys = (): void => {
+    for (const { scene, keys } of sceneKeys.hold(settings.get().sceneKeys ?? [])) {
+      const message = `The hot key ${keys} of the scene "${scene}" belongs to another program.`;
+      notice({ kind: 'warning', problem: { code: 'hot_key_taken', message, hint: 'Choose another hot key.' } });
+    }
+  };
+  holdSceneKeys();
   const changed = async (work: Promise<void>): Promise<void> => {
     await work;
     toPage('settings', publicSettings());
@@ -248,6 +265,8 @@ function run(): void {
     openPreview: () => studio.openPreview(),
     changeSettings: async (change) => {
       settings.update(change);
+      if (change.sceneKeys !== undefined) holdSceneKeys();
+      if (change.language !== undefined) tellLanguage();
       toPage('settings', publicSettings());
     },
     forgetWhipKey: async () => {

@@ -5,6 +5,7 @@
  * what changed. Windows, IPC and files are other rooms'.
  */
 import { inputCommands } from '../shared/audio_inputs';
+import type { CardText } from '../shared/card_texts';
 import type { GoLiveTarget, HostStatus, Notice, StateView, VideoChange } from '../shared/contract';
 import type {
   Area,
@@ -260,6 +261,11 @@ export class Studio {
 
   excludeWindow(window: number | undefined): Promise<void> {
     return this.change(() => this.send({ type: 'exclude_window', window }));
+  }
+
+  /** What the engine's cards say from now on. */
+  setCardTexts(texts: CardText[]): Promise<void> {
+    return this.change(() => this.send({ type: 'set_card_texts', texts }));
   }
 
   startCapture(sourceId: string): Promise<void> {

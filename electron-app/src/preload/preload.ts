@@ -61,6 +61,7 @@ const bridge: Bridge = {
   onNotice: on('notice'),
   onMirrored: on('mirrored'),
   onAskQuit: on('askQuit'),
+  onSceneKey: on('sceneKey'),
 };
 
 contextBridge.exposeInMainWorld('tidecast', bridge);

@@ -39,6 +39,7 @@ async function begin(): Promise<void> {
   bridge.onNotice(actions.takeNotice);
   bridge.onMirrored((mirrored) => store.set({ mirrored }));
   bridge.onAskQuit(() => store.set({ askQuit: true }));
+  bridge.onSceneKey((scene) => desk.jumpTo(scene));
   boot.notices.forEach(actions.takeNotice);
 
   const link = linkPreview(bridge, meters, {

@@ -1,5 +1,6 @@
 /** The user's scenes while they are arranged: what is selected, undo and redo, and what of it the stream shows. */
-import { begin, freeName, redo, step, undo, type History, type Scene, type Transition } from '../shared/scene';
+import { begin, freeName, movedTo, redo, step, undo, type History, type Scene, type Transition } from '../shared/scene';
+import { withKey, type SceneKey } from '../shared/scene_keys';
 import { isCapturing, type Actions } from './actions';
 import type { Store } from './store';
 
@@ -24,6 +25,7 @@ export class SceneDesk {
   private sending = false;
   private pending: Scene | undefined;
   private saving: ReturnType<typeof setTimeout> | undefined;
+  private keys: SceneKey[];
   private readonly listeners = new Set<() => void>();
 
   constructor(
@@ -32,6 +34,7 @@ export class SceneDesk {
   ) {
     this.history = begin(store.get().settings.scenes ?? []);
     this.scene = store.get().state?.scene ?? this.history.present[0]?.name;
+    this.keys = store.get().settings.sceneKeys ?? [];
   }
 
   get state(): DeskState {
@@ -73,6 +76,18 @@ export class SceneDesk {
     if (isCapturing(this.store.get()) && this.live !== name) this.show(this.transition);
   }
 
+  /** Arranges that scene; what is live stays. */
+  arrange(name: string): void {
+    if (this.scene !== name) this.item = undefined;
+    this.scene = name;
+    this.told();
+  }
+
+  /** As its hot key does: a scene that is there is shown, where anything is. */
+  jumpTo(name: string): void {
+    if (this.history.present.some((scene) => scene.name === name)) this.switchTo(name);
+  }
+
   /** Starts the stream with the present scene, or goes over to it. */
   show(transition: Transition = { kind: 'cut' }): void {
     const scene = this.current;
@@ -110,6 +125,11 @@ export class SceneDesk {
     const named = { ...scene, name: freeName(wanted, others) };
     this.scene = named.name;
     this.commit(this.history.present.map((other) => (other === scene ? named : other)));
+    const keys = this.keyOf(scene.name);
+    if (keys !== undefined) {
+      this.setKey(scene.name, undefined);
+      this.setKey(named.name, keys);
+    }
     if (live) this.show();
   }
 
@@ -117,9 +137,30 @@ export class SceneDesk {
     const index = this.history.present.findIndex((scene) => scene.name === this.scene);
     if (index < 0) return;
     const rest = this.history.present.filter((_, at) => at !== index);
+    const gone = this.scene;
     this.scene = rest[Math.min(index, rest.length - 1)]?.name;
     this.item = undefined;
     this.commit(rest);
+    if (gone !== undefined && this.keyOf(gone) !== undefined) this.setKey(gone, undefined);
+  }
+
+  /** Puts a scene at another place of the list. */
+  reorder(name: string, to: number): void {
+    const scenes = [...this.history.present];
+    const moved = movedTo(scenes, (scene) => scene.name === name, to);
+    if (moved !== scenes) this.commit(moved);
+  }
+
+  /** The hot key that shows a scene from anywhere. */
+  keyOf(name: string): string | undefined {
+    return this.keys.find(({ scene }) => scene === name)?.keys;
+  }
+
+  /** A key shows one scene: it is taken from the one that had it. */
+  setKey(name: string, keys: string | undefined): void {
+    this.keys = withKey(this.keys, name, keys);
+    void this.actions.changeSettings({ sceneKeys: this.keys });
+    this.told();
   }
 
   /** Changes the present scene; while it is live, the stream shows the change at once. */

@@ -20,6 +20,7 @@ import type {
 } from './model';
 import type { RecordingChange } from './recording';
 import type { Scene, Transition } from './scene';
+import type { SceneKey } from './scene_keys';
 import type { AudioPreferences, DestinationKind, Language, Settings, Theme } from './settings';
 
 /** How a call ended: nothing rejects over IPC, a failure is a value. */
@@ -123,6 +124,7 @@ export interface SettingsChange {
   whipUrl?: string;
   scenes?: Scene[];
   transition?: Transition;
+  sceneKeys?: SceneKey[];
   localInList?: boolean;
 }
 
@@ -186,6 +188,8 @@ export interface Messages {
   mirrored: boolean;
   /** The user wants to quit while live: the page asks, and calls `answerQuit`. */
   askQuit: null;
+  /** A scene's hot key was pressed, in whatever program. */
+  sceneKey: string;
 }
 
 export type CallName = keyof Calls;
@@ -204,6 +208,7 @@ export type Bridge = {
   onNotice(listener: (notice: Notice) => void): () => void;
   onMirrored(listener: (mirrored: boolean) => void): () => void;
   onAskQuit(listener: () => void): () => void;
+  onSceneKey(listener: (scene: string) => void): () => void;
 };
 
 export const CHANNEL_PREFIX = 'tidecast:';

@@ -213,6 +213,52 @@ export function raiseItem(scene: Scene, id: string, by: 1 | -1): Scene {
   return { ...scene, items };
 }
 
+/** To that place in the order, 0 the lowest. */
+export function moveItem(scene: Scene, id: string, to: number): Scene {
+  const items = movedTo(scene.items, (item) => item.id === id, to);
+  return items === scene.items ? scene : { ...scene, items };
+}
+
+/** The list with that one at another place; the list itself where nothing moves. */
+export function movedTo<T>(all: T[], which: (each: T) => boolean, to: number): T[] {
+  const from = all.findIndex(which);
+  const each = all[from];
+  const place = Math.max(0, Math.min(all.length - 1, to));
+  if (each === undefined || place === from) return all;
+  const rest = all.filter((_, index) => index !== from);
+  rest.splice(place, 0, each);
+  return rest;
+}
+
+/**
+ * The scene on another canvas: what filled the old one fills the new one; the others keep their size beside it, and
+ * their distance from the edges that they are near to.
+ */
+export function withCanvas(scene: Scene, canvas: Scene['canvas']): Scene {
+  const { width, height } = scene.canvas;
+  if (width === canvas.width && height === canvas.height) return scene;
+  const scale = Math.min(canvas.width, canvas.height) / Math.min(width, height);
+  /** Where a side of `length` lies on the new canvas: as near to the middle or to an edge as it was. */
+  const place = (from: number, length: number, before: number, now: number): number => {
+    const room = before - length;
+    const share = room > 0 ? from / room : 0;
+    return Math.round(share * (now - length * scale));
+  };
+  const items = scene.items.map((item) => {
+    if (item.x === 0 && item.y === 0 && item.width === width && item.height === height) {
+      return { ...item, width: canvas.width, height: canvas.height };
+    }
+    return {
+      ...item,
+      x: place(item.x, item.width, width, canvas.width),
+      y: place(item.y, item.height, height, canvas.height),
+      width: Math.max(1, Math.round(item.width * scale)),
+      height: Math.max(1, Math.round(item.height * scale)),
+    };
+  });
+  return { ...scene, canvas: { ...canvas }, items };
+}
+
 /** The screen fills the canvas, the camera lies in the lower right corner. As `Scene::screen_and_camera` in Rust. */
 export function screenAndCamera(name: string, screen: string, camera: string, canvas: Scene['canvas']): Scene {
   const short = Math.min(canvas.width, canvas.height);

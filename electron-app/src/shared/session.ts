@@ -3,6 +3,7 @@
  *
  * Pure: the supervisor in main owns the time, the processes and the retries.
  */
+import type { CardText } from './card_texts';
 import type { AudioInput, AudioInputChange, AudioSource, Command, Destination, HotKey, Reach, Reply, Tuning, VideoSettings } from './model';
 
 export interface Session {
@@ -16,6 +17,8 @@ export interface Session {
   /** Absent: none. */
   hotKeys?: HotKey[];
   excludedWindow?: number;
+  /** What cards say in the user's language; absent or empty: English. */
+  cardTexts?: CardText[];
   capture?: { sourceId: string; settings: VideoSettings; cursor: boolean };
   /** Instead of `capture`: a scene as JSON. */
   scene?: { scene: string; settings: VideoSettings; cursor: boolean };
@@ -61,6 +64,8 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
       return { ...session, hotKeys: command.keys };
     case 'exclude_window':
       return { ...session, excludedWindow: command.window };
+    case 'set_card_texts':
+      return { ...session, cardTexts: command.texts };
     case 'start_capture': {
       const { sourceId, settings, cursor } = command;
       return { ...session, capture: { sourceId, settings, cursor }, scene: undefined };
@@ -160,6 +165,9 @@ export function replay(session: Session): Command[] {
   const commands: Command[] = [];
   if (session.excludedWindow !== undefined) commands.push({ type: 'exclude_window', window: session.excludedWindow });
   if (session.tuning !== undefined) commands.push({ type: 'set_tuning', tuning: session.tuning });
+  if (session.cardTexts !== undefined && session.cardTexts.length > 0) {
+    commands.push({ type: 'set_card_texts', texts: session.cardTexts });
+  }
   commands.push({ type: 'select_audio', microphone: session.microphone, systemSound: session.systemSound });
   for (const input of ['microphone', 'system_sound', 'all'] as const) {
     const muted = session.muted[input];

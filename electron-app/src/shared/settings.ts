@@ -11,6 +11,7 @@ import type { Tuning, VideoSettings } from './model';
 import { fields, flag, number, oneOf, optional, Refused, text, integer } from './parse';
 import { DEFAULT_RECORDING, recordingPreferences, type RecordingPreferences } from './recording';
 import { parseScenes, parseTransition, type Scene, type Transition } from './scene';
+import { parseSceneKeys, type SceneKey } from './scene_keys';
 import { tuning } from './tuning';
 import { videoSettings } from './video_settings';
 
@@ -66,6 +67,8 @@ export interface Settings {
   scenes?: Scene[];
   /** How one scene follows another. */
   transition?: Transition;
+  /** Keys that show a scene from anywhere. */
+  sceneKeys?: SceneKey[];
   recording: RecordingPreferences;
   /** Absent: the default. */
   tuning?: Tuning;
@@ -155,6 +158,7 @@ export function parseSettings(value: unknown): Settings {
     }),
     scenes: optional(f.scenes, 'settings.scenes', parseScenes),
     transition: optional(f.transition, 'settings.transition', parseTransition),
+    sceneKeys: optional(f.sceneKeys, 'settings.sceneKeys', parseSceneKeys),
     recording: optional(f.recording, 'settings.recording', recordingPreferences) ?? DEFAULT_RECORDING,
     tuning: optional(f.tuning, 'settings.tuning', tuning),
   };

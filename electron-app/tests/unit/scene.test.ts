@@ -6,6 +6,8 @@ import {
   begin,
   changeItem,
   freeName,
+  movedTo,
+  moveItem,
   parseScene,
   raiseItem,
   readSceneFile,
@@ -16,6 +18,7 @@ import {
   snapScale,
   step,
   undo,
+  withCanvas,
   writeSceneFile,
   type Scene,
 } from '../../src/shared/scene';
@@ -38,6 +41,31 @@ test('order and numbers are changed without touching the old scene', () => {
   assert.equal(raiseItem(scene, '2', 1), scene, 'the topmost stays');
   assert.equal(changeItem(scene, '2', { opacity: 0.5 }).items[1]?.opacity, 0.5);
   assert.equal(scene.items[1]?.opacity, 1);
+});
+
+test('anything is moved to any place, and stays where it is moved to its own', () => {
+  const scene = addItem(addItem(addItem(empty, 'a', ''), 'b', ''), 'c', '');
+  const ids = (of: Scene): string => of.items.map(({ id }) => id).join('');
+  assert.deepEqual([ids(moveItem(scene, '1', 2)), ids(moveItem(scene, '3', 0)), ids(moveItem(scene, '2', 9))], ['231', '312', '132']);
+  assert.equal(moveItem(scene, '2', 1), scene);
+  assert.equal(moveItem(scene, 'none', 1), scene);
+  const list = [1, 2, 3];
+  assert.deepEqual([movedTo(list, (each) => each === 3, 0), list], [[3, 1, 2], [1, 2, 3]]);
+});
+
+test('on another canvas what filled the old one fills it, and the rest keeps its corner', () => {
+  const scene = screenAndCamera('Both', 'screen', 'camera', canvas);
+  const before = scene.items[1];
+  const tall = withCanvas(scene, { width: 1080, height: 1920 });
+  assert.deepEqual(tall.items[0], { ...scene.items[0], width: 1080, height: 1920 });
+  const camera = tall.items[1];
+  assert.deepEqual([camera?.width, camera?.height], [before?.width, before?.height]);
+  // In the lower right corner as before: as far from it, to a pixel or two, as the share of the room says.
+  assert.ok(camera !== undefined && camera.x + camera.width <= 1080 && camera.x + camera.width > 1000);
+  assert.ok(camera.y + camera.height <= 1920 && camera.y + camera.height > 1860);
+  const half = withCanvas(scene, { width: 960, height: 540 }).items[1];
+  assert.deepEqual([half?.width, half?.height], [240, 180]);
+  assert.equal(withCanvas(scene, { ...canvas }), scene);
 });
 
 test('what is written as a file is read again, and what is no scene file is refused', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Command, Reply } from '../../src/shared/model';
+import { cardTexts } from '../../src/shared/card_texts';
 import { emptySession, remember, replay, type Session } from '../../src/shared/session';
 
 const done: Reply = { type: 'done' };
@@ -17,6 +18,17 @@ const live: Command[] = [
   { type: 'set_volume', input: 'system_sound', volume: 0.5 },
   { type: 'start_capture', sourceId: 'monitor:0', settings: video, cursor: true },
 ];
+
+test('a fresh engine learns the language of its cards before it is given a source', () => {
+  const texts = cardTexts('zh');
+  assert.ok(texts.some(({ code, text }) => code === 'source_closed' && text === '采集的窗口已关闭'), JSON.stringify(texts));
+  assert.ok(texts.every(({ code, text }) => text !== '' && !text.includes(code.replace(/_/g, ' '))), 'each code has its text');
+  const commands = replay(after([...live, { type: 'set_card_texts', texts }]));
+  const place = (type: Command['type']): number => commands.findIndex((command) => command.type === type);
+  assert.ok(place('set_card_texts') >= 0 && place('set_card_texts') < place('start_capture'));
+  assert.deepEqual(cardTexts('en'), [], 'the engine speaks English by itself');
+  assert.equal(replay(after([...live, { type: 'set_card_texts', texts: [] }])).some(({ type }) => type === 'set_card_texts'), false);
+});
 
 test('a session is replayed in the order that the engine needs', () => {
   const session = remember(

@@ -1,9 +1,10 @@
 /** Scenes: the list, the tree of the chosen one's sources, and the numbers of the chosen source. */
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import {
   addItem,
   CANVASES,
   changeItem,
+  moveItem,
   raiseItem,
   readSceneFile,
   removeItem,
@@ -12,58 +13,14 @@ import {
   type Scene,
   type SceneItem,
 } from '../../shared/scene';
+import { hotKeyText } from '../../shared/scene_keys';
 import { useUi } from './context';
-import { IconButton, Panel, Select, Field } from './controls';
-import { SceneInspector } from './scene_inspector';
+import { IconButton, Panel, Select } from './controls';
+import { useReorder } from './reorder';
 import { useDesk } from './scene_context';
-
-/** A menu at the mouse. */
-interface Menu {
-  x: number;
-  y: number;
-  acts: ReadonlyArray<{ label: string; testid: string; act(): void }>;
-}
-
-function ContextMenu({ menu, onClose }: { menu: Menu; onClose(): void }) {
-  const list = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    list.current?.querySelector('button')?.focus();
-    const close = (event: Event): void => {
-      if (event instanceof KeyboardEvent && event.key !== 'Escape') return;
-      if (event instanceof MouseEvent && event.target instanceof Node && list.current?.contains(event.target) === true) return;
-      onClose();
-    };
-    document.addEventListener('mousedown', close);
-    document.addEventListener('keydown', close);
-    return () => {
-      document.removeEventListener('mousedown', close);
-      document.removeEventListener('keydown', close);
-    };
-  }, []);
-  return (
-    <div class="scene-menu" role="menu" ref={list} style={{ left: `${menu.x}px`, top: `${menu.y}px` }} data-testid="scene-menu">
-      {menu.acts.map(({ label, testid, act }) => (
-        <button
-          key={testid}
-          type="button"
-          role="menuitem"
-          data-testid={testid}
-          onClick={() => {
-            onClose();
-            act();
-          }}
-        >
-          {label}
-        </button>
-      ))}
-    </div>
-  );
-}
-
-function canvasName(canvas: Scene['canvas']): string {
-  const known = Object.entries(CANVASES).find(([, size]) => size.width === canvas.width && size.height === canvas.height);
-  return known === undefined ? `${canvas.width}×${canvas.height}` : known[0];
-}
+import { SceneInspector } from './scene_inspector';
+import { ContextMenu, menuAt, type Menu } from './scene_menu';
+import { SceneSetup } from './scene_setup';
 
 function download(name: string, content: string): void {
   const url = URL.createObjectURL(new Blob([content], { type: 'application/json' }));
@@ -75,7 +32,7 @@ function download(name: string, content: string): void {
 }
 
 export function ScenePanel() {
-  const { state, store, actions, words } = useUi();
+  const { state, store, words } = useUi();
   const desk = useDesk();
   const [menu, setMenu] = useState<Menu | undefined>(undefined);
   const [renaming, setRenaming] = useState<string | undefined>(undefined);
@@ -88,6 +45,7 @@ export function ScenePanel() {
   const lost = (item: SceneItem): boolean =>
     desk.live === scene?.name && (state.state?.sources.some((source) => source.id === item.source && source.capture.kind === 'lost') ?? false);
   const canvas = scene?.canvas ?? CANVASES['16:9'];
+  const mac = state.boot.versions.platform.startsWith('darwin');
 
   function addScene(): void {
     const source = state.chosen;
@@ -128,8 +86,18 @@ export function ScenePanel() {
   ];
   function openMenu(event: MouseEvent, acts: Menu['acts']): void {
     event.preventDefault();
-    setMenu({ x: Math.min(event.clientX, window.innerWidth - 190), y: Math.min(event.clientY, window.innerHeight - 160), acts });
+    setMenu(menuAt(event, acts));
   }
+  const sceneOrder = useReorder('[data-testid="scene-row"]', (from, to) => {
+    const moved = scenes[from];
+    if (moved !== undefined) desk.reorder(moved.name, to);
+  });
+  // The topmost item is the first of the list, and the last of the scene.
+  const itemOrder = useReorder('[data-testid="scene-item"]', (from, to) => {
+    const count = scene?.items.length ?? 0;
+    const moved = scene?.items[count - 1 - from];
+    if (moved !== undefined) desk.edit((s) => moveItem(s, moved.id, count - 1 - to));
+  });
 
   return (
     <Panel
@@ -159,7 +127,7 @@ export function ScenePanel() {
           {words.screenAndCamera}
         </button>
       )}
-      <div class="scene-list" role="listbox" aria-label={words.scenes}>
+      <div class="scene-list" role="listbox" aria-label={words.scenes} ref={sceneOrder}>
         {scenes.map(({ name }) =>
           renaming === name ? (
             <input
@@ -191,52 +159,25 @@ export function ScenePanel() {
               onClick={() => desk.switchTo(name)}
               onDblClick={() => setRenaming(name)}
               onContextMenu={(event) => {
-                desk.switchTo(name);
+                desk.arrange(name);
                 openMenu(event, sceneActs());
               }}
             >
               <span>{name}</span>
+              {desk.keyOf(name) !== undefined && <kbd class="scene-key">{hotKeyText(desk.keyOf(name) ?? '', mac)}</kbd>}
               {desk.live === name && <span class="scene-mark">{words.sceneLive}</span>}
             </button>
           ),
         )}
       </div>
-      {scene !== undefined && (
-        <div class="fields">
-          <Field label={words.canvas}>
-            <Select
-              value={canvasName(scene.canvas)}
-              options={[
-                ...Object.keys(CANVASES).map((name) => ({ value: name, label: name })),
-                ...(canvasName(scene.canvas) in CANVASES ? [] : [{ value: canvasName(scene.canvas), label: canvasName(scene.canvas) }]),
-              ]}
-              testid="scene-canvas"
-              onChange={(name) => {
-                const size = Object.entries(CANVASES).find(([known]) => known === name)?.[1];
-                if (size !== undefined) desk.edit((s) => ({ ...s, canvas: { ...size } }));
-              }}
-            />
-          </Field>
-          <Field label={words.transition}>
-            <Select
-              value={desk.transition.kind}
-              options={[
-                { value: 'cut', label: words.cut },
-                { value: 'fade', label: words.fade },
-              ]}
-              testid="scene-transition"
-              onChange={(kind) => void actions.changeSettings({ transition: kind === 'cut' ? { kind } : { kind: 'fade', ms: 300 } })}
-            />
-          </Field>
-        </div>
-      )}
+      <SceneSetup />
       {scene !== undefined && desk.live !== scene.name && (
         <button type="button" class="button slim" data-testid="scene-show" disabled={scene.items.length === 0} onClick={() => desk.show(desk.transition)}>
           {words.showScene}
         </button>
       )}
       {scene !== undefined && (
-        <div class="scene-items" role="list" aria-label={words.sources}>
+        <div class="scene-items" role="list" aria-label={words.sources} ref={itemOrder}>
           {[...scene.items].reverse().map((item) => (
             <div
               key={item.id}

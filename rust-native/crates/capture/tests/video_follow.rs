@@ -111,6 +111,31 @@ fn the_game_source_follows_what_fills_the_screen() {
 }
 
 #[test]
+fn a_game_past_the_window_manager_is_found_and_what_is_smaller_is_not() {
+    let display = xvfb(640, 480, true);
+    let _desktop = open(&display, "desktop", BLUE);
+    listed(&display, "desktop");
+    let running = Running::start(&display, GAME);
+    paused(&running, "no_full_screen");
+    let place = |width, height| Place::new(0, 0, width, height);
+    let menu = TestWindow::open_unmanaged(display.display(), "menu", place(640, 40), YELLOW).expect("window");
+    let game = TestWindow::open_unmanaged(display.display(), "game", place(640, 480), RED).expect("window");
+    running.event("the resumption", |event| *event == VideoEvent::Resumed);
+    let whole = Size { width: 640, height: 480 };
+    let frame = running.frame("the game", |frame| frame.size == whole && is_all(RED)(frame));
+    assert_eq!(pixel(&frame, 5, 5), RED);
+    game.unmap().expect("hide");
+    paused(&running, "no_full_screen");
+    game.map().expect("show");
+    running.event("the second resumption", |event| *event == VideoEvent::Resumed);
+    game.fill_all(GREEN).expect("fill");
+    running.frame("green", is_all(GREEN));
+    game.destroy().expect("close");
+    paused(&running, "no_full_screen");
+    drop(menu);
+}
+
+#[test]
 fn a_program_that_changes_the_screen_s_size_is_followed() {
     let display = xvfb(800, 600, true);
     let timing = "--newmode 640x480 25 640 656 752 800 480 490 492 525";

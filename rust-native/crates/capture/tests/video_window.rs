@@ -6,7 +6,7 @@ mod video_rig;
 use std::time::Duration;
 
 use capture::video::{Rect, VideoEvent};
-use media::Size;
+use media::{Size, VideoFrame};
 use testkit::xvfb::{Place, TestWindow};
 use video_rig::*;
 
@@ -94,6 +94,49 @@ fn a_minimised_window_pauses_and_comes_back() {
         window.map().expect("map");
         running.event("the resumption", |event| *event == VideoEvent::Resumed);
         running.frame("the new colour", is_all(colour));
+    }
+}
+
+#[test]
+fn the_first_picture_of_a_window_that_is_shown_again_is_its_own() {
+    let display = xvfb(640, 480, true);
+    let below = TestWindow::open(display.display(), "below", Place::new(0, 0, 600, 440), YELLOW).expect("window");
+    listed(&display, "below");
+    let window = TestWindow::open(display.display(), "window", Place::new(50, 50, 200, 150), RED).expect("window");
+    let source = listed(&display, "window");
+    let running = Running::start(&display, &source.id);
+    running.frame("red", is_all(RED));
+    window.forget_background().expect("no background");
+    let whole = Place::new(0, 0, 200, 150);
+    for colour in [GREEN, BLUE, RED] {
+        window.minimise().expect("minimise");
+        running.event("the pause", |event| matches!(event, VideoEvent::Paused(_)));
+        below.fill_all(YELLOW).expect("fill");
+        let card = running.frame("the card", |_| true);
+        let colours = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                window.map_exposed().expect("an order to paint");
+                // As long as a program may take to draw itself again.
+                std::thread::sleep(Duration::from_millis(40));
+                window.fill(whole, colour).expect("fill");
+            });
+            let mut colours = Vec::new();
+            running.frame("its new picture", |frame| {
+                colours_of(frame, &card, &mut colours);
+                is_all(colour)(frame)
+            });
+            colours
+        });
+        // Neither what lay in its place nor what it showed before it was hidden.
+        assert_eq!(colours, [colour], "{colours:x?}");
+        running.event("the resumption", |event| *event == VideoEvent::Resumed);
+    }
+}
+
+/// Notes the middle of a frame that is not the card.
+fn colours_of(frame: &VideoFrame, card: &VideoFrame, colours: &mut Vec<u32>) {
+    if frame.pixels.bytes() != card.pixels.bytes() {
+        colours.push(pixel(frame, frame.size.width / 2, frame.size.height / 2));
     }
 }
 

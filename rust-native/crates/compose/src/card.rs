@@ -1,4 +1,6 @@
 //! What is shown in place of a source that is gone: never a silent black.
+//!
+//! Words need fonts, which are others' business: whoever loses a source may bring the card that says why.
 
 use std::sync::Arc;
 
@@ -24,8 +26,41 @@ const TEXT: &str = "SOURCE LOST";
 /// Dots from one letter to the next.
 const PITCH: usize = 6;
 
+/// Paints a card of any size; the default one says "SOURCE LOST".
+#[derive(Clone)]
+pub struct Card(Arc<dyn Fn(Size) -> VideoFrame + Send + Sync>);
+
+impl Card {
+    /// `paint` gives an opaque frame of the size that it is asked for. It is called where the scene is composed, for
+    /// each place that the source has in it, not for each picture.
+    pub fn new(paint: impl Fn(Size) -> VideoFrame + Send + Sync + 'static) -> Self {
+        Self(Arc::new(paint))
+    }
+
+    pub(crate) fn paint(&self, size: Size) -> VideoFrame {
+        (self.0)(size)
+    }
+
+    /// Whether it is the same one, and not one that looks like it.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Default for Card {
+    fn default() -> Self {
+        Self::new(source_lost)
+    }
+}
+
+impl std::fmt::Debug for Card {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Card")
+    }
+}
+
 /// "SOURCE LOST", as large as fits.
-pub(crate) fn source_lost(size: Size) -> VideoFrame {
+fn source_lost(size: Size) -> VideoFrame {
     let (width, height) = (size.width as usize, size.height as usize);
     let mut pixels = GROUND.repeat(width * height);
     let mut fill = |x: usize, y: usize, across: usize, down: usize, colour: [u8; 4]| {

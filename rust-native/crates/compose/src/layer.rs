@@ -3,7 +3,7 @@
 use media::{Alpha, Picture, Size, VideoFrame};
 use scene::{Canvas, Crop, Fit, Item, Rotation};
 
-use crate::card::source_lost;
+use crate::card::Card;
 use crate::placement::{Placement, box_of, place};
 use crate::planes::{View, convert};
 use crate::raster::{Painter, Raster};
@@ -11,18 +11,18 @@ use crate::region::Area;
 use crate::{ComposeError, Rect};
 
 /// What a source shows now.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Source {
     pub(crate) frame: Option<VideoFrame>,
-    /// A card is shown instead of the last frame.
-    pub(crate) lost: bool,
+    /// This is shown instead of the last frame.
+    pub(crate) lost: Option<Card>,
 }
 
 /// See the module.
 pub(crate) struct Layer {
     pub(crate) item: Item,
     /// While the source is lost: the card, and the item without what was meant for the source's picture.
-    card: Option<(VideoFrame, Item)>,
+    card: Option<(VideoFrame, Item, Card)>,
     placement: Option<Placement>,
     raster: Option<Raster>,
     /// The raster shows the newest frame.
@@ -43,11 +43,11 @@ impl Layer {
     /// The source, the canvas or the output changed: finds the new place. Its old picture is stale.
     pub(crate) fn update(&mut self, source: &Source, canvas: Canvas, output: Size) {
         self.fresh = false;
-        if source.lost {
+        if let Some(lost) = &source.lost {
             let size = box_of(&self.item, canvas, output).size();
             // A box far larger than the output would cost memory for nothing: the card is scaled up.
             let size = Size { width: size.width.min(1920), height: size.height.min(1920) };
-            if self.card.as_ref().is_none_or(|(card, _)| card.size != size) {
+            if self.card.as_ref().is_none_or(|(frame, _, card)| frame.size != size || !card.is(lost)) {
                 let item = Item {
                     fit: Fit::Stretch,
                     crop: Crop::default(),
@@ -55,19 +55,19 @@ impl Layer {
                     chroma_key: None,
                     ..self.item.clone()
                 };
-                self.card = Some((source_lost(size), item));
+                self.card = Some((lost.paint(size), item, lost.clone()));
             }
         } else {
             self.card = None;
         }
-        let shown = self.card.as_ref().map(|(card, item)| (card.size, item));
+        let shown = self.card.as_ref().map(|(card, item, _)| (card.size, item));
         let shown = shown.or_else(|| source.frame.as_ref().map(|frame| (frame.size, &self.item)));
         self.placement = shown.map(|(size, item)| place(item, canvas, output, size));
     }
 
     fn shown<'a>(&'a self, source: &'a Source) -> Option<(&'a VideoFrame, &'a Item, Placement)> {
         let (frame, item) = match &self.card {
-            Some((card, item)) => (card, item),
+            Some((card, item, _)) => (card, item),
             None => (source.frame.as_ref()?, &self.item),
         };
         Some((frame, item, self.placement?))
@@ -103,7 +103,7 @@ impl Layer {
         if made {
             let (alpha, item) = (frame.alpha, item.clone());
             let spare = self.raster.take();
-            let Some((frame, ..)) = self.card.as_ref().map(|(card, _)| (card,)).or(source.frame.as_ref().map(|f| (f,)))
+            let Some((frame, ..)) = self.card.as_ref().map(|(card, ..)| (card,)).or(source.frame.as_ref().map(|f| (f,)))
             else {
                 return Ok(false);
             };

@@ -8,6 +8,7 @@ mod blend;
 mod card;
 mod error;
 mod geometry;
+mod halve;
 mod key;
 mod layer;
 mod placement;
@@ -20,6 +21,7 @@ mod tiles;
 use media::{Picture, Size, VideoFrame};
 
 pub use blend::dissolve;
+pub use card::Card;
 pub use error::ComposeError;
 pub use geometry::{Rect, fit};
 pub use stage::{Counts, Stage};

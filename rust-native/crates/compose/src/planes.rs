@@ -8,6 +8,7 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use media::{Picture, Plane, Size, VideoFrame};
 use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
+use crate::halve::halved;
 use crate::{ComposeError, Rect};
 
 /// Black in limited range: luma, then both chromas.
@@ -186,24 +187,53 @@ pub(crate) struct Scaler {
     resizer: Resizer,
     /// The frame at its own size.
     converted: Option<Picture>,
+    /// Memory of halved frames.
+    halves: Vec<Vec<u8>>,
 }
 
 impl Scaler {
-    /// Converts the frame, then scales the three planes: one and a half bytes per pixel instead of four.
+    /// Halves the frame as long as it is at least twice as large as its place; then converts it and scales the three
+    /// planes: one and a half bytes per pixel instead of four. What is exactly a half or a quarter goes straight to
+    /// its place.
     pub(crate) fn draw(&mut self, view: View<'_>, out: &mut Picture, rect: Rect) -> Result<(), ComposeError> {
-        let own = view.size.even();
+        self.draw_halved(view, [view.size.width, view.size.height].map(f64::from), out, rect)
+    }
+
+    /// `own` is the frame's size without what halving an odd one added.
+    fn draw_halved(
+        &mut self,
+        view: View<'_>,
+        own: [f64; 2],
+        out: &mut Picture,
+        rect: Rect,
+    ) -> Result<(), ComposeError> {
+        let wanted = [rect.size.width, rect.size.height].map(f64::from);
+        if own == wanted {
+            return convert(view, out, rect);
+        }
+        if own[0] < 2.0 * wanted[0] || own[1] < 2.0 * wanted[1] {
+            return self.resize(view, own, out, rect);
+        }
+        let mut memory = self.halves.pop().unwrap_or_default();
+        let done = self.draw_halved(halved(view, &mut memory), own.map(|side| side / 2.0), out, rect);
+        self.halves.push(memory);
+        done
+    }
+
+    fn resize(&mut self, view: View<'_>, own: [f64; 2], out: &mut Picture, rect: Rect) -> Result<(), ComposeError> {
+        let even = view.size.even();
         let converted = match &mut self.converted {
-            Some(picture) if picture.size == own => picture,
-            other => other.insert(Picture::black(own)),
+            Some(picture) if picture.size == even => picture,
+            other => other.insert(Picture::black(even)),
         };
-        convert(view, converted, Rect { x: 0, y: 0, size: own })?;
-        let smaller = rect.size.width < view.size.width || rect.size.height < view.size.height;
+        convert(view, converted, Rect { x: 0, y: 0, size: even })?;
+        let smaller = f64::from(rect.size.width) < own[0] || f64::from(rect.size.height) < own[1];
         // Both look at every source pixel. Hamming is the sharper one for text, but only where it shrinks.
         let filter = if smaller { FilterType::Hamming } else { FilterType::Bilinear };
         for (index, (source, target)) in converted.planes.iter().zip(&mut out.planes).enumerate() {
             let scale = if index == 0 { 1.0 } else { 0.5 };
             // The frame without the pixel that made it even.
-            let (width, height) = (f64::from(view.size.width) * scale, f64::from(view.size.height) * scale);
+            let [width, height] = own.map(|side| side * scale);
             let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(0.0, 0.0, width, height);
             let source = TypedImageRef::<U8>::from_buffer(source.stride as u32, rows(source), &source.data)
                 .map_err(conversion)?;

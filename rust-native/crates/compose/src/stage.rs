@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use media::{Alpha, MediaTime, Picture, Size, VideoFrame};
 use scene::{Canvas, Fit, Item, Rotation, Scene};
 
+use crate::card::Card;
 use crate::layer::{Layer, Source};
 use crate::region::{Area, Damage};
 use crate::{ComposeError, Composer, blend, check};
@@ -60,6 +61,17 @@ impl Stage {
         };
         stage.damage_all();
         stage
+    }
+
+    /// An empty scene of the same size that knows this one's frames: for what follows it while this one is still
+    /// drawn.
+    pub fn successor(&self) -> Self {
+        Self {
+            sources: self.sources.clone(),
+            captured_at: self.captured_at,
+            counts: self.counts,
+            ..Self::new(self.output)
+        }
     }
 
     /// Draws at another size from now on.
@@ -117,16 +129,16 @@ impl Stage {
         check(&frame)?;
         if let Some(known) = self.sources.get_mut(source) {
             self.captured_at = self.captured_at.max(frame.captured_at);
-            *known = Source { frame: Some(frame), lost: false };
+            *known = Source { frame: Some(frame), lost: None };
             self.source_changed(source);
         }
         Ok(())
     }
 
     /// Shows a card in a source's place until its next frame.
-    pub fn lose(&mut self, source: &str) {
+    pub fn lose(&mut self, source: &str, card: Card) {
         if let Some(known) = self.sources.get_mut(source) {
-            *known = Source { frame: None, lost: true };
+            *known = Source { frame: None, lost: Some(card) };
             self.source_changed(source);
         }
     }
@@ -138,7 +150,7 @@ impl Stage {
 
     /// Whether every source has shown something, so that nothing is missing in the picture.
     pub fn is_complete(&self) -> bool {
-        self.sources.values().all(|source| source.frame.is_some() || source.lost)
+        self.sources.values().all(|source| source.frame.is_some() || source.lost.is_some())
     }
 
     /// The picture as it was composed last.
@@ -211,7 +223,7 @@ impl Stage {
             && rotation == Rotation::None
             && opacity >= 1.0
             && chroma_key.is_none();
-        let source = self.sources.get(source).filter(|source| fills && untouched && !source.lost)?;
+        let source = self.sources.get(source).filter(|source| fills && untouched && source.lost.is_none())?;
         source.frame.as_ref().filter(|frame| frame.alpha == Alpha::Opaque).cloned()
     }
 

@@ -130,13 +130,18 @@ def draw(item, canvas, output, source, out):
             plane.append(row)
     sideways = item.get("rotation", 0) in (90, 270)
     tw, th = (h, w) if sideways else (w, h)
+    own = (width, height)
+    while not source["alpha"] and own != (tw, th) and own[0] >= 2 * tw and own[1] >= 2 * th:
+        # What is drawn at half its size or less is halved first.
+        planes = [halve(plane, width, height) for plane in planes]
+        width, height, own = (width + 1) // 2, (height + 1) // 2, (own[0] / 2, own[1] / 2)
     full, chroma = [planes[0], planes[3]], [planes[1], planes[2], planes[3]]
-    if (width + width % 2, height + height % 2) == (tw, th):
+    if own == (tw, th) or (width + width % 2, height + height % 2) == (tw, th):
         repeat = lambda p: [[p[min(y, height - 1)][min(x, width - 1)] for x in range(tw)] for y in range(th)]
         luma, alpha = map(repeat, full)
         u, v, half = (halve(plane, width, height) for plane in chroma)
     else:
-        weigh = kernel(tw < width or th < height)
+        weigh = kernel(tw < own[0] or th < own[1])
         if source["alpha"]:
             # Colours are scaled before they are converted: that is the same, both being linear.
             luma, alpha, big_u, big_v = (
@@ -144,9 +149,9 @@ def draw(item, canvas, output, source, out):
             )
             u, v, half = (halve(plane, tw, th) for plane in (big_u, big_v, alpha))
         else:
-            luma = resize(full[0], (width, height), (tw, th), weigh)
+            luma = resize(full[0], own, (tw, th), weigh)
             small = [halve(plane, width, height) for plane in chroma[:2]]
-            u, v = (resize(plane, (width / 2, height / 2), (tw // 2, th // 2), weigh) for plane in small)
+            u, v = (resize(plane, (own[0] / 2, own[1] / 2), (tw // 2, th // 2), weigh) for plane in small)
             alpha = [[255.0] * tw for _ in range(th)]
             half = [[255.0] * (tw // 2) for _ in range(th // 2)]
     key = item.get("chroma_key")

@@ -13,8 +13,14 @@ use scene::{Canvas, Item, Scene};
 
 const HD: Size = Size { width: 1920, height: 1080 };
 const FRAMES: u32 = 120;
-/// The issue's bound for one picture.
-const MOST: Duration = Duration::from_millis(2);
+/// What screen, camera and overlay may cost over the plain scene, in bare conversions of the screen: a conversion is
+/// a fixed amount of work, whatever the machine's speed. It was 1.1 where this was written, with 0.7 ms for one; the
+/// issue asks for 2.0 ms.
+const MOST: f64 = 2.2;
+/// What a plain scene may cost over the bare conversion: bookkeeping alone.
+const MOST_PLAIN: f64 = 0.3;
+/// What may be spent on finding that nothing changed.
+const MOST_STILL: f64 = 0.005;
 
 fn noise(size: Size, alpha: Alpha, pixel: impl Fn(u32, u32) -> [u8; 4]) -> VideoFrame {
     let bytes: Vec<u8> =
@@ -89,7 +95,9 @@ fn screen_camera_and_overlay_cost_little_more_than_the_screen() {
     assert_eq!(made, u64::from(20 + 3 * FRAMES), "the camera's alone");
     let still = cost(|_| assert!(!stage.compose().unwrap()));
     println!("1080p: bare {bare:?}, plain scene {plain_cost:?}, screen + camera + overlay {full:?}, still {still:?}");
-    assert!(full.saturating_sub(plain_cost) <= MOST, "{full:?} against {plain_cost:?}");
-    assert!(plain_cost.saturating_sub(bare) <= Duration::from_micros(200), "{plain_cost:?} against {bare:?}");
-    assert!(still < Duration::from_micros(2), "{still:?}");
+    println!("1080p: {:?} over the plain scene", full.saturating_sub(plain_cost));
+    let times = |cost: Duration| cost.as_secs_f64() / bare.as_secs_f64();
+    assert!(times(full) - times(plain_cost) <= MOST, "{full:?} against {plain_cost:?}, bare {bare:?}");
+    assert!(times(plain_cost) <= 1.0 + MOST_PLAIN, "{plain_cost:?} against {bare:?}");
+    assert!(times(still) <= MOST_STILL, "{still:?} against {bare:?}");
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
-use compose::{Counts, Stage};
+use compose::{Card, Counts, Stage};
 use media::{Alpha, MediaTime, Picture, PixelBuffer, Size, VideoFrame};
 use scene::{Canvas, ChromaKey, Colour, Crop, Fit, Item, Rotation, Scene};
 
@@ -358,7 +358,7 @@ fn what_is_covered_is_not_drawn() {
 fn a_lost_source_gets_a_card_and_comes_back() {
     let mut stage = staged(&busy(), OUTPUT);
     let whole = tight(stage.picture());
-    stage.lose("cloth");
+    stage.lose("cloth", Card::default());
     assert!(stage.compose().unwrap() && !stage.compose().unwrap());
     let lost = stage.picture();
     let at = |x: usize, y: usize| lost.planes[0].data[y * lost.planes[0].stride + x];
@@ -372,10 +372,33 @@ fn a_lost_source_gets_a_card_and_comes_back() {
 }
 
 #[test]
+fn a_card_is_painted_once_for_each_place_and_anew_for_another_reason() {
+    let painted = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let card = |value: u8| {
+        let painted = Arc::clone(&painted);
+        Card::new(move |size| {
+            painted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            frame(size.width, size.height, Alpha::Opaque, |_, _| [value, value, value, 255])
+        })
+    };
+    let count = || painted.load(std::sync::atomic::Ordering::Relaxed);
+    let mut stage = staged(&Scene::of_one("screen", CANVAS), OUTPUT);
+    let luma = |stage: &Stage| stage.picture().planes[0].data[5000];
+    stage.lose("screen", card(255));
+    stage.compose().unwrap();
+    assert_eq!((count(), luma(&stage)), (1, 235));
+    stage.lose("screen", card(0));
+    stage.compose().unwrap();
+    assert_eq!((count(), luma(&stage)), (2, 16));
+    stage.compose().unwrap();
+    assert_eq!(count(), 2);
+}
+
+#[test]
 fn a_lost_source_alone_is_never_black() {
     let mut stage = Stage::new(OUTPUT);
     stage.set_scene(&Scene::of_one("screen", CANVAS));
-    stage.lose("screen");
+    stage.lose("screen", Card::default());
     assert!(stage.compose().unwrap());
     let luma = &stage.picture().planes[0];
     let dark = luma.data.iter().filter(|value| **value <= 17).count();

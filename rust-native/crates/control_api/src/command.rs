@@ -153,8 +153,23 @@ pub enum Command {
         /// The native handle: on X11 the window's XID.
         window: Option<u32>,
     },
+    /// What cards in the picture say, in the user's language; the others stay English.
+    SetCardTexts {
+        /// At most 200.
+        texts: Vec<CardText>,
+    },
     /// The figures of the last second. Replies [`Reply::Stats`].
     Stats,
+}
+
+/// What the card of a source without a picture says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardText {
+    /// Of the problem that took the picture: `"source_closed"`, ….
+    pub code: String,
+    /// One line, at most 300 characters.
+    pub text: String,
 }
 
 /// The encode's settings.

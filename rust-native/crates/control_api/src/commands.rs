@@ -7,7 +7,7 @@ use crate::destinations::PUBLISH;
 use crate::local_server::RunningServer;
 use crate::session::Session;
 use crate::sound::{MICROPHONE, SYSTEM_SOUND};
-use crate::{AudioSource, Command, Destination, Event, Problem, Reach, Reply, VideoSettings};
+use crate::{AudioSource, CardText, Command, Destination, Event, Problem, Reach, Reply, VideoSettings};
 
 impl Session {
     pub(crate) async fn carry_out(&mut self, command: Command) -> Result<Reply, Problem> {
@@ -75,6 +75,7 @@ impl Session {
                     capture.set_own_window(window);
                 }
             }
+            Command::SetCardTexts { texts } => set_card_texts(texts)?,
             Command::Stats => return Ok(Reply::Stats(self.stats.clone())),
             Command::ListSources
             | Command::DescribeSources { .. }
@@ -162,4 +163,12 @@ impl Session {
             server.server.shutdown().await;
         }
     }
+}
+
+fn set_card_texts(texts: Vec<CardText>) -> Result<(), Problem> {
+    if texts.len() > 200 || texts.iter().any(|each| each.text.chars().count() > 300) {
+        return Err(Problem::bad_value("cards take 200 texts of 300 characters at most".to_owned()));
+    }
+    capture::video::set_card_texts(texts.into_iter().map(|each| (each.code, each.text)));
+    Ok(())
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use compose::Card;
 use encoder::VideoConfig;
 use media::VideoFrame;
 use parking_lot::Mutex;
@@ -39,7 +40,7 @@ pub(crate) struct Orders {
     pub(crate) keyframe: bool,
     pub(crate) show: Option<Show>,
     /// Sources that are gone: a card is drawn in their place.
-    pub(crate) lost: Vec<String>,
+    pub(crate) lost: Vec<(String, Card)>,
     /// Frames are encoded; otherwise they are dropped and no encoder is held.
     pub(crate) running: bool,
     pub(crate) stop: bool,
@@ -98,8 +99,8 @@ impl EncodeControl {
     }
 
     /// Draws a card in a source's place until its next frame.
-    pub(crate) fn lose(&self, source: &str) {
-        self.orders.lock().lost.push(source.to_owned());
+    pub(crate) fn lose(&self, source: &str, card: Card) {
+        self.orders.lock().lost.push((source.to_owned(), card));
         self.bell.wake();
     }
 

@@ -40,7 +40,7 @@ pub use ::hot_keys::Chord;
 pub use ::sound::{Effect, Filter};
 pub use audio::{AudioInputChange, AudioInputState, AudioSource};
 pub use command::{
-    AudioInput, Command, Described, Destination, Encoders, LocalServer, MicrophoneInfo, Preview, Reach, RefusedEncoder,
+    AudioInput, CardText, Command, Described, Destination, Encoders, LocalServer, MicrophoneInfo, Preview, Reach, RefusedEncoder,
     Reply, SourceProblem, Sources, VideoSettings, VideoSourceInfo,
 };
 pub use engine::{Engine, EngineOptions};

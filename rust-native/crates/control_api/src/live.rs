@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use capture::video::{Rect, VideoCapture, VideoError};
+use compose::Card;
 use media::{FrameRate, VideoFrame};
 use scene::Scene;
 use stream::FrameSlot;
@@ -22,6 +23,10 @@ pub(crate) struct Capture {
     pub(crate) plain: bool,
     pub(crate) cursor: bool,
     pub(crate) sources: Vec<LiveSource>,
+    /// What only the scene before it shows, until its fade is over: it moves as long as it is seen.
+    pub(crate) leaving: Vec<LiveSource>,
+    /// When that is.
+    pub(crate) left_at: Instant,
 }
 
 /// One source of it.
@@ -34,6 +39,8 @@ pub(crate) struct LiveSource {
     pub(crate) video: Option<Arc<VideoCapture>>,
     pub(crate) area: Option<Rect>,
     pub(crate) state: CaptureState,
+    /// Why it was lost last: what its card says.
+    pub(crate) reason: Option<VideoError>,
     /// When it was lost or last tried; `None` while it is being opened.
     pub(crate) tried: Option<Instant>,
 }
@@ -46,11 +53,18 @@ impl LiveSource {
         slot: FrameSlot<VideoFrame>,
         opened: Result<VideoCapture, VideoError>,
     ) -> Self {
-        let (video, state) = match opened {
-            Ok(video) => (Some(Arc::new(video)), CaptureState::Capturing),
-            Err(error) => (None, CaptureState::Lost { code: error.code().to_owned() }),
+        let (video, state, reason) = match opened {
+            Ok(video) => (Some(Arc::new(video)), CaptureState::Capturing, None),
+            Err(error) => (None, CaptureState::Lost { code: error.code().to_owned() }, Some(error)),
         };
-        Self { id, source_id, slot, video, area: None, state, tried: Some(Instant::now()) }
+        Self { id, source_id, slot, video, area: None, state, reason, tried: Some(Instant::now()) }
+    }
+
+    /// What stands in its place while it is lost.
+    pub(crate) fn card(&self) -> Card {
+        self.reason.clone().map_or_else(Card::default, |reason| {
+            Card::new(move |size| capture::video::lost_card(size, &reason))
+        })
     }
 
     /// Whether it can go on in another scene.
@@ -70,6 +84,18 @@ impl LiveSource {
 }
 
 impl Capture {
+    /// Whether that source runs, also where it is about to leave.
+    pub(crate) fn has_well(&self, name: &str) -> bool {
+        self.sources.iter().chain(&self.leaving).any(|source| source.source_id == name && source.is_well())
+    }
+
+    /// Closes what has left.
+    pub(crate) fn close_left(&mut self, now: Instant) {
+        if self.left_at <= now {
+            self.leaving.clear();
+        }
+    }
+
     /// What the encode reads.
     pub(crate) fn feeds(&self) -> Vec<Feed> {
         self.sources.iter().map(|source| (source.source_id.clone(), source.slot.clone())).collect()

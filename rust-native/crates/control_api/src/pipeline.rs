@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use compose::Stage;
 use encoder::{EncoderError, Opened, Refusal, VideoConfig, VideoEncoder};
-use media::{AccessUnit, Clock, FrameRate, MediaTime, MonotonicClock, Picture, Size};
+use media::{AccessUnit, Clock, FrameRate, MediaTime, MonotonicClock, Size};
 use scene::Transition;
 use stream::{Broadcast, SlotWait};
 
@@ -265,12 +265,19 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         for (source, slot) in &self.feeds {
             let Some(frame) = slot.try_take() else { continue };
             self.newest = self.newest.max(Some(frame.captured_at));
+            if let Some(fade) = &mut self.fade {
+                fade.put(source, &frame);
+            }
             if let Err(error) = self.stage.put(source, frame) {
                 tracing::warn!(%error, "a frame could not be composed");
             }
         }
         let lost = std::mem::take(&mut self.control.orders.lock().lost);
-        lost.iter().for_each(|source| self.stage.lose(source));
+        if let Some(fade) = &mut self.fade {
+            fade.take_frames();
+            lost.iter().for_each(|(source, card)| fade.lose(source, card));
+        }
+        lost.into_iter().for_each(|(source, card)| self.stage.lose(&source, card));
     }
 
     /// `false` when the thread is to end.
@@ -333,20 +340,26 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
     }
 
     fn show(&mut self, show: Show, size: Size) {
-        self.fade = match show.transition {
-            // Pictures of two sizes can't be mixed: that one is a cut.
-            Transition::Fade { ms } if self.has_picture && size == self.config.size => {
-                Some(Fade::new(self.shown().clone(), MonotonicClock.now(), ms))
-            }
-            _ => None,
-        };
+        let running = self.fade.take();
+        // Pictures of two sizes can't be mixed: that one is a cut.
+        let mixable = self.has_picture && size == self.config.size;
+        if let Transition::Fade { ms } = show.transition
+            && mixable
+        {
+            let now = MonotonicClock.now();
+            self.fade = Some(match running {
+                Some(fade) => fade.interrupted(now, ms),
+                None => {
+                    let next = self.stage.successor();
+                    let stage = std::mem::replace(&mut self.stage, next);
+                    let mut feeds = std::mem::take(&mut self.feeds);
+                    feeds.retain(|(source, _)| show.feeds.iter().all(|(next, _)| next != source));
+                    Fade::from_scene(stage, feeds, now, ms)
+                }
+            });
+        }
         self.stage.set_scene(&show.scene);
         self.feeds = show.feeds;
-    }
-
-    /// What viewers see.
-    fn shown(&self) -> &Picture {
-        self.fade.as_ref().map_or(self.stage.picture(), Fade::picture)
     }
 
     fn reconfigure(&mut self, config: VideoConfig) {

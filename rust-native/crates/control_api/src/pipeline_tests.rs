@@ -120,7 +120,7 @@ fn a_still_scene_is_not_composed_and_a_lost_source_is_shown_as_such() {
     let gone = feed(&control, "gone");
     screen.1.put(frame(40));
     control.show(settings(320, 180).config().expect("config"), Arc::new(scene), vec![screen, gone], Transition::Cut);
-    control.lose("gone");
+    control.lose("gone", compose::Card::default());
     // Complete without the lost one: its card is there from the first picture on.
     assert!(rig.next().keyframe);
     let mut pictures = 0;

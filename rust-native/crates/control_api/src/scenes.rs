@@ -1,7 +1,7 @@
 //! Going live with a scene, and from one scene to the next: captures are opened before anything changes.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use capture::video::{VideoCapture, VideoError, VideoOptions};
 use encoder::VideoConfig;
@@ -57,9 +57,7 @@ impl Session {
     async fn go(&mut self, wanted: Wanted) -> Result<(), Problem> {
         let Wanted { scene, plain, settings, cursor, transition } = wanted;
         let config = settings.config()?;
-        let keeps = |live: &Capture, name: &str| {
-            !plain && live.cursor == cursor && live.sources.iter().any(|s| s.source_id == name && s.is_well())
-        };
+        let keeps = |live: &Capture, name: &str| !plain && live.cursor == cursor && live.has_well(name);
         let missing: Vec<String> = scene
             .sources()
             .into_iter()
@@ -77,7 +75,10 @@ impl Session {
         for (name, error) in &failures {
             self.tell_lost(name, error, plain);
         }
-        let mut old = self.capture.take().map_or_else(Vec::new, |live| live.sources);
+        let mut old = self.capture.take().map_or_else(Vec::new, |mut live| {
+            live.sources.append(&mut live.leaving);
+            live.sources
+        });
         let mut sources = Vec::new();
         for name in scene.sources() {
             let from = if missing.iter().any(|missing| missing == name) { &mut opened } else { &mut old };
@@ -85,13 +86,23 @@ impl Session {
                 sources.push(from.swap_remove(index));
             }
         }
-        let capture = Capture { scene: Arc::new(scene), plain, cursor, sources };
+        // A camera that is opened anew must be free: only what is not in the next scene goes on through the fade.
+        let fade = match transition {
+            Transition::Cut => Duration::ZERO,
+            Transition::Fade { ms } => {
+                old.retain(|left| left.is_well() && sources.iter().all(|source| source.source_id != left.source_id));
+                Duration::from_millis(u64::from(ms))
+            }
+        };
+        let leaving = if fade.is_zero() { Vec::new() } else { old };
+        let left_at = Instant::now() + fade;
+        let capture = Capture { scene: Arc::new(scene), plain, cursor, sources, leaving, left_at };
         if self.settings.fps != settings.fps {
             capture.set_frame_rate(config.frame_rate);
         }
         let encode = self.pipeline.control();
         encode.show(config, Arc::clone(&capture.scene), capture.feeds(), transition);
-        capture.sources.iter().filter(|source| source.is_lost()).for_each(|source| encode.lose(&source.source_id));
+        capture.sources.iter().filter(|source| source.is_lost()).for_each(|source| encode.lose(&source.source_id, source.card()));
         self.settings = settings;
         self.sound.set_streaming(true);
         self.capture = Some(capture);
@@ -148,9 +159,10 @@ impl Session {
         });
     }
 
-    /// Opens lost sources again, beside whatever else happens; each ends as an [`Order::Reopened`].
+    /// Closes what has faded away, and opens lost sources again, beside whatever else happens; each ends as an [`Order::Reopened`].
     pub(crate) fn retry_lost(&mut self) {
         let (Some(capture), Ok(config)) = (self.capture.as_mut(), self.settings.config()) else { return };
+        capture.close_left(Instant::now());
         let cursor = capture.cursor;
         for (id, name, slot) in capture.due(Instant::now()) {
             let opening = self.opening(id, name, slot, &config, cursor);

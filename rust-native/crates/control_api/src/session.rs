@@ -225,7 +225,13 @@ impl Session {
     fn on_video(&mut self, id: u64, event: VideoEvent) {
         let Some(capture) = self.capture.as_mut() else { return };
         let plain = capture.plain;
-        let Some(source) = capture.sources.iter_mut().find(|source| source.id == id) else { return };
+        let Some(source) = capture.sources.iter_mut().find(|source| source.id == id) else {
+            // One that is on its way out and can't be gone back to is no news.
+            if matches!(event, VideoEvent::Lost(_)) {
+                capture.leaving.retain(|source| source.id != id);
+            }
+            return;
+        };
         match event {
             VideoEvent::Area(area) => source.area = area,
             VideoEvent::Resumed => source.state = CaptureState::Capturing,
@@ -237,8 +243,9 @@ impl Session {
                 // A card takes its place, and everything else goes on: the user chooses what follows.
                 source.state = CaptureState::Lost { code: error.code().to_owned() };
                 source.tried = Some(Instant::now());
-                let name = source.source_id.clone();
-                self.pipeline.control().lose(&name);
+                source.reason = Some(error.clone());
+                let (name, card) = (source.source_id.clone(), source.card());
+                self.pipeline.control().lose(&name, card);
                 self.tell_lost(&name, &error, plain);
             }
         }

@@ -46,6 +46,7 @@ use media::{FrameRate, Size, VideoFrame};
 use stream::FrameSlot;
 
 use backend::Backend;
+pub use card::{lost_card, set_card_texts};
 pub use error::VideoError;
 pub use rect::Rect;
 

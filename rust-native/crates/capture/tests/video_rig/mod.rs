@@ -97,7 +97,7 @@ impl Running {
     }
 
     /// The next frame for which `is_it` holds.
-    pub(crate) fn frame(&self, what: &str, is_it: impl Fn(&VideoFrame) -> bool) -> VideoFrame {
+    pub(crate) fn frame(&self, what: &str, mut is_it: impl FnMut(&VideoFrame) -> bool) -> VideoFrame {
         let deadline = Instant::now() + PATIENCE;
         let mut seen = None;
         loop {

@@ -2,6 +2,7 @@
 
 use x11rb::COPY_DEPTH_FROM_PARENT;
 use x11rb::connection::{Connection, RequestConnection};
+use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{
     AtomEnum, ChangeGCAux, ChangeWindowAttributesAux, ClientMessageEvent, ConfigureWindowAux, ConnectionExt,
     CreateGCAux, CreateWindowAux, EventMask, Gcontext, GrabMode, GrabStatus, ImageFormat, PropMode, Rectangle,
@@ -46,12 +47,28 @@ pub struct TestWindow {
 impl TestWindow {
     /// Opens and maps a window of one colour. Its class is `TestWindow`.
     pub fn open(display: &str, title: &str, place: Place, colour: u32) -> Result<Self, XvfbError> {
+        Self::create(display, title, place, colour, false)
+    }
+
+    /// The same, past the window manager (override-redirect), as older games fill the screen.
+    pub fn open_unmanaged(display: &str, title: &str, place: Place, colour: u32) -> Result<Self, XvfbError> {
+        Self::create(display, title, place, colour, true)
+    }
+
+    fn create(
+        display: &str,
+        title: &str,
+        place: Place,
+        colour: u32,
+        is_unmanaged: bool,
+    ) -> Result<Self, XvfbError> {
         let (connection, screen) = RustConnection::connect(Some(display)).map_err(XvfbError::x)?;
         let screen = &connection.setup().roots[screen];
         let (root, visual, depth) = (screen.root, screen.root_visual, screen.root_depth);
         let id = connection.generate_id().map_err(XvfbError::x)?;
         let gc = connection.generate_id().map_err(XvfbError::x)?;
-        let attributes = CreateWindowAux::new().background_pixel(colour);
+        let attributes =
+            CreateWindowAux::new().background_pixel(colour).override_redirect(u32::from(is_unmanaged));
         let Place { x, y, width, height } = place;
         connection
             .create_window(
@@ -109,6 +126,22 @@ impl TestWindow {
         self.connection.change_window_attributes(self.id, &attributes).map_err(XvfbError::x)?;
         self.connection.clear_area(false, self.id, 0, 0, 0, 0).map_err(XvfbError::x)?;
         self.sync()
+    }
+
+    /// Lets the server paint nothing of it from now on, as programs do that paint all of their window.
+    pub fn forget_background(&self) -> Result<(), XvfbError> {
+        const NONE: u32 = 0;
+        let attributes = ChangeWindowAttributesAux::new().background_pixmap(NONE).event_mask(EventMask::EXPOSURE);
+        self.connection.change_window_attributes(self.id, &attributes).map_err(XvfbError::x)?;
+        self.sync()
+    }
+
+    /// Shows it and waits until the server asks it to paint itself, after [`TestWindow::forget_background`].
+    pub fn map_exposed(&self) -> Result<(), XvfbError> {
+        while self.connection.poll_for_event().map_err(XvfbError::x)?.is_some() {}
+        self.map()?;
+        while !matches!(self.connection.wait_for_event().map_err(XvfbError::x)?, Event::Expose(_)) {}
+        Ok(())
     }
 
     /// Puts a picture into it: BGRX, `4 * width * height` bytes.

@@ -23,7 +23,7 @@ use super::canvas::{Canvas, MOST_AREA, premultiply};
 use super::spec::{Spec, colour, size};
 use super::{Rect, SourceInfo, SourceKind, VideoError, VideoEvent, VideoOptions};
 
-pub(super) use text::label;
+pub(super) use text::{can_write, label};
 
 /// Of a colour or pattern that doesn't say its own.
 const DEFAULT_SIZE: Size = Size { width: 1920, height: 1080 };

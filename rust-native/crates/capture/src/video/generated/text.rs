@@ -79,6 +79,18 @@ pub(in crate::video) fn label(text: &str, size: f32) -> Result<Canvas, VideoErro
     draw(text, &Look { size, color, background, align: Align::Left, font: OWN_FAMILY, bold: false, width: None })
 }
 
+/// Whether some font has each of its letters: without one they would be boxes.
+pub(in crate::video) fn can_write(text: &str) -> bool {
+    let mut fonts = fonts().lock();
+    let (system, _) = &mut *fonts;
+    let mut buffer = Buffer::new(system, Metrics::relative(16.0, LINE_HEIGHT));
+    buffer.set_wrap(Wrap::None);
+    buffer.set_size(None, None);
+    buffer.set_text(text, &Attrs::new().family(Family::Name(OWN_FAMILY)), Shaping::Advanced, Some(Align::Left));
+    buffer.shape_until_scroll(system, false);
+    buffer.layout_runs().all(|run| run.glyphs.iter().all(|glyph| glyph.glyph_id != 0))
+}
+
 fn draw(text: &str, look: &Look<'_>) -> Result<Canvas, VideoError> {
     let count = text.chars().count();
     if count > MOST_TEXT {

@@ -17,7 +17,7 @@ use stream::FrameSlot;
 use x11rb::connection::Connection;
 use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{
-    Atom, AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, EventMask, MapState, Window,
+    Atom, AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, EventMask, MapState, Window, WindowClass,
 };
 
 use super::display::{Display, if_exists};
@@ -127,16 +127,50 @@ fn find_full_screen(
     current: Option<Window>,
 ) -> Result<Option<Window>, VideoError> {
     let monitors: Vec<Rect> = monitors(display)?.into_iter().map(|monitor| monitor.area).collect();
+    let unmanaged = unmanaged(display, &monitors)?;
     let active = property(display, display.root, display.atoms._NET_ACTIVE_WINDOW, 1)?;
     let active = active.as_ref().and_then(|active| active.value32()).and_then(|mut active| active.next());
     // The one that the user is in; else the one that was captured; else the uppermost.
-    let order = active.into_iter().chain(current).chain(windows.iter().copied());
+    let all = || windows.iter().chain(&unmanaged).copied();
+    let order = active.into_iter().chain(current).chain(all());
     for window in order {
-        if windows.contains(&window) && is_full_screen(display, window, &monitors)? {
+        if all().any(|known| known == window) && is_full_screen(display, window, &monitors)? {
             return Ok(Some(window));
         }
     }
     Ok(None)
+}
+
+/// Windows as large as a monitor that no window manager knows of (override-redirect), from the top of the stack down:
+/// older games fill the screen so. What can be seen through is a program's layer over the others, not a game.
+fn unmanaged(display: &Display, monitors: &[Rect]) -> Result<Vec<Window>, VideoError> {
+    let connection = &display.connection;
+    let mut children = connection.query_tree(display.root)?.reply()?.children;
+    children.reverse();
+    let mut asked = Vec::with_capacity(children.len());
+    for child in children {
+        asked.push((child, connection.get_geometry(child)?, connection.get_window_attributes(child)?));
+    }
+    let mut found = Vec::new();
+    for (child, geometry, attributes) in asked {
+        let (geometry, attributes) = (if_exists(geometry.reply())?, if_exists(attributes.reply())?);
+        let (Some(geometry), Some(attributes)) = (geometry, attributes) else { continue };
+        let area = Rect {
+            x: geometry.x.into(),
+            y: geometry.y.into(),
+            width: geometry.width.into(),
+            height: geometry.height.into(),
+        };
+        let is_opaque = attributes.class == WindowClass::INPUT_OUTPUT && geometry.depth != 32;
+        if attributes.override_redirect
+            && attributes.map_state == MapState::VIEWABLE
+            && is_opaque
+            && monitors.contains(&area)
+        {
+            found.push(child);
+        }
+    }
+    Ok(found)
 }
 
 /// Shown, and by its own word (EWMH `_NET_WM_STATE_FULLSCREEN`) or its size as large as a monitor.

@@ -19,9 +19,9 @@ use super::waker::Waker;
 use crate::video::{Rect, VideoError};
 
 /// How long a window that comes out from under others may take to paint itself before its picture is used.
-const SETTLE_LIMIT: Duration = Duration::from_millis(150);
+pub(super) const SETTLE_LIMIT: Duration = Duration::from_millis(150);
 /// It has painted itself when nothing changed for so long.
-const SETTLE_QUIET: Duration = Duration::from_millis(30);
+pub(super) const SETTLE_QUIET: Duration = Duration::from_millis(30);
 
 /// What became of a grab.
 pub(super) enum Grab {
@@ -101,9 +101,10 @@ impl Watch {
         Ok(rects.collect())
     }
 
-    /// Waits until a window that was just redirected has painted what others covered: until then its picture holds
-    /// pixels of those others. Other events are lost: look at everything anew afterwards.
-    pub(super) fn settle(&mut self, display: &Display, waker: &Waker) -> Result<(), VideoError> {
+    /// Waits until a window that was just redirected or shown has painted itself: until then its picture holds pixels
+    /// of what lay over it or in its place. `quiet` is how long nothing must have changed.
+    /// Other events are lost: look at everything anew afterwards.
+    pub(super) fn settle(&mut self, display: &Display, waker: &Waker, quiet: Duration) -> Result<(), VideoError> {
         let deadline = MonotonicClock.now() + SETTLE_LIMIT;
         let mut quiet_from = None;
         loop {
@@ -114,7 +115,7 @@ impl Watch {
                 }
             }
             display.connection.flush()?;
-            let until = quiet_from.map_or(deadline, |from| (from + SETTLE_QUIET).min(deadline));
+            let until = quiet_from.map_or(deadline, |from| (from + quiet).min(deadline));
             let now = MonotonicClock.now();
             if now >= until {
                 return Ok(());

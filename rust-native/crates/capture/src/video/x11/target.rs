@@ -172,6 +172,13 @@ impl Target {
         }
     }
 
+    /// Events were missed: a window's picture may be another one by now.
+    pub(super) fn doubt_picture(&mut self) {
+        if let Self::Window(WindowTarget { named: Some(named), .. }) = self {
+            named.of = (0, 0, 0);
+        }
+    }
+
     /// Where the pixels are now; `None` while there are none, for the reason that [`Target::absence`] gives.
     pub(super) fn view(&mut self, display: &Display) -> Result<Option<View>, VideoError> {
         match self {

@@ -12,7 +12,7 @@ use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{ChangeWindowAttributesAux, ConnectionExt as _, EventMask};
 
 use super::display::Display;
-use super::grab::{Grab, Picture, Watch, grab};
+use super::grab::{Grab, Picture, SETTLE_LIMIT, SETTLE_QUIET, Watch, grab};
 use super::memory::Pool;
 use super::pointer::Pointer;
 use super::stacking::{self, OwnWindow};
@@ -100,7 +100,7 @@ impl Worker {
         let mut view = target.view(&display).map_err(not_found)?.ok_or_else(|| target.absence())?;
         let mut watch = Watch::open(&display, target.watched(display.root))?;
         if was_covered {
-            watch.settle(&display, &shared.waker)?;
+            watch.settle(&display, &shared.waker, SETTLE_QUIET)?;
             view = target.view(&display).map_err(not_found)?.ok_or_else(|| target.absence())?;
         }
         let settings = *shared.settings.lock();
@@ -276,7 +276,14 @@ impl Worker {
     /// Finds the source anew, and says what became of it.
     fn look_at_view(&mut self) -> Result<(), VideoError> {
         self.is_view_old = false;
-        let view = self.target.view(&self.display)?;
+        let mut view = self.target.view(&self.display)?;
+        if self.view.is_none() && view.is_some() && self.target.follows_frames() {
+            // A window that is shown again holds what lay in its place until it has painted itself. That it is shown is
+            // a change already: a first one, and quiet after it, tell nothing.
+            self.watch.settle(&self.display, &self.shared.waker, SETTLE_LIMIT)?;
+            self.target.doubt_picture();
+            view = self.target.view(&self.display)?;
+        }
         let old = std::mem::replace(&mut self.view, view);
         match (&old, &view) {
             (Some(_), None) => self.tell(VideoEvent::Paused(self.target.absence())),

@@ -1,0 +1,32 @@
+/** The scenes' hot keys at the system: which are taken, which it refuses, and whom it tells. No window, no Electron. */
+import type { SceneKey } from '../shared/scene_keys';
+
+/** The part of Electron's `globalShortcut` that is needed. */
+export interface Shortcuts {
+  register(keys: string, pressed: () => void): boolean;
+  unregister(keys: string): void;
+}
+
+export class SceneKeys {
+  private held: SceneKey[] = [];
+
+  constructor(
+    private readonly shortcuts: Shortcuts,
+    private readonly pressed: (scene: string) => void,
+  ) {}
+
+  /** Holds those keys and no others; gives back the ones that belong to another program. */
+  hold(wanted: readonly SceneKey[]): SceneKey[] {
+    const same = (one: SceneKey) => (other: SceneKey): boolean => one.scene === other.scene && one.keys === other.keys;
+    for (const held of this.held) if (!wanted.some(same(held))) this.shortcuts.unregister(held.keys);
+    const kept = this.held.filter((held) => wanted.some(same(held)));
+    const refused: SceneKey[] = [];
+    for (const key of wanted) {
+      if (kept.some(same(key))) continue;
+      if (this.shortcuts.register(key.keys, () => this.pressed(key.scene))) kept.push(key);
+      else refused.push(key);
+    }
+    this.held = kept;
+    return refused;
+  }
+}

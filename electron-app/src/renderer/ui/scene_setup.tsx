@@ -1,0 +1,132 @@
+/** What a scene has beside its sources: its canvas, its hot key, and how the stream goes over to it. */
+import { useState } from 'preact/hooks';
+import { CANVASES, withCanvas, type Scene } from '../../shared/scene';
+import { hotKeyText, pressedHotKey } from '../../shared/scene_keys';
+import { useUi } from './context';
+import { Field, NumberField, Select } from './controls';
+import { useDesk } from './scene_context';
+
+const CUSTOM = 'custom';
+const FADE_MS = 300;
+
+function nameOf(canvas: Scene['canvas']): string {
+  const known = Object.entries(CANVASES).find(([, size]) => size.width === canvas.width && size.height === canvas.height);
+  return known === undefined ? CUSTOM : known[0];
+}
+
+function CanvasFields({ canvas }: { canvas: Scene['canvas'] }) {
+  const { words } = useUi();
+  const desk = useDesk();
+  const [custom, setCustom] = useState(false);
+  const shown = custom ? CUSTOM : nameOf(canvas);
+  const resize = (change: Partial<Scene['canvas']>): void => desk.edit((scene) => withCanvas(scene, { ...scene.canvas, ...change }));
+  return (
+    <>
+      <Field label={words.canvas}>
+        <Select
+          value={shown}
+          options={[...Object.keys(CANVASES).map((name) => ({ value: name, label: name })), { value: CUSTOM, label: words.canvasCustom }]}
+          testid="scene-canvas"
+          onChange={(name) => {
+            setCustom(name === CUSTOM);
+            const size = Object.entries(CANVASES).find(([known]) => known === name)?.[1];
+            if (size !== undefined) resize(size);
+          }}
+        />
+      </Field>
+      {shown === CUSTOM &&
+        (['width', 'height'] as const).map((side) => (
+          <Field key={side} label={words[side]}>
+            <NumberField
+              value={canvas[side]}
+              min={16}
+              max={7680}
+              step={2}
+              even
+              unit="px"
+              testid={`canvas-${side}`}
+              onCommit={(value) => resize({ [side]: value })}
+            />
+          </Field>
+        ))}
+    </>
+  );
+}
+
+function HotKeyField({ scene }: { scene: string }) {
+  const { state, words } = useUi();
+  const desk = useDesk();
+  const [listening, setListening] = useState(false);
+  const mac = state.boot.versions.platform.startsWith('darwin');
+  const keys = desk.keyOf(scene);
+
+  function onKeyDown(event: KeyboardEvent): void {
+    if (!listening || event.key === 'Tab') return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.key === 'Escape') setListening(false);
+    else if (event.key === 'Delete' || event.key === 'Backspace') {
+      desk.setKey(scene, undefined);
+      setListening(false);
+    } else {
+      const pressed = pressedHotKey(event, mac);
+      if (pressed === undefined) return;
+      desk.setKey(scene, pressed);
+      setListening(false);
+    }
+  }
+
+  return (
+    <Field label={words.hotKey}>
+      <button
+        type="button"
+        class={`hot-key${listening ? ' listening' : ''}`}
+        title={words.hotKeyHint}
+        data-testid="scene-hot-key"
+        onClick={() => setListening(true)}
+        onBlur={() => setListening(false)}
+        onKeyDown={onKeyDown}
+      >
+        {listening ? words.hotKeyPress : keys === undefined ? words.hotKeyNone : hotKeyText(keys, mac)}
+      </button>
+    </Field>
+  );
+}
+
+export function SceneSetup() {
+  const { actions, words } = useUi();
+  const desk = useDesk();
+  const scene = desk.current;
+  if (scene === undefined) return null;
+  const { transition } = desk;
+  return (
+    <div class="fields">
+      <CanvasFields key={scene.name} canvas={scene.canvas} />
+      <HotKeyField key={`key ${scene.name}`} scene={scene.name} />
+      <Field label={words.transition}>
+        <Select
+          value={transition.kind}
+          options={[
+            { value: 'cut', label: words.cut },
+            { value: 'fade', label: words.fade },
+          ]}
+          testid="scene-transition"
+          onChange={(kind) => void actions.changeSettings({ transition: kind === 'cut' ? { kind } : { kind: 'fade', ms: FADE_MS } })}
+        />
+      </Field>
+      {transition.kind === 'fade' && (
+        <Field label={words.fadeTime}>
+          <NumberField
+            value={transition.ms}
+            min={1}
+            max={10_000}
+            step={50}
+            unit="ms"
+            testid="fade-ms"
+            onCommit={(ms) => void actions.changeSettings({ transition: { kind: 'fade', ms } })}
+          />
+        </Field>
+      )}
+    </div>
+  );
+}

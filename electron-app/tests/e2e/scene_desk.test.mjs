@@ -1,0 +1,141 @@
+// The scenes' panel by hand: canvas, order, menus, hot keys, files; cameras where they are offered.
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { settings, startApp, video720 } from "../rigs/app.mjs";
+import { startDisplay } from "../rigs/display.mjs";
+import { startPattern } from "../rigs/pattern.mjs";
+import { freshFolder } from "../rigs/programs.mjs";
+import { middles, offerFile, savedAs, startHand } from "../rigs/scenes.mjs";
+import { noSound } from "../rigs/sound.mjs";
+import { until } from "../rigs/wait.mjs";
+
+const limit = { timeout: 120_000 };
+let display, pattern, second, app, userData, hand;
+
+before(async () => {
+  display = await startDisplay({ width: 2600, height: 1100 });
+  pattern = await startPattern(display, { width: 1280, height: 720, x: 1300, y: 20, title: "Tide pattern", fps: 15 });
+  second = await startPattern(display, { width: 640, height: 360, x: 1300, y: 720, title: "Second pattern", fps: 15 });
+  userData = freshFolder("user");
+  app = await startApp(display, { sound: noSound(freshFolder("nosound")), settings: settings({ video: video720 }), userData });
+  hand = await startHand(app.page);
+}, { timeout: 120_000 });
+
+after(async () => {
+  for (const rig of [app, pattern, second, display]) await Promise.resolve(rig?.stop()).catch(() => {});
+});
+
+const kept = () => JSON.parse(fs.readFileSync(path.join(userData, "settings.json"), "utf8"));
+const scenes = () => kept().scenes ?? [];
+const names = () => scenes().map(({ name }) => name);
+const engine = async () => (await app.bootstrap()).state;
+const at = async (id, text) => (await middles(app.page, id)).find((each) => each.text.includes(text)).at;
+
+async function menu(id, text, act) {
+  await hand.rightClick(await at(id, text));
+  await app.click(act);
+}
+
+test("a scene with two sources is made, and duplicated from its menu", limit, async () => {
+  await app.choose("Tide pattern");
+  await app.click("scene-add");
+  const { video } = await app.sources();
+  await app.select("scene-add-source", video.find(({ title }) => title === "Second pattern").id);
+  await until("both sources are kept", () => scenes()[0]?.items.length === 2);
+  await menu("scene-row", "Scene", "scene-duplicate");
+  await until("the copy has a name of its own", () => names().join() === "Scene,Scene 2");
+  const [one, copy] = scenes();
+  assert.deepEqual({ ...copy, name: one.name }, one);
+  await menu("scene-row", "Scene 2", "scene-rename");
+  await app.page.keyboard.type("Copy");
+  await app.page.keyboard.press("Enter");
+  await until("the new name is kept", () => names().join() === "Scene,Copy");
+});
+
+test("sources and scenes are dragged into another order, and by Alt and arrow keys", limit, async () => {
+  const items = () => scenes()[1].items.map(({ name }) => name).join();
+  assert.equal(items(), "Tide pattern,Second pattern");
+  const [top, below] = await middles(app.page, "scene-item");
+  assert.ok(top.text.includes("Second pattern"), "the topmost is the first of the list");
+  await hand.drag([top.at[0] - 10, top.at[1]], [below.at[0] - 10, below.top + below.height - 2]);
+  await until("the dragged one lies below", () => items() === "Second pattern,Tide pattern");
+  await app.page.keyboard.press("Control+z");
+  await until("one undo takes it back", () => items() === "Tide pattern,Second pattern");
+  // The middle of a row is its name: a drag that ends on it is no click on it.
+  const [first, last] = await middles(app.page, "scene-row");
+  await hand.drag(last.at, [first.at[0], first.top + 2]);
+  await until("the scenes' order", () => names().join() === "Copy,Scene");
+  await app.click("scene-row", { text: "Copy" });
+  await app.page.keyboard.press("Alt+ArrowDown");
+  await until("the scenes' order by key", () => names().join() === "Scene,Copy");
+});
+
+test("an item's menu fills the canvas, changes the order and removes", limit, async () => {
+  const items = () => scenes()[1].items;
+  await menu("scene-item", "Second pattern", "item-fill");
+  await until("it fills the canvas", () => items()[1].width === 1920 && items()[1].x === 0);
+  await menu("scene-item", "Second pattern", "item-down");
+  await until("it lies below", () => items()[0].name === "Second pattern");
+  await menu("scene-item", "Tide pattern", "item-remove");
+  await until("it is gone", () => items().length === 1);
+  // The keyboard walks through a menu, and Escape leaves it as it was.
+  await hand.rightClick(await at("scene-item", "Second pattern"));
+  await app.page.keyboard.press("ArrowDown");
+  assert.equal(await app.page.evaluate(() => document.activeElement.dataset.testid), "item-down");
+  await app.page.keyboard.press("Escape");
+  assert.equal(await app.visible("scene-menu"), false);
+});
+
+test("a canvas of one's own: even numbers, and what filled the old one fills it", limit, async () => {
+  await app.select("scene-canvas", "custom");
+  await app.fill("canvas-width", 1440);
+  await app.fill("canvas-height", 1080);
+  await until("the canvas is kept, with its item", () => {
+    const [, { canvas, items }] = scenes();
+    return canvas.width === 1440 && canvas.height === 1080 && items[0].width === 1440 && items[0].height === 1080;
+  });
+  await app.click("scene-show");
+  await until("it is encoded at the short side of the settings", async () => {
+    const state = await engine();
+    return state?.scene === "Copy" && state.settings.width === 960 && state.settings.height === 720;
+  });
+  await app.previewMoves();
+});
+
+test("a scene is exported, and comes back from its file", limit, async () => {
+  const file = path.join(userData, "out.scene.json");
+  const saved = await savedAs(app, file, () => menu("scene-row", "Copy", "scene-export"));
+  assert.deepEqual([saved.format, saved.version, saved.scenes.length], ["tidecast-scenes", 1, 1]);
+  assert.deepEqual(saved.scenes[0], scenes()[1]);
+  await offerFile(app.page, "in.scene.json", fs.readFileSync(file, "utf8"));
+  await until("it is there again, by another name", () => names().join() === "Scene,Copy,Copy 2");
+  assert.deepEqual({ ...scenes()[2], name: "Copy" }, scenes()[1]);
+  await offerFile(app.page, "wrong.json", "{}");
+  await until("what is no scene file is told", async () => (await app.toasts()).some((text) => text.includes("not a scene file")));
+  assert.equal(names().length, 3);
+});
+
+test("a hot key shows its scene whatever has the keyboard", limit, async () => {
+  await app.click("scene-row", { text: "Scene" });
+  await until("that scene is live", async () => (await engine()).scene === "Scene");
+  await app.click("scene-row", { text: "Copy 2" });
+  await app.click("scene-hot-key");
+  await app.page.keyboard.press("Control+Alt+7");
+  await until("the key is kept", () => kept().sceneKeys?.[0]?.keys === "CommandOrControl+Alt+7" && kept().sceneKeys[0].scene === "Copy 2");
+  await app.click("scene-row", { text: "Scene" });
+  await until("the first scene is live again", async () => (await engine()).scene === "Scene");
+  // At the X server, to no window of ours.
+  await display.xdotool("key", "ctrl+alt+7");
+  await until("its scene is live", async () => (await engine()).scene === "Copy 2");
+  // A new name keeps the key; a scene that is removed gives it back.
+  await menu("scene-row", "Copy 2", "scene-rename");
+  await app.page.keyboard.press("Control+A");
+  await app.page.keyboard.type("Keyed");
+  await app.page.keyboard.press("Enter");
+  await until("the key goes with the name", () => kept().sceneKeys[0].scene === "Keyed");
+  await menu("scene-row", "Keyed", "scene-remove");
+  await until("the key is free", () => kept().sceneKeys.length === 0);
+});

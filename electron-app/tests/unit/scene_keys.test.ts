@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SceneKeys } from '../../src/main/scene_keys';
+import { Refused } from '../../src/shared/parse';
+import { hotKeyText, isHotKey, parseSceneKeys, pressedHotKey, withKey } from '../../src/shared/scene_keys';
+
+const bare = { ctrlKey: false, metaKey: false, altKey: false, shiftKey: false };
+
+test('what would be typed into other programs is no hot key', () => {
+  for (const keys of ['A', '1', 'Shift+A', 'Shift+1', 'CommandOrControl+', 'Escape', 'CommandOrControl+Enter', '', 'F25', 'Shift+CommandOrControl+A']) {
+    assert.equal(isHotKey(keys), false, keys);
+  }
+  for (const keys of ['F1', 'F24', 'Shift+F5', 'num7', 'CommandOrControl+1', 'CommandOrControl+Alt+Super+Shift+Z', 'Alt+F4', 'Super+num0']) {
+    assert.equal(isHotKey(keys), true, keys);
+  }
+});
+
+test('a pressed key is read by its place on the keyboard', () => {
+  assert.equal(pressedHotKey({ ...bare, code: 'Digit3', ctrlKey: true, shiftKey: true }, false), 'CommandOrControl+Shift+3');
+  assert.equal(pressedHotKey({ ...bare, code: 'KeyK', altKey: true, metaKey: true }, false), 'Alt+Super+K');
+  assert.equal(pressedHotKey({ ...bare, code: 'KeyK', metaKey: true }, true), 'CommandOrControl+K');
+  assert.equal(pressedHotKey({ ...bare, code: 'Numpad4' }, false), 'num4');
+  assert.equal(pressedHotKey({ ...bare, code: 'F6' }, false), 'F6');
+  // A modifier alone is on its way to be one.
+  assert.equal(pressedHotKey({ ...bare, code: 'ControlLeft', ctrlKey: true }, false), undefined);
+  assert.equal(pressedHotKey({ ...bare, code: 'KeyK' }, false), undefined);
+  assert.equal(hotKeyText('CommandOrControl+num4', false), 'Ctrl+Num 4');
+});
+
+test('a key shows one scene', () => {
+  const keys = withKey(withKey([], 'A', 'F1'), 'B', 'F2');
+  assert.deepEqual(withKey(keys, 'C', 'F1'), [{ scene: 'B', keys: 'F2' }, { scene: 'C', keys: 'F1' }]);
+  assert.deepEqual(withKey(keys, 'A', 'F3'), [{ scene: 'B', keys: 'F2' }, { scene: 'A', keys: 'F3' }]);
+  assert.deepEqual(withKey(keys, 'A', undefined), [{ scene: 'B', keys: 'F2' }]);
+});
+
+test('kept keys are parsed', () => {
+  assert.deepEqual(parseSceneKeys([{ scene: 'A', keys: 'F1' }], 'keys'), [{ scene: 'A', keys: 'F1' }]);
+  for (const wrong of [{}, [{ scene: 'A' }], [{ scene: 'A', keys: 'A' }], [{ scene: 1, keys: 'F1' }]]) {
+    assert.throws(() => parseSceneKeys(wrong, 'keys'), Refused);
+  }
+});
+
+test('the system holds the keys that are wanted, each once, and what it refuses is told', () => {
+  const held = new Map<string, () => void>();
+  const calls: string[] = [];
+  const pressed: string[] = [];
+  const keys = new SceneKeys(
+    {
+      register: (name, act) => {
+        calls.push(`+${name}`);
+        if (name === 'F9') return false;
+        held.set(name, act);
+        return true;
+      },
+      unregister: (name) => {
+        calls.push(`-${name}`);
+        held.delete(name);
+      },
+    },
+    (scene) => pressed.push(scene),
+  );
+  assert.deepEqual(keys.hold([{ scene: 'A', keys: 'F1' }, { scene: 'B', keys: 'F9' }]), [{ scene: 'B', keys: 'F9' }]);
+  held.get('F1')?.();
+  assert.deepEqual(pressed, ['A']);
+  // The key goes to another scene; the refused one is tried again.
+  calls.length = 0;
+  keys.hold([{ scene: 'B', keys: 'F1' }]);
+  held.get('F1')?.();
+  assert.deepEqual([calls, pressed], [['-F1', '+F1'], ['A', 'B']]);
+  calls.length = 0;
+  keys.hold([{ scene: 'B', keys: 'F1' }]);
+  assert.deepEqual(calls, []);
+  keys.hold([]);
+  assert.equal(held.size, 0);
+});
