@@ -39,6 +39,14 @@ async function menu(id, text, act) {
   await app.click(act);
 }
 
+/** The field comes with the old name selected: what is typed replaces it. */
+async function rename(from, to) {
+  await menu("scene-row", from, "scene-rename");
+  await until("the name can be written", () => app.page.evaluate(() => document.activeElement.dataset.testid === "scene-name"));
+  await app.page.keyboard.type(to);
+  await app.page.keyboard.press("Enter");
+}
+
 test("a scene with two sources is made, and duplicated from its menu", limit, async () => {
   await app.choose("Tide pattern");
   await app.click("scene-add");
@@ -49,9 +57,7 @@ test("a scene with two sources is made, and duplicated from its menu", limit, as
   await until("the copy has a name of its own", () => names().join() === "Scene,Scene 2");
   const [one, copy] = scenes();
   assert.deepEqual({ ...copy, name: one.name }, one);
-  await menu("scene-row", "Scene 2", "scene-rename");
-  await app.page.keyboard.type("Copy");
-  await app.page.keyboard.press("Enter");
+  await rename("Scene 2", "Copy");
   await until("the new name is kept", () => names().join() === "Scene,Copy");
 });
 
@@ -131,10 +137,7 @@ test("a hot key shows its scene whatever has the keyboard", limit, async () => {
   await display.xdotool("key", "ctrl+alt+7");
   await until("its scene is live", async () => (await engine()).scene === "Copy 2");
   // A new name keeps the key; a scene that is removed gives it back.
-  await menu("scene-row", "Copy 2", "scene-rename");
-  await app.page.keyboard.press("Control+A");
-  await app.page.keyboard.type("Keyed");
-  await app.page.keyboard.press("Enter");
+  await rename("Copy 2", "Keyed");
   await until("the key goes with the name", () => kept().sceneKeys[0].scene === "Keyed");
   await menu("scene-row", "Keyed", "scene-remove");
   await until("the key is free", () => kept().sceneKeys.length === 0);

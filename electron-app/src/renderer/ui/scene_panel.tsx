@@ -1,5 +1,5 @@
 /** Scenes: the list, the tree of the chosen one's sources, and the numbers of the chosen source. */
-import { useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import {
   addItem,
   CANVASES,
@@ -29,6 +29,37 @@ function download(name: string, content: string): void {
   link.download = `${name.replace(/[^\p{L}\p{N} _-]/gu, '_')}.scene.json`;
   link.click();
   URL.revokeObjectURL(url);
+}
+
+/** The name of a scene while it is written. */
+function SceneName({ name, onDone }: { name: string; onDone(): void }) {
+  const { words } = useUi();
+  const desk = useDesk();
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    field.current?.focus();
+    field.current?.select();
+  }, []);
+  return (
+    <input
+      class="scene-name"
+      defaultValue={name}
+      aria-label={words.rename}
+      data-testid="scene-name"
+      ref={field}
+      onBlur={(event) => {
+        desk.rename(event.currentTarget.value);
+        onDone();
+      }}
+      onKeyDown={(event) => {
+        if (event.key === 'Enter') event.currentTarget.blur();
+        if (event.key === 'Escape') {
+          event.currentTarget.value = name;
+          event.currentTarget.blur();
+        }
+      }}
+    />
+  );
 }
 
 export function ScenePanel() {
@@ -130,22 +161,7 @@ export function ScenePanel() {
       <div class="scene-list" role="listbox" aria-label={words.scenes} ref={sceneOrder}>
         {scenes.map(({ name }) =>
           renaming === name ? (
-            <input
-              key={name}
-              class="scene-name"
-              value={name}
-              aria-label={words.rename}
-              data-testid="scene-name"
-              ref={(input) => input?.focus()}
-              onBlur={(event) => {
-                desk.rename(event.currentTarget.value);
-                setRenaming(undefined);
-              }}
-              onKeyDown={(event) => {
-                if (event.key === 'Enter') event.currentTarget.blur();
-                if (event.key === 'Escape') setRenaming(undefined);
-              }}
-            />
+            <SceneName key={name} name={name} onDone={() => setRenaming(undefined)} />
           ) : (
             <button
               key={name}
