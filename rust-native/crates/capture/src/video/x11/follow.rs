@@ -448,7 +448,9 @@ impl Follower {
             cursor: settings.cursor,
             own_window: settings.own_window,
         };
-        match Capture::start(self.display_name.as_deref(), options, self.slot.clone(), on_event) {
+        // One that came while it was waited for may not have painted itself yet.
+        let is_new = matches!(self.told, Told::Paused(_));
+        match Capture::start(self.display_name.as_deref(), options, self.slot.clone(), on_event, is_new) {
             Ok(capture) => {
                 // What was changed while it opened.
                 let settings = *self.shared.settings.lock();

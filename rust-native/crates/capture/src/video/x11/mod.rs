@@ -59,7 +59,7 @@ pub(super) fn start(
         return Ok(Box::new(Follow::start(display, rule, options, slot, on_event)?));
     }
     let on_event = with_cards(slot.clone(), on_event);
-    Ok(Box::new(Capture::start(display, options, slot, on_event)?))
+    Ok(Box::new(Capture::start(display, options, slot, on_event, false)?))
 }
 
 pub(super) fn thumbnail(display: Option<&str>, id: &str, max: Size) -> Result<Vec<u8>, VideoError> {
@@ -81,6 +81,8 @@ struct Shared {
     stop: AtomicBool,
     captured: AtomicU64,
     waker: Waker,
+    /// The window came a moment ago: it may not have painted itself yet.
+    is_new: bool,
 }
 
 /// The owner's end of a capture thread.
@@ -99,6 +101,7 @@ impl Capture {
         options: VideoOptions,
         slot: FrameSlot<VideoFrame>,
         on_event: Box<dyn Fn(VideoEvent) + Send>,
+        is_new: bool,
     ) -> Result<Self, VideoError> {
         let settings = Settings { rate: options.frame_rate, cursor: options.cursor, own_window: options.own_window };
         let shared = Arc::new(Shared {
@@ -106,6 +109,7 @@ impl Capture {
             stop: AtomicBool::new(false),
             captured: AtomicU64::new(0),
             waker: Waker::new().map_err(|error| VideoError::Thread(error.to_string()))?,
+            is_new,
         });
         let (ready, readiness) = mpsc::sync_channel(1);
         let (ending, ended) = mpsc::sync_channel(0);

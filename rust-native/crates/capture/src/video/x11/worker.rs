@@ -99,8 +99,9 @@ impl Worker {
         };
         let mut view = target.view(&display).map_err(not_found)?.ok_or_else(|| target.absence())?;
         let mut watch = Watch::open(&display, target.watched(display.root))?;
-        if was_covered {
-            watch.settle(&display, &shared.waker, SETTLE_QUIET)?;
+        if was_covered || shared.is_new {
+            watch.settle(&display, &shared.waker, if shared.is_new { SETTLE_LIMIT } else { SETTLE_QUIET })?;
+            target.doubt_picture();
             view = target.view(&display).map_err(not_found)?.ok_or_else(|| target.absence())?;
         }
         let settings = *shared.settings.lock();
