@@ -3,7 +3,7 @@
 use media::Size;
 
 use super::display::Display;
-use super::grab::{Grab, Watch, grab};
+use super::grab::{Grab, SETTLE_QUIET, Watch, grab};
 use super::memory::Pool;
 use super::stacking;
 use super::target::{SourceId, Target, View};
@@ -46,7 +46,7 @@ fn kept_picture(display: &Display, id: &SourceId) -> Result<View, VideoError> {
     let mut target = Target::open(display, id)?;
     if target.follows_frames() {
         let waker = Waker::new().map_err(|error| VideoError::Thumbnail(error.to_string()))?;
-        Watch::open(display, target.watched(display.root))?.settle(display, &waker)?;
+        Watch::open(display, target.watched(display.root))?.settle(display, &waker, SETTLE_QUIET)?;
     }
     target
         .view(display)
