@@ -9,14 +9,14 @@ use crate::pipeline::Feed;
 
 /// A running fade.
 pub(crate) struct Fade {
-    from: From,
+    from: Leaving,
     begun: MediaTime,
     length: Duration,
     mixed: Picture,
 }
 
 /// What leaves.
-enum From {
+enum Leaving {
     /// A scene, with the sources that the next one does not have; the others' frames are handed on.
     Moving { stage: Box<Stage>, feeds: Vec<Feed> },
     /// The picture that a fade had come to when the next one began: two scenes are drawn at once, not three.
@@ -27,21 +27,21 @@ impl Fade {
     /// From that scene, over so many milliseconds.
     pub(crate) fn from_scene(stage: Stage, feeds: Vec<Feed>, begun: MediaTime, ms: u32) -> Self {
         let mixed = stage.picture().clone();
-        Self::new(From::Moving { stage: Box::new(stage), feeds }, mixed, begun, ms)
+        Self::new(Leaving::Moving { stage: Box::new(stage), feeds }, mixed, begun, ms)
     }
 
     /// From what this fade has come to.
     pub(crate) fn interrupted(self, begun: MediaTime, ms: u32) -> Self {
-        Self::new(From::Still(self.mixed.clone()), self.mixed, begun, ms)
+        Self::new(Leaving::Still(self.mixed.clone()), self.mixed, begun, ms)
     }
 
-    fn new(from: From, mixed: Picture, begun: MediaTime, ms: u32) -> Self {
+    fn new(from: Leaving, mixed: Picture, begun: MediaTime, ms: u32) -> Self {
         Self { from, begun, length: Duration::from_millis(u64::from(ms.max(1))), mixed }
     }
 
     /// Takes what the leaving scene's own sources have.
     pub(crate) fn take_frames(&mut self) {
-        let From::Moving { stage, feeds } = &mut self.from else { return };
+        let Leaving::Moving { stage, feeds } = &mut self.from else { return };
         for (source, slot) in feeds {
             if let Some(frame) = slot.try_take() {
                 put(stage, source, frame);
@@ -51,14 +51,14 @@ impl Fade {
 
     /// A frame of a source that may be in both scenes.
     pub(crate) fn put(&mut self, source: &str, frame: &VideoFrame) {
-        if let From::Moving { stage, .. } = &mut self.from {
+        if let Leaving::Moving { stage, .. } = &mut self.from {
             put(stage, source, frame.clone());
         }
     }
 
     /// A source that may be in both scenes is gone.
     pub(crate) fn lose(&mut self, source: &str, card: &Card) {
-        if let From::Moving { stage, .. } = &mut self.from {
+        if let Leaving::Moving { stage, .. } = &mut self.from {
             stage.lose(source, card.clone());
         }
     }
@@ -70,8 +70,8 @@ impl Fade {
             return false;
         }
         let from = match &mut self.from {
-            From::Still(picture) => &*picture,
-            From::Moving { stage, .. } => {
+            Leaving::Still(picture) => &*picture,
+            Leaving::Moving { stage, .. } => {
                 if let Err(error) = stage.compose() {
                     tracing::warn!(%error, "a scene that leaves could not be composed");
                 }

@@ -159,7 +159,8 @@ impl Session {
         });
     }
 
-    /// Closes what has faded away, and opens lost sources again, beside whatever else happens; each ends as an [`Order::Reopened`].
+    /// Closes what has faded away, and opens lost sources again, beside whatever else happens; each ends as an
+    /// [`Order::Reopened`].
     pub(crate) fn retry_lost(&mut self) {
         let (Some(capture), Ok(config)) = (self.capture.as_mut(), self.settings.config()) else { return };
         capture.close_left(Instant::now());
