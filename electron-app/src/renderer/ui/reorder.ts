@@ -21,11 +21,12 @@ export function useReorder(rows: string, onMove: (from: number, to: number) => v
   const list = useRef<HTMLDivElement>(null);
   const move = useRef(onMove);
   move.current = onMove;
+  // Outlives a redrawing of the panel, which comes with each second's figures.
+  const held = useRef<Dragged | undefined>(undefined);
 
   useEffect(() => {
     const element = list.current;
     if (element === null) return undefined;
-    let dragged: Dragged | undefined;
     const all = (): HTMLElement[] => [...element.querySelectorAll<HTMLElement>(rows)];
     const rowOf = (target: EventTarget | null): HTMLElement | undefined =>
       target instanceof Element ? (target.closest<HTMLElement>(rows) ?? undefined) : undefined;
@@ -37,9 +38,10 @@ export function useReorder(rows: string, onMove: (from: number, to: number) => v
       const row = rowOf(event.target);
       if (event.button !== 0 || row === undefined) return;
       const from = all().indexOf(row);
-      dragged = { row, from, to: from, y: event.clientY, moving: false };
+      held.current = { row, from, to: from, y: event.clientY, moving: false };
     };
     const onPointer = (event: PointerEvent): void => {
+      const dragged = held.current;
       if (dragged === undefined) return;
       if (!dragged.moving && Math.abs(event.clientY - dragged.y) < SLACK) return;
       dragged.moving = true;
@@ -47,14 +49,14 @@ export function useReorder(rows: string, onMove: (from: number, to: number) => v
       const places = all();
       const middle = (row: HTMLElement): number => row.getBoundingClientRect().top + row.offsetHeight / 2;
       // The place it has once it is taken out of the list: as many as lie above the mouse.
-      dragged.to = places.filter((row) => row !== dragged?.row && middle(row) < event.clientY).length;
+      dragged.to = places.filter((row) => row !== dragged.row && middle(row) < event.clientY).length;
       dragged.row.classList.add('dragged');
       const neighbour = places[dragged.to];
       if (dragged.to !== dragged.from) neighbour?.classList.add(dragged.to > dragged.from ? 'drop-after' : 'drop-before');
     };
     const onUp = (): void => {
-      const done = dragged;
-      dragged = undefined;
+      const done = held.current;
+      held.current = undefined;
       clear();
       if (done === undefined || !done.moving) return;
       // The button under the mouse must not take the end of the drag for a click.
@@ -67,7 +69,7 @@ export function useReorder(rows: string, onMove: (from: number, to: number) => v
       if (done.to !== done.from) move.current(done.from, done.to);
     };
     const onCancel = (): void => {
-      dragged = undefined;
+      held.current = undefined;
       clear();
     };
     const onKey = (event: KeyboardEvent): void => {
