@@ -79,9 +79,8 @@ pub(crate) fn over(from: &Picture, alpha: [&Plane; 2], area: Area, out: &mut Pic
 
 /// One row of [`over`]. Runs are short, two or three tiles: eights of fixed length become SIMD without a long rest.
 fn over_row(from: &[u8], alpha: &[u8], to: &mut [u8]) {
-    let laid = |from: u8, alpha: u8, to: u8| {
-        (u16::from(from) + div255(u16::from(to) * u16::from(255 - alpha))).min(255) as u8
-    };
+    let laid =
+        |from: u8, alpha: u8, to: u8| (u16::from(from) + div255(u16::from(to) * u16::from(255 - alpha))).min(255) as u8;
     let ((froms, from), (alphas, alpha)) = (from.as_chunks::<8>(), alpha.as_chunks::<8>());
     let (tos, to) = to.as_chunks_mut::<8>();
     for ((to, from), alpha) in tos.iter_mut().zip(froms).zip(alphas) {

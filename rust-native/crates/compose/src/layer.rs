@@ -103,7 +103,8 @@ impl Layer {
         if made {
             let (alpha, item) = (frame.alpha, item.clone());
             let spare = self.raster.take();
-            let Some((frame, ..)) = self.card.as_ref().map(|(card, ..)| (card,)).or(source.frame.as_ref().map(|f| (f,)))
+            let Some((frame, ..)) =
+                self.card.as_ref().map(|(card, ..)| (card,)).or(source.frame.as_ref().map(|f| (f,)))
             else {
                 return Ok(false);
             };

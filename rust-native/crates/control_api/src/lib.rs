@@ -40,8 +40,8 @@ pub use ::hot_keys::Chord;
 pub use ::sound::{Effect, Filter};
 pub use audio::{AudioInputChange, AudioInputState, AudioSource};
 pub use command::{
-    AudioInput, CardText, Command, Described, Destination, Encoders, LocalServer, MicrophoneInfo, Preview, Reach, RefusedEncoder,
-    Reply, SourceProblem, Sources, VideoSettings, VideoSourceInfo,
+    AudioInput, CardText, Command, Described, Destination, Encoders, LocalServer, MicrophoneInfo, Preview, Reach,
+    RefusedEncoder, Reply, SourceProblem, Sources, VideoSettings, VideoSourceInfo,
 };
 pub use engine::{Engine, EngineOptions};
 pub use event::{

@@ -62,9 +62,9 @@ impl LiveSource {
 
     /// What stands in its place while it is lost.
     pub(crate) fn card(&self) -> Card {
-        self.reason.clone().map_or_else(Card::default, |reason| {
-            Card::new(move |size| capture::video::lost_card(size, &reason))
-        })
+        self.reason
+            .clone()
+            .map_or_else(Card::default, |reason| Card::new(move |size| capture::video::lost_card(size, &reason)))
     }
 
     /// Whether it can go on in another scene.

@@ -102,7 +102,11 @@ impl Session {
         }
         let encode = self.pipeline.control();
         encode.show(config, Arc::clone(&capture.scene), capture.feeds(), transition);
-        capture.sources.iter().filter(|source| source.is_lost()).for_each(|source| encode.lose(&source.source_id, source.card()));
+        capture
+            .sources
+            .iter()
+            .filter(|source| source.is_lost())
+            .for_each(|source| encode.lose(&source.source_id, source.card()));
         self.settings = settings;
         self.sound.set_streaming(true);
         self.capture = Some(capture);

@@ -150,7 +150,10 @@ fn assert_near(picture: &Picture, x: u32, y: u32, [red, green, blue]: [f64; 3], 
     for (index, (plane, wanted)) in picture.planes.iter().zip(wanted).enumerate() {
         let shift = u32::from(index > 0);
         let is = plane.data[(y >> shift) as usize * plane.stride + (x >> shift) as usize];
-        assert!((f64::from(is) - wanted).abs() <= 10.0, "{what} at {x}, {y}, plane {index}: {is} in place of {wanted:.0}");
+        assert!(
+            (f64::from(is) - wanted).abs() <= 10.0,
+            "{what} at {x}, {y}, plane {index}: {is} in place of {wanted:.0}"
+        );
     }
 }
 

@@ -55,20 +55,13 @@ impl TestWindow {
         Self::create(display, title, place, colour, true)
     }
 
-    fn create(
-        display: &str,
-        title: &str,
-        place: Place,
-        colour: u32,
-        is_unmanaged: bool,
-    ) -> Result<Self, XvfbError> {
+    fn create(display: &str, title: &str, place: Place, colour: u32, is_unmanaged: bool) -> Result<Self, XvfbError> {
         let (connection, screen) = RustConnection::connect(Some(display)).map_err(XvfbError::x)?;
         let screen = &connection.setup().roots[screen];
         let (root, visual, depth) = (screen.root, screen.root_visual, screen.root_depth);
         let id = connection.generate_id().map_err(XvfbError::x)?;
         let gc = connection.generate_id().map_err(XvfbError::x)?;
-        let attributes =
-            CreateWindowAux::new().background_pixel(colour).override_redirect(u32::from(is_unmanaged));
+        let attributes = CreateWindowAux::new().background_pixel(colour).override_redirect(u32::from(is_unmanaged));
         let Place { x, y, width, height } = place;
         connection
             .create_window(
