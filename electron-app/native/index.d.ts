@@ -103,6 +103,12 @@ export type CaptureState =
   | { kind: 'paused'; code: string }
   | { kind: 'lost'; code: string }
 
+/** What the card of a source without a picture says, for the code of the problem that took it. */
+export interface CardText {
+  code: string
+  text: string
+}
+
 /** A key, with those that are held beside it. */
 export interface Chord {
   /**
@@ -159,6 +165,7 @@ export type Command =
   | { type: 'stop_local_server' }
   | { type: 'open_preview' }
   | { type: 'exclude_window'; window?: number }
+  | { type: 'set_card_texts'; texts: Array<CardText> }
   | { type: 'stats' }
 
 /** What became of some ids. */
