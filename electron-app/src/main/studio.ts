@@ -51,6 +51,9 @@ export interface StudioListeners {
   settings(): void;
 }
 
+/** Kinds of sources that show nothing but themselves, whatever lies over them. */
+const BY_THEMSELVES = ['window', 'game', 'camera', 'image', 'text', 'color', 'pattern'];
+
 const NOTHING_ON: Problem = {
   code: 'no_destination_on',
   message: 'No destination is switched on.',
@@ -148,9 +151,14 @@ export class Studio {
   get capturedDesktop(): Area | undefined {
     if (this.state === undefined || this.state.capture.kind === 'idle') return undefined;
     const { sources, area } = this.state;
-    const byItself = (id: string): boolean => ['window', 'game'].includes(this.kinds.get(id) ?? '');
-    const alone = sources.length > 0 && sources.every(({ id }) => byItself(id));
-    return alone ? undefined : (area ?? undefined);
+    return sources.some(({ id }) => this.showsDesktop(id)) ? (area ?? undefined) : undefined;
+  }
+
+  /** Whether all that lies on a part of the desktop is in that source. A source that no list had tells it by its id. */
+  private showsDesktop(id: string): boolean {
+    const kind = this.kinds.get(id);
+    if (kind !== undefined) return !BY_THEMSELVES.includes(kind);
+    return !/^\w+:(window|find|game)\b|^(camera|image|text|color|pattern):/.test(id);
   }
 
   get viewUrl(): string | undefined {

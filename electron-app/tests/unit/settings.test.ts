@@ -48,6 +48,7 @@ const whole = {
     },
   ],
   transition: { kind: 'fade', ms: 300 },
+  sceneKeys: [{ scene: 'Talk', keys: 'CommandOrControl+1' }],
   recording: { folder: '/media/takes', format: 'mkv', plain: true, splitMinutes: 30, splitMib: 2048, replay: true, replaySeconds: 60 },
   tuning: { adapt: false, adaptRecording: true, effort: 'room', intraRefresh: true },
 };
@@ -85,6 +86,7 @@ test('a wrong field refuses the file and is named', () => {
     ['settings.whipUrl', { ...whole, whipUrl: 'x'.repeat(3000) }],
     ['settings.recording.replaySeconds', { ...whole, recording: { ...whole.recording, replaySeconds: 301 } }],
     ['settings.recording.format', { ...whole, recording: { ...whole.recording, format: 'avi' } }],
+    ['settings.sceneKeys[0].keys', { ...whole, sceneKeys: [{ scene: 'Talk', keys: 'A' }] }],
     ['settings', []],
     ['settings', null],
   ];

@@ -221,6 +221,17 @@ test('a window is captured by itself: nothing that covers it is in the picture',
   assert.deepEqual(studio.capturedDesktop, area);
   studio.engineEvent({ type: 'state', state: { ...state, sources: [{ id: 'w', capture: { kind: 'capturing' } }] } });
   assert.equal(studio.capturedDesktop, undefined);
+  // In a scene: a camera, and windows that no list had, are no part of the desktop either; a monitor among them is.
+  const scene = (...ids: string[]): void => {
+    const sources = ids.map((id) => ({ id, capture: { kind: 'capturing' as const } }));
+    studio.engineEvent({ type: 'state', state: { ...state, sources } });
+  };
+  scene('w', 'camera:/dev/video0', 'x11:window:0x1', 'win:find:a?title=b', 'x11:game', 'text:Hello?size=72');
+  assert.equal(studio.capturedDesktop, undefined);
+  for (const desktop of ['m', 'x11:monitor:HDMI-1', 'region:x11:monitor:HDMI-1:0,0,9,9']) {
+    scene('w', desktop);
+    assert.deepEqual(studio.capturedDesktop, area, desktop);
+  }
   studio.engineEvent({ type: 'state', state: { ...state, capture: { kind: 'idle' } } });
   assert.equal(studio.capturedDesktop, undefined);
 });
