@@ -13,6 +13,7 @@ import {
   type Scene,
   type SceneItem,
 } from '../../shared/scene';
+import { sayCode } from '../../shared/i18n/index';
 import { hotKeyText } from '../../shared/scene_keys';
 import { useUi } from './context';
 import { IconButton, Panel, Select } from './controls';
@@ -73,8 +74,13 @@ export function ScenePanel() {
   const video = state.sources?.video ?? [];
   const titleOf = (item: SceneItem): string =>
     item.name !== '' ? item.name : (video.find((source) => source.id === item.source)?.title ?? item.source);
-  const lost = (item: SceneItem): boolean =>
-    desk.live === scene?.name && (state.state?.sources.some((source) => source.id === item.source && source.capture.kind === 'lost') ?? false);
+  /** Why a live item shows a card in place of its picture, and what to do about it. */
+  const loss = (item: SceneItem): string | undefined => {
+    const found = desk.live === scene?.name ? state.state?.sources.find((source) => source.id === item.source) : undefined;
+    if (found === undefined || found.capture.kind !== 'lost') return undefined;
+    const { message, hint } = sayCode(words, found.capture.code);
+    return `${message}\n${hint}`;
+  };
   const canvas = scene?.canvas ?? CANVASES['16:9'];
   const mac = state.boot.versions.platform.startsWith('darwin');
 
@@ -198,7 +204,7 @@ export function ScenePanel() {
             <div
               key={item.id}
               role="listitem"
-              class={`scene-item${item.id === chosenItem ? ' chosen' : ''}${lost(item) ? ' lost' : ''}`}
+              class={`scene-item${item.id === chosenItem ? ' chosen' : ''}${loss(item) === undefined ? '' : ' lost'}`}
               data-testid="scene-item"
               data-item={item.id}
               onContextMenu={(event) => {
@@ -216,7 +222,11 @@ export function ScenePanel() {
               <button type="button" class="scene-item-name" title={item.source} aria-pressed={item.id === chosenItem} onClick={() => desk.select(item.id)}>
                 {titleOf(item)}
               </button>
-              {lost(item) && <span class="scene-mark lost">{words.sourceLost}</span>}
+              {loss(item) !== undefined && (
+                <span class="scene-mark lost" title={loss(item)}>
+                  {words.sourceLost}
+                </span>
+              )}
               <IconButton icon="up" label={words.bringUp} testid="item-raise" onClick={() => desk.edit((s) => raiseItem(s, item.id, 1))} />
               <IconButton icon="close" label={words.remove} testid="item-delete" onClick={() => desk.edit((s) => removeItem(s, item.id))} />
             </div>
