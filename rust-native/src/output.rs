@@ -9,6 +9,7 @@ use crate::input::{Reach, VideoSettings};
 use crate::tuning::{Aim, Tuning};
 
 /// How a command ended.
+#[allow(clippy::large_enum_variant, reason = "as for the reply in it")]
 #[napi(discriminant_case = "snake_case")]
 pub enum Outcome {
     Ok { reply: Reply },
