@@ -1,5 +1,8 @@
 //! The screen and the settings of the engine's tests.
 
+// Each test file uses its own part of this.
+#![allow(dead_code)]
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
