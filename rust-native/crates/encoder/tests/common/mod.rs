@@ -1,7 +1,7 @@
 //! What the tests share: moving pictures, a decoder that no one here wrote, and a measure of likeness.
 
-// Each test file uses a part of it.
-#![allow(dead_code)]
+// Each test file uses a part of it; what a test can't do without is to fail it.
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::time::Duration;
 
