@@ -13,13 +13,14 @@ mod error;
 mod figures;
 mod hook;
 mod http;
+mod ingest;
 mod relay;
 mod server;
 
 pub use auth::{TokenAct, hash_key, sign_token};
 pub use config::{
-    AccessSettings, Config, HookSettings, IceServer, Limits, Network, PublishingSettings, RtcSettings, SecondPublisher,
-    StreamSettings, TokenSettings, WhenUnreachable,
+    AccessSettings, Config, HookSettings, IceServer, Limits, Network, PublishingSettings, RtcSettings, RtmpSettings,
+    SecondPublisher, SrtSettings, StreamSettings, TokenSettings, TranscodingSettings, WhenUnreachable,
 };
 pub use error::{ConfigProblem, ServerError};
 pub use figures::StreamInfo;

@@ -10,6 +10,7 @@ mod sessions;
 mod trace;
 
 pub(crate) use connections::serve;
+pub(crate) use reply::Problem;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +26,6 @@ use crate::config::Config;
 use crate::figures::Figures;
 use crate::hook::Hook;
 use crate::relay::Relay;
-use reply::Problem;
 
 /// What every request sees.
 pub(crate) struct Site {

@@ -15,7 +15,7 @@ const RETRY_FULL: u64 = 10;
 
 /// Why a request isn't granted.
 #[derive(Debug)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     NoSuchPage,
     NoSuchStream,
     WrongMethod,
@@ -37,6 +37,12 @@ pub(super) enum Problem {
 }
 
 impl Problem {
+    /// For other protocols: the status that HTTP would give, the stable code, and the sentence.
+    pub(crate) fn said(&self) -> (u16, &'static str, String) {
+        let (status, code, detail, _) = self.parts();
+        (status.as_u16(), code, detail)
+    }
+
     fn parts(&self) -> (StatusCode, &'static str, String, &'static str) {
         let words = |text: &str| text.to_owned();
         match self {

@@ -7,7 +7,7 @@ use str0m::rtp::ExtensionValues;
 
 /// Which of the two tracks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Track {
+pub(crate) enum Track {
     /// H.264, 90 kHz.
     Video,
     /// Opus, 48 kHz.
@@ -16,7 +16,7 @@ pub(super) enum Track {
 
 impl Track {
     /// RTP clock, Hz.
-    pub(super) fn clock_rate(self) -> u32 {
+    pub(crate) fn clock_rate(self) -> u32 {
         match self {
             Self::Video => 90_000,
             Self::Audio => 48_000,
