@@ -40,6 +40,7 @@ export const testPackages = [
   "nginx-light|nginx",
   "libnginx-mod-rtmp",
   "srt-tools",
+  "openssl",
   "pipewire",
   "pipewire-pulse",
   "wireplumber",

@@ -1,11 +1,13 @@
-//! The live server: WHIP in (RFC 9725), WHEP out to many viewers, the viewer page and a small HTTP API.
+//! The live server: WHIP in (RFC 9725), RTMP and SRT too, WHEP out to many viewers, the viewer page and a small HTTP API.
 //!
 //! It stands alone as the binary `tidecast-server` and inside the app as the local server. Media passes through
-//! untouched: H.264 and Opus payloads are copied bit by bit, only the RTP header is written anew per viewer. It never
-//! decodes, encodes or records, it holds no user accounts, and it speaks plain HTTP: TLS belongs to the proxy in front.
+//! untouched: H.264 and Opus payloads are copied bit by bit, only the RTP header is written anew per viewer. What WebRTC
+//! has no place for (AAC, B-frames) is made anew while somebody watches. It records nothing, holds no user accounts, and
+//! speaks plain HTTP: TLS belongs to the proxy in front.
 //!
 //! Layers, each in a folder: [`http`](mod@http) (axum: who may do what, pages, figures) sends commands to `relay` (one
-//! named thread per UDP socket, the only place that knows `str0m`), which publishes its figures back.
+//! named thread per UDP socket, the only place that knows `str0m`), which publishes its figures back. `ingest` brings the
+//! relay what comes over other protocols than WebRTC.
 
 mod auth;
 mod config;

@@ -79,7 +79,7 @@ impl LiveServer {
         let ports = |config: &Config| {
             (config.http, config.rtc.port, config.rtc.address, config.rtmp.listen, config.rtmp.tls_listen, config.srt.listen)
         };
-        if ports(&old) != ports(&config) {
+        if ports(old.as_ref()) != ports(&config) {
             tracing::warn!("another address to listen on counts from the next start on");
         }
         let config = Arc::new(config);

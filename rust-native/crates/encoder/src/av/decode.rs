@@ -92,7 +92,10 @@ impl AacDecoder {
     /// # Errors
     /// [`EncoderError::SoundFailed`] where FFmpeg has no use for it.
     pub fn new(config: &[u8]) -> Result<Self, EncoderError> {
-        let open = || Ok(Self { context: open(ffi::AVCodecID::AV_CODEC_ID_AAC, config)?, frame: Frame::new()?, packet: Packet::new()? });
+        let open = || -> Result<Self, AvError> {
+            let context = open(ffi::AVCodecID::AV_CODEC_ID_AAC, config)?;
+            Ok(Self { context, frame: Frame::new()?, packet: Packet::new()? })
+        };
         open().map_err(failed)
     }
 
@@ -162,7 +165,10 @@ impl H264Decoder {
     /// # Errors
     /// [`EncoderError::EncodeFailed`] where FFmpeg has no decoder.
     pub fn new() -> Result<Self, EncoderError> {
-        let open = || Ok(Self { context: open(ffi::AVCodecID::AV_CODEC_ID_H264, &[])?, frame: Frame::new()?, packet: Packet::new()? });
+        let open = || -> Result<Self, AvError> {
+            let context = open(ffi::AVCodecID::AV_CODEC_ID_H264, &[])?;
+            Ok(Self { context, frame: Frame::new()?, packet: Packet::new()? })
+        };
         open().map_err(undecodable)
     }
 

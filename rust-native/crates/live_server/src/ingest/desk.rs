@@ -65,8 +65,9 @@ impl Desk {
     }
 
     /// For a protocol that can't hold its publisher back.
-    pub(super) fn impatient(self) -> Self {
-        Self { patient: false, ..self }
+    pub(super) fn impatient(mut self) -> Self {
+        self.patient = false;
+        self
     }
 
     /// Resolves when the publisher is to go.
@@ -141,7 +142,7 @@ impl Desk {
     fn opus(&mut self, pts: MediaTime, packet: &Bytes) {
         self.facts.audio = true;
         let Some(lasts) = opus_duration(packet) else { return };
-        let neighbour = self.opus_line.filter(|line| line.since(pts).max(pts.since(*line)) < lasts.max(lasts / 2));
+        let neighbour = self.opus_line.filter(|line| line.since(pts).max(pts.since(*line)) < lasts);
         let pts = neighbour.unwrap_or(pts);
         self.opus_line = Some(pts + lasts);
         self.batch.packets.push(FedPacket {

@@ -67,7 +67,7 @@ impl Ingest {
             None => None,
         };
         let srt = match config.srt.listen {
-            Some(address) => Some(srt::Port::open(address, &config.srt).await?),
+            Some(address) => Some(srt::Port::open(address, &config.srt)?),
             None => None,
         };
         let videos = Arc::new(Semaphore::new(config.transcoding.most_videos as usize));
@@ -104,6 +104,11 @@ impl Ingest {
         }
         tasks
     }
+}
+
+/// Until it is told to stop, or nobody is left who could say so.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {

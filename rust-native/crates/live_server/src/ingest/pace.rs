@@ -38,7 +38,7 @@ impl Line {
         Self { rate, bits, last: None, shift: 0 }
     }
 
-    /// Where a stamp lies. `leads`: the line is measured by it (decoding times; presentation times lie beside).
+    /// Where a stamp lies: for pictures the decoding time, their presentation lies [`Self::beside`] it.
     pub(super) fn place(&mut self, raw: u64) -> MediaTime {
         let span = 1i64 << self.bits;
         let raw = raw as i64 & (span - 1);

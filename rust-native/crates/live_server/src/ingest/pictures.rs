@@ -101,7 +101,7 @@ impl Pictures {
 
     /// The picture's size and the profile-level-id of what viewers get.
     pub(super) fn describe(&self) -> (Option<(u32, u32)>, Option<u32>) {
-        let find = |kind: u8| self.sets.iter().find(|set| set[0] & NAL_TYPE == kind);
+        let find = |kind: u8| self.sets.iter().find(|set| set[0] & NAL_TYPE == kind && (kind != SPS || set.len() >= 4));
         let (Some(sps), Some(pps)) = (find(SPS), find(PPS)) else { return (None, None) };
         let size = ParameterSets { sps: sps.clone(), pps: pps.clone() }.size();
         let profile = match self.mode {

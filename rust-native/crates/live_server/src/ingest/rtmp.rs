@@ -11,7 +11,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Hall;
 use super::address;
 use super::avc::Configuration;
 use super::desk::Desk;
@@ -20,6 +19,7 @@ use super::half_open::{HalfOpen, Place};
 use super::pace::Line;
 use super::tls::Acceptor;
 use super::unit::Unit;
+use super::{Hall, told};
 
 /// TLS, handshake and commands take a few round trips; the platform's hook may take seconds of it.
 const SET_UP: Duration = Duration::from_secs(15);
@@ -35,14 +35,14 @@ const PIECE: usize = 64 << 10;
 const BREATH: Duration = Duration::from_millis(50);
 
 /// Serves until it is told to stop.
-pub(super) async fn serve(listener: TcpListener, tls: Option<Acceptor>, mut hall: Hall) {
+pub(super) async fn serve(listener: TcpListener, tls: Option<Acceptor>, hall: Hall) {
     let places = HalfOpen::default();
     let mut open = JoinSet::new();
     loop {
         while open.try_join_next().is_some() {}
         let mut stopped = hall.stopped.clone();
         let accepted = tokio::select! {
-            _ = stopped.wait_for(|stopped| *stopped) => break,
+            () = told(&mut stopped) => break,
             accepted = listener.accept() => accepted,
         };
         let (stream, from) = match accepted {
@@ -61,7 +61,6 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<Acceptor>, mut hall
         });
     }
     drop(listener);
-    hall.stopped.borrow_and_update();
     // Each hears of the end by its orders.
     while open.join_next().await.is_some() {}
 }
@@ -149,10 +148,7 @@ async fn publisher<S: AsyncRead + AsyncWrite + Unpin>(
     place: Place,
     hall: Hall,
 ) -> Result<(), End> {
-    let mut random = rand::rng();
-    let noise: Vec<u8> = (0..1528).map(|_| random.random()).collect();
-    drop(random);
-    let mut wire = Wire { stream, server: Server::new(noise.into_iter()), buffer: BytesMut::new() };
+    let mut wire = Wire { stream, server: Server::new(noise().into_iter()), buffer: BytesMut::new() };
     let request = tokio::select! {
         () = place.pushed_out() => return Err("pushed out"),
         request = timeout_at(deadline, request(&mut wire)) => request.map_err(|_| "no wish in time")??,
@@ -193,6 +189,12 @@ async fn publisher<S: AsyncRead + AsyncWrite + Unpin>(
         }
         wire.answer().await?;
     }
+}
+
+/// The server's half of the handshake.
+fn noise() -> Vec<u8> {
+    let mut random = rand::rng();
+    (0..1528).map(|_| random.random()).collect()
 }
 
 /// What the publisher wants.

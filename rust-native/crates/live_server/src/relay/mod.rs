@@ -29,7 +29,7 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub(crate) use fed::{Batch, Facts, FedOpened, FedOpening, FedPacket, Feeder, Gone, Orders};
+pub(crate) use fed::{Batch, Facts, FedOpened, FedOpening, FedPacket, Feeder, Orders};
 pub(crate) use packet::Track;
 
 use crate::config::Config;

@@ -189,8 +189,12 @@ impl Stream {
                     self.changed = true;
                     tracing::info!(stream = self.name, session = %short(&viewer.connection.session), "a viewer is connected");
                     let in_vain = self.asks_in_vain() && self.gop.frames() > 0;
-                    let plan = plan_join(self.gop.frames(), self.gop.bytes(), self.gate.is_open(now));
-                    match if in_vain { Join::Replay } else { plan } {
+                    let plan = if in_vain {
+                        Join::Replay
+                    } else {
+                        plan_join(self.gop.frames(), self.gop.bytes(), self.gate.is_open(now))
+                    };
+                    match plan {
                         Join::Replay => {
                             if let Some(viewer) = self.viewers.get_mut(&peer) {
                                 viewer.start_video(&self.gop, now);

@@ -45,7 +45,7 @@ fn our_own_client_publishes_and_learns_that_opus_is_taken() {
     client.metadata(&Metadata::default());
     client.video(40, flv::avc_picture(&Bytes::from_static(&[0, 0, 1, 0x65, 7]), true));
     client.audio(41, flv::aac_frame(&[1, 2, 3]));
-    client.video(0xff_ffff + 9, flv::avc_picture(&vec![7; 300_000].into(), false));
+    client.video(0xff_ffff + 9, flv::avc_picture(&vec![7u8; 300_000].into(), false));
     client.close();
     let events = carry(&mut client, &mut server);
     let [

@@ -152,7 +152,7 @@ async fn a_second_publisher_takes_over_or_is_refused_as_the_settings_say() {
 
 fn connect(to: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(to).expect("connected");
-    stream.set_read_timeout(Some(Duration::from_millis(200))).expect("a socket");
+    stream.set_nonblocking(true).expect("a socket");
     stream
 }
 
@@ -182,8 +182,92 @@ async fn a_crowd_that_says_nothing_or_nonsense_keeps_nobody_out() {
     let _publisher = publish(&server, &pictures, NO_B);
     until_live(&server).await;
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    let open = crowd.iter_mut().filter_map(|stream| stream.read(&mut [0; 64]).err()).count();
+    let waits = |error: std::io::Error| error.kind() == std::io::ErrorKind::WouldBlock;
+    let open = crowd.iter_mut().filter(|stream| stream.read(&mut [0; 4096]).is_err_and(waits)).count();
     assert!(open < 400, "{open} of 600 are still open");
     watch(&server, 1).await;
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_tls_it_is_the_same() {
+    let (mut config, folder) = (rtmp_config(), Folder::new());
+    let (certificate, key) = (folder.file("certificate.pem"), folder.file("key.pem"));
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .expect("openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    config.rtmp.tls_listen = config.rtmp.listen.take();
+    (config.rtmp.certificate, config.rtmp.private_key) = (Some(certificate), Some(key));
+    let server = LiveServer::start(config).await.expect("the server starts");
+    assert_eq!(server.rtmp_addr(), None);
+    let to = format!("rtmps://{}/live/{KEY}", server.rtmps_addr().expect("it listens"));
+    let _publisher = Program::publish(&folder.pictures(15), NO_B, &["-f", "flv", &to]);
+    until_live(&server).await;
+    watch(&server, 1).await;
+    server.shutdown().await;
+}
+
+/// Our own client, which speaks Enhanced RTMP.
+struct OpusPublisher {
+    client: rtmp::Client,
+    stream: TcpStream,
+}
+
+impl OpusPublisher {
+    fn start(to: SocketAddr) -> Self {
+        let target = rtmp::Target::parse(&format!("rtmp://{to}/live"), Some(&media::Secret::new(KEY))).expect("good");
+        let stream = TcpStream::connect(to).expect("connected");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let mut this = Self { client: rtmp::Client::new(target), stream };
+        loop {
+            this.send();
+            if let Some(rtmp::Event::Publishing(features)) = this.client.event() {
+                assert!(features.opus);
+                return this;
+            }
+            let mut buffer = [0; 4096];
+            let read = this.stream.read(&mut buffer).expect("an answer");
+            this.client.input(&buffer[..read]).expect("not refused");
+        }
+    }
+
+    fn send(&mut self) {
+        let bytes = self.client.output().split();
+        self.stream.write_all(&bytes).expect("sent");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn opus_passes_untouched_and_without_a_picture() {
+    let server = rtmp_server().await;
+    let mut publisher = OpusPublisher::start(server.rtmp_addr().expect("it listens"));
+    publisher.client.audio(0, rtmp::flv::opus_configuration());
+    let (began, mut sent) = (Instant::now(), Vec::new());
+    let mut viewer: Option<Peer> = None;
+    while viewer.as_ref().is_none_or(|viewer| viewer.got.len() < 100) {
+        assert!(began.elapsed() < PATIENCE, "sound comes through");
+        // 20 ms of CELT each, with their number inside.
+        let number = sent.len() as u32;
+        let packet = [&[0xfc][..], &number.to_be_bytes(), &[7; 60]].concat();
+        // Whole milliseconds that jitter, as a publisher's clock may.
+        publisher.client.audio(number * 20 + number % 3, rtmp::flv::opus_frame(&packet));
+        publisher.send();
+        sent.push(packet);
+        if let Some(viewer) = &mut viewer {
+            viewer.step();
+        } else if server.streams()[0].live {
+            viewer = Some(Peer::viewer(&server).await);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let got = viewer.expect("a viewer").got;
+    assert!(got.iter().all(|packet| sent.contains(&packet.payload)));
+    assert!(got.windows(2).all(|pair| pair[1].timestamp.wrapping_sub(pair[0].timestamp) == 960), "evenly spaced");
     server.shutdown().await;
 }
