@@ -106,6 +106,7 @@ impl Desk {
                 let ways = (&self.pace, &self.feeder);
                 let packets = self.pictures.take((dts, pts), units, (wanted, orders.keyframes), ways);
                 self.batch.packets.extend(packets);
+                self.batch.forget_pictures |= self.pictures.has_stopped();
             }
             Unit::AacConfig(config) => {
                 if self.aac.as_ref() != Some(&config) {

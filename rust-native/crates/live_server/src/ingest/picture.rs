@@ -7,7 +7,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use encoder::{H264Decoder, VideoConfig, VideoEncoder};
+use encoder::{H264Decoder, Tune, VideoConfig, VideoEncoder};
 use media::h264::nal_units;
 use media::{Bitrate, FrameRate, MediaTime, Picture};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -116,7 +116,7 @@ impl Again {
     ) -> Result<Vec<FedPacket>, encoder::EncoderError> {
         if self.encoder.as_ref().is_none_or(|(size, _)| *size != picture.size) {
             let Measured { frame_rate, bitrate } = self.measured;
-            let opened = encoder::open(&VideoConfig { size: picture.size, frame_rate, bitrate, gop: GOP, threads: 0 })?;
+            let opened = encoder::open(&VideoConfig { size: picture.size, frame_rate, bitrate, gop: GOP, threads: 0, tune: Tune::default() })?;
             self.encoder = Some((picture.size, opened.encoder));
         }
         let Some((_, encoder)) = &mut self.encoder else { return Ok(Vec::new()) };

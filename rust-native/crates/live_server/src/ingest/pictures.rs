@@ -74,6 +74,8 @@ pub(super) struct Pictures {
     asked: u32,
     /// There was no place to encode it anew.
     pub(super) no_place: bool,
+    /// What viewers were sent so far does not go on.
+    stopped: bool,
 }
 
 impl Pictures {
@@ -91,6 +93,7 @@ impl Pictures {
             places,
             asked: 0,
             no_place: false,
+            stopped: false,
         }
     }
 
@@ -110,6 +113,11 @@ impl Pictures {
             _ => u32::from_be_bytes([0, sps[1], sps[2], sps[3]]),
         };
         (size.map(|size| (size.width, size.height)), Some(profile))
+    }
+
+    /// Whether what viewers were sent so far does not go on; said once.
+    pub(super) fn has_stopped(&mut self) -> bool {
+        std::mem::take(&mut self.stopped)
     }
 
     /// Whether viewers get pictures that are made anew, keyframes when they ask.
@@ -143,7 +151,7 @@ impl Pictures {
                     return Vec::new();
                 }
             }
-            Mode::Passing if reordered => self.mode = Mode::Anew,
+            Mode::Passing if reordered => (self.mode, self.stopped) = (Mode::Anew, true),
             Mode::Passing => return packets(&kept.sets, &kept.units, pts, pace.moment(pts)),
             Mode::Anew => {}
         }
@@ -185,7 +193,7 @@ impl Pictures {
 
     fn make_anew(&mut self, kept: &Kept, wanted: bool, asked: u32, pace: &Pace, feeder: &Feeder) {
         if !wanted {
-            self.worker = None;
+            self.stopped |= self.worker.take().is_some();
             self.no_place = false;
             return;
         }

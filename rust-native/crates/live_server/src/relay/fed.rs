@@ -64,6 +64,8 @@ pub(crate) struct Batch {
     pub(crate) received: usize,
     /// Pictures that came.
     pub(crate) pictures: u32,
+    /// The pictures that were sent before are of no use to who joins: none follow them until the next keyframe.
+    pub(crate) forget_pictures: bool,
     /// Where they have changed.
     pub(crate) facts: Option<Facts>,
 }

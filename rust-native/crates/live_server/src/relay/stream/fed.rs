@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 use str0m::rtp::ExtensionValues;
 
 use super::super::fed::{Batch, Facts, FedPublisher};
+use super::super::gop::GopCache;
 use super::super::packet::{MediaPacket, Track};
 use super::{PeerId, Stream, short};
 use crate::figures::{Figures, Totals};
@@ -33,6 +34,9 @@ impl Stream {
         if self.since.is_none() {
             self.since = Some(SystemTime::now());
             self.changed = true;
+        }
+        if batch.forget_pictures {
+            self.gop = GopCache::default();
         }
         Totals::add(&figures.totals.bytes_in, batch.received as u64);
         self.meter.packet(batch.received);
