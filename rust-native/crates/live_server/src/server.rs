@@ -77,7 +77,14 @@ impl LiveServer {
         config.check().map_err(ServerError::BadConfig)?;
         let old = self.site.config();
         let ports = |config: &Config| {
-            (config.http, config.rtc.port, config.rtc.address, config.rtmp.listen, config.rtmp.tls_listen, config.srt.listen)
+            (
+                config.http,
+                config.rtc.port,
+                config.rtc.address,
+                config.rtmp.listen,
+                config.rtmp.tls_listen,
+                config.srt.listen,
+            )
         };
         if ports(old.as_ref()) != ports(&config) {
             tracing::warn!("another address to listen on counts from the next start on");

@@ -310,10 +310,8 @@ impl Server {
             ("audioFourCcInfoMap".into(), Value::Object(vec![fourcc("mp4a"), fourcc("Opus")])),
             ("capsEx".into(), Value::Number(CAPS_RECONNECT)),
         ];
-        let mut properties = vec![
-            ("fmsVer".into(), Value::text("FMS/3,0,1,123")),
-            ("capabilities".into(), Value::Number(31.0)),
-        ];
+        let mut properties =
+            vec![("fmsVer".into(), Value::text("FMS/3,0,1,123")), ("capabilities".into(), Value::Number(31.0))];
         properties.extend(features.clone());
         let mut information = vec![
             ("level".into(), Value::text("status")),

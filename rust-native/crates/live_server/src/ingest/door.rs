@@ -41,7 +41,8 @@ impl Hall {
         let session = SessionId::random();
         site.admit(Role::Publish, name, (&session, from), grant).await?;
         let opening = FedOpening { stream: name.to_owned(), session, from, protocol };
-        let opened = site.relay().open_fed(opening).await.map_err(|refusal| Refused::from(Problem::Refused(refusal)))?;
+        let opened =
+            site.relay().open_fed(opening).await.map_err(|refusal| Refused::from(Problem::Refused(refusal)))?;
         tracing::info!(stream = name, %from, protocol, "a publisher is let in");
         Ok(opened)
     }

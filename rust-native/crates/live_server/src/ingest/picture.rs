@@ -116,7 +116,14 @@ impl Again {
     ) -> Result<Vec<FedPacket>, encoder::EncoderError> {
         if self.encoder.as_ref().is_none_or(|(size, _)| *size != picture.size) {
             let Measured { frame_rate, bitrate } = self.measured;
-            let opened = encoder::open(&VideoConfig { size: picture.size, frame_rate, bitrate, gop: GOP, threads: 0, tune: Tune::default() })?;
+            let opened = encoder::open(&VideoConfig {
+                size: picture.size,
+                frame_rate,
+                bitrate,
+                gop: GOP,
+                threads: 0,
+                tune: Tune::default(),
+            })?;
             self.encoder = Some((picture.size, opened.encoder));
         }
         let Some((_, encoder)) = &mut self.encoder else { return Ok(Vec::new()) };

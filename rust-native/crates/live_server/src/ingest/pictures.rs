@@ -161,8 +161,7 @@ impl Pictures {
 
     /// Adds a picture to the group; `None` for one that nothing can be done with.
     fn keep(&mut self, pts: MediaTime, units: Vec<Bytes>) -> Option<Kept> {
-        let own: Vec<Bytes> =
-            units.iter().filter(|unit| matches!(unit[0] & NAL_TYPE, SPS | PPS)).cloned().collect();
+        let own: Vec<Bytes> = units.iter().filter(|unit| matches!(unit[0] & NAL_TYPE, SPS | PPS)).cloned().collect();
         if own.iter().any(|set| set[0] & NAL_TYPE == SPS && set.len() >= 4) {
             self.sets.clone_from(&own);
         }
@@ -246,9 +245,6 @@ impl Pictures {
         // and gets no more than three tenths.
         let bps = (bps * MORE_BITS).clamp(pixels * 2.0, pixels * 9.0).clamp(300_000.0, 20_000_000.0);
         let fps = (fps.round() as u32).clamp(5, 120);
-        Measured {
-            frame_rate: FrameRate::new(fps).unwrap_or(USUAL_RATE),
-            bitrate: Bitrate::from_bps(bps as u32),
-        }
+        Measured { frame_rate: FrameRate::new(fps).unwrap_or(USUAL_RATE), bitrate: Bitrate::from_bps(bps as u32) }
     }
 }

@@ -225,10 +225,12 @@ mod tests {
             made += maker.take(&Job { pts: *pts, moment: Instant::now(), frame }).map_or(0, |packets| packets.len());
         }
         assert!(made > 20, "{made}");
-        assert!(OpusMaker::new(&[0xff]).and_then(|mut maker| maker.take(&Job {
-            pts: MediaTime::ZERO,
-            moment: Instant::now(),
-            frame: Bytes::from_static(&[1, 2, 3]),
-        }).map(|_| ())).is_err());
+        assert!(
+            OpusMaker::new(&[0xff])
+                .and_then(|mut maker| maker
+                    .take(&Job { pts: MediaTime::ZERO, moment: Instant::now(), frame: Bytes::from_static(&[1, 2, 3]) })
+                    .map(|_| ()))
+                .is_err()
+        );
     }
 }

@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 
+use super::SessionId;
 use super::connection::HUSH;
 use super::packet::Track;
 use super::stream::PeerId;
-use super::SessionId;
 
 /// Batches that may wait for the media thread: a tenth of a second of 200 publishers.
 pub(super) const WAITING: usize = 1024;

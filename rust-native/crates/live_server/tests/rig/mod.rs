@@ -107,7 +107,8 @@ impl Drop for Program {
 }
 
 /// x264 as OBS sets it but for the B-frames, and AAC at 44.1 kHz.
-pub const NO_B: &str = "-c:v libx264 -preset veryfast -tune zerolatency -bf 0 -g 60 -b:v 800k -c:a aac -b:a 128k -ar 44100";
+pub const NO_B: &str =
+    "-c:v libx264 -preset veryfast -tune zerolatency -bf 0 -g 60 -b:v 800k -c:a aac -b:a 128k -ar 44100";
 /// As OBS sets it: High profile, two B-frames, two seconds.
 pub const WITH_B: &str = "-c:v libx264 -preset veryfast -profile:v high -bf 2 -x264-params b-adapt=0:rc-lookahead=10 -g 60 -b:v 800k -maxrate 800k \
                           -bufsize 800k -c:a aac -b:a 128k -ar 44100";
@@ -149,7 +150,8 @@ impl Seen {
         assert!((fps - f64::from(FPS)).abs() < 0.5, "{fps} pictures a second");
         // When the publisher's time was zero, by the pictures.
         let zero = end - last as f64 / f64::from(FPS);
-        let late: Vec<f64> = self.beeps.iter().map(|beep| ((beep - zero + 0.5).rem_euclid(1.0) - 0.5) * 1000.0).collect();
+        let late: Vec<f64> =
+            self.beeps.iter().map(|beep| ((beep - zero + 0.5).rem_euclid(1.0) - 0.5) * 1000.0).collect();
         assert!(late.len() >= 2, "{:?}", self.beeps);
         assert!(late.iter().all(|late| late.abs() <= 40.0), "sound is late by {late:?} ms");
         late

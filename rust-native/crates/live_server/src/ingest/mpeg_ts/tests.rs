@@ -46,8 +46,10 @@ fn ffmpegs_stream_falls_into_its_pictures_and_frames() {
         assert!((84..=90).contains(&sound.len()), "{}", sound.len());
         let step = sound[40].since(sound[0]).as_secs_f64() * 44_100.0 / 40.0;
         assert!((step - 1024.0).abs() < 2.0, "{step}");
-        let configs: Vec<&Bytes> =
-            units.iter().filter_map(|unit| if let Unit::AacConfig(config) = unit { Some(config) } else { None }).collect();
+        let configs: Vec<&Bytes> = units
+            .iter()
+            .filter_map(|unit| if let Unit::AacConfig(config) = unit { Some(config) } else { None })
+            .collect();
         // AAC-LC, 44.1 kHz, one channel.
         assert_eq!(configs, [&Bytes::from_static(&[0x12, 0x08])]);
     }
@@ -56,7 +58,8 @@ fn ffmpegs_stream_falls_into_its_pictures_and_frames() {
 #[test]
 fn opus_is_taken_and_other_codecs_are_named() {
     let with_opus = units(&stream("-c:v libx264 -c:a libopus -ar 48000"), 1316);
-    let packets = with_opus.iter().filter(|unit| matches!(unit, Unit::Opus { packet, .. } if packet.len() > 10)).count();
+    let packets =
+        with_opus.iter().filter(|unit| matches!(unit, Unit::Opus { packet, .. } if packet.len() > 10)).count();
     assert!((95..=102).contains(&packets), "{packets}");
     let others = units(&stream("-c:v mpeg2video -c:a mp2"), 1316);
     assert!(others.iter().any(|unit| matches!(unit, Unit::OtherVideo(name) if name == "MPEG-2")));
