@@ -12,10 +12,12 @@ use crate::auth;
 use crate::error::{ConfigProblem, ServerError};
 
 mod access;
+mod hls;
 mod media_path;
 mod publishing;
 
 pub use access::{AccessSettings, HookSettings, Network, TokenSettings, WhenUnreachable};
+pub use hls::HlsSettings;
 pub use media_path::{IceServer, RtcSettings};
 pub use publishing::{PublishingSettings, SecondPublisher};
 
@@ -32,6 +34,9 @@ pub struct Config {
     /// What happens when a publisher goes, or another comes.
     #[serde(default)]
     pub publishing: PublishingSettings,
+    /// HLS and DASH.
+    #[serde(default)]
+    pub hls: HlsSettings,
     /// Which networks may come.
     #[serde(default)]
     pub access: AccessSettings,
@@ -107,6 +112,7 @@ impl Default for Config {
             http: default_http(),
             rtc: RtcSettings::default(),
             publishing: PublishingSettings::default(),
+            hls: HlsSettings::default(),
             access: AccessSettings::default(),
             tokens: None,
             hook: None,
@@ -176,6 +182,7 @@ impl Config {
                 ));
             }
         }
+        self.hls.check().map_err(|reason| ConfigProblem { line: None, reason })?;
         self.rtc.check().map_err(|reason| ConfigProblem { line: None, reason })?;
         if self.tokens.as_ref().is_some_and(|tokens| tokens.secret.expose().len() < SHORTEST_SIGNING_SECRET) {
             return problem(format!("tokens.secret is shorter than {SHORTEST_SIGNING_SECRET} characters"));

@@ -35,6 +35,17 @@ impl Site {
         headers: &HeaderMap,
         from: IpAddr,
     ) -> Result<Grant, Problem> {
+        self.authorize_token(role, name, auth::bearer(headers), from).await
+    }
+
+    /// The same for a token that came in another way.
+    pub(super) async fn authorize_token(
+        &self,
+        role: Role,
+        name: &str,
+        token: Option<&str>,
+        from: IpAddr,
+    ) -> Result<Grant, Problem> {
         let (config, now) = (self.config(), Instant::now());
         if !config.access.allows(role == Role::Publish, from) {
             tracing::info!(stream = name, %from, ?role, "an address that is not let in");
@@ -44,7 +55,6 @@ impl Site {
             return Err(Problem::TooManyFailures { wait });
         }
         let stream = config.streams.get(name).ok_or(Problem::NoSuchStream)?;
-        let token = auth::bearer(headers);
         match self.opens(&config, stream, role, name, token).await? {
             Ok(grant) => Ok(grant),
             Err(problem) => {

@@ -16,6 +16,7 @@ use super::publisher::{Publisher, end_to_end};
 use super::socket::Outbox;
 use super::timeline::Timeline;
 use super::viewer::Viewer;
+use crate::chunks::{Feed, Outlet};
 use crate::config::{PublishingSettings, SecondPublisher};
 use crate::figures::{Figures, Totals};
 
@@ -53,6 +54,8 @@ pub(super) struct Stream {
     gop: GopCache,
     gate: KeyframeGate,
     meter: Meter,
+    /// Where packets go to become files, while somebody wants them so.
+    outlet: Option<Outlet>,
     /// The packets of this turn of the loop.
     batch: Vec<Arc<MediaPacket>>,
     keyframe_in_batch: bool,
@@ -80,6 +83,7 @@ impl Stream {
             gop: GopCache::default(),
             gate: KeyframeGate::default(),
             meter: Meter::new(now),
+            outlet: None,
             batch: Vec::new(),
             keyframe_in_batch: false,
             since: None,
@@ -219,6 +223,7 @@ impl Stream {
             self.has = (publisher.video.is_some(), publisher.audio.is_some());
         }
         self.forget_media();
+        self.feed(Feed::Begin { video: self.has.0, audio: self.has.1 });
         self.lost = None;
         self.meter = Meter::new(now);
         self.changed = true;
@@ -251,6 +256,7 @@ impl Stream {
         };
         let Some((sequence, timestamp)) = line.place(*packet.seq_no, packet.header.timestamp, now) else { return };
         let wallclock = publisher.clock.moment(track, packet.header.timestamp, now);
+        let synced = publisher.clock.is_synced();
         if self.since.is_none() {
             self.since = Some(SystemTime::now());
             self.changed = true;
@@ -282,13 +288,32 @@ impl Stream {
             marker: packet.header.marker,
             extensions: end_to_end(packet.header.ext_vals),
             wallclock,
+            synced,
             payload: packet.payload,
         });
         if track == Track::Video && self.gop.push(&packet) == Pushed::Keyframe {
             self.keyframe_in_batch = true;
             self.gate.arrived();
         }
+        self.feed(Feed::Packet(packet.clone()));
         self.batch.push(packet);
+    }
+
+    /// From now on a packager gets the packets too.
+    pub(super) fn pack(&mut self, outlet: Outlet) {
+        self.outlet = Some(outlet);
+        if self.live.is_none() {
+            return;
+        }
+        self.feed(Feed::Begin { video: self.has.0, audio: self.has.1 });
+        let cached: Vec<_> = self.gop.packets().map(|packets| packets.cloned().collect()).unwrap_or_default();
+        cached.into_iter().for_each(|packet| self.feed(Feed::Packet(packet)));
+    }
+
+    fn feed(&mut self, feed: Feed) {
+        if self.outlet.as_ref().is_some_and(|outlet| !outlet.give(feed)) {
+            self.outlet = None;
+        }
     }
 
     /// Sends the packets of this turn to everyone.
@@ -346,6 +371,9 @@ impl Stream {
         let Some(peer) = self.live else { return };
         // One that was asked for may have been lost: as long as somebody has no picture, ask again.
         if self.is_live() && self.gate.is_open(now) && self.viewers.values().any(Viewer::waits_for_keyframe) {
+            self.gate.want();
+        }
+        if self.outlet.as_ref().is_some_and(Outlet::wants_keyframe) {
             self.gate.want();
         }
         let Some(publisher) = self.publishers.get_mut(&peer) else { return };
