@@ -155,6 +155,9 @@ pub(crate) struct Room {
 /// Segments that no playlist lists any more stay for who has just read one.
 const LINGER: Duration = Duration::from_secs(12);
 
+/// So many segments are kept whatever they take: fewer, and no player could begin.
+const FEWEST: usize = 3;
+
 /// Everything of one stream. See the module.
 #[derive(Debug)]
 pub(crate) struct Window {
@@ -235,6 +238,10 @@ impl Window {
                     let start = (at.as_nanos() * u128::from(header.kind.rate())).div_ceil(1_000_000_000) as u64;
                     self.open(header.kind, number, start);
                 }
+                // What has no track now would only grow old.
+                for kind in Kind::ALL.into_iter().filter(|kind| headers.iter().all(|header| header.kind != *kind)) {
+                    self.renditions[kind as usize].segments.clear();
+                }
                 self.runs.push_back(Run { index: self.next_run, number, at, headers });
                 self.next_run += 1;
             }
@@ -308,15 +315,12 @@ impl Window {
                 rendition.segments.pop_front();
             }
         }
-        while self.bytes() > self.room.bytes && self.renditions.iter().any(|rendition| rendition.segments.len() > 3) {
-            let oldest = self
-                .renditions
-                .iter()
-                .filter_map(|rendition| rendition.segments.front())
-                .map(|first| first.number)
-                .min();
-            for rendition in &mut self.renditions {
-                if rendition.segments.front().map(|first| first.number) == oldest && rendition.segments.len() > 3 {
+        while self.bytes() > self.room.bytes {
+            let long = self.renditions.iter().filter(|rendition| rendition.segments.len() > FEWEST);
+            let fronts = long.filter_map(|rendition| rendition.segments.front());
+            let Some(oldest) = fronts.map(|first| first.number).min() else { break };
+            for rendition in self.renditions.iter_mut().filter(|rendition| rendition.segments.len() > FEWEST) {
+                if rendition.segments.front().is_some_and(|first| first.number == oldest) {
                     rendition.segments.pop_front();
                 }
             }
