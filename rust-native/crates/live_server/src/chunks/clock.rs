@@ -7,11 +7,12 @@ use std::time::Duration;
 
 /// Nanoseconds by which the line may move for each of media: a thousandth is ten times what quartz drifts.
 const SLEW: i64 = 1000;
-/// A line that lies further off than this is not followed: whatever was believed at the start was wrong, or the
-/// publisher's machine slept. Players would show sound and picture apart.
-const JUMP: Duration = Duration::from_millis(60);
-/// What arrives unsynced jitters: only this much is a jump then.
-const JUMP_UNSYNCED: Duration = Duration::from_millis(1500);
+/// A line that began by arrival, and lies further off than this when the publisher's word comes, begins anew: sound and
+/// picture would stay apart for long.
+const GUESSED_WRONG: Duration = Duration::from_millis(20);
+/// A line that lies so far off is not followed: the publisher's machine slept. Less than that is the network's doing, and
+/// both tracks move together.
+const JUMP: Duration = Duration::from_millis(1500);
 
 /// One track's line.
 #[derive(Debug)]
@@ -21,11 +22,13 @@ pub(super) struct TrackClock {
     last: Option<(u32, i64)>,
     /// Nanoseconds to add to the time stamps' own.
     offset: Option<i64>,
+    /// It is the publisher's word.
+    synced: bool,
 }
 
 impl TrackClock {
     pub(super) fn new(rate: u32) -> Self {
-        Self { rate: i64::from(rate), last: None, offset: None }
+        Self { rate: i64::from(rate), last: None, offset: None, synced: false }
     }
 
     /// When a unit is, given that its wall clock says `wall`; `None` where the line has broken: begin anew then.
@@ -36,9 +39,13 @@ impl TrackClock {
         self.last = Some((timestamp, ticks));
         // Exact for a century at 90 kHz.
         let own = (i128::from(ticks) * 1_000_000_000 / i128::from(self.rate)) as i64;
+        if self.offset.is_none() {
+            self.synced = synced;
+        }
         let offset = *self.offset.get_or_insert(wall - own);
         let off = wall - own - offset;
-        let jump = if synced { JUMP } else { JUMP_UNSYNCED };
+        let jump = if synced && !self.synced { GUESSED_WRONG } else { JUMP };
+        self.synced |= synced;
         if off.unsigned_abs() > jump.as_nanos() as u64 {
             return None;
         }
@@ -80,8 +87,11 @@ mod tests {
     fn a_line_that_breaks_is_said_so() {
         let mut clock = TrackClock::new(90_000);
         assert!(clock.at(0, 0, true).is_some());
-        assert!(clock.at(3000, 33 * MS + 59 * MS, true).is_some());
-        assert!(clock.at(6000, 66 * MS + 90 * MS, true).is_none());
-        assert!(clock.at(9000, 99 * MS + 900 * MS, false).is_some(), "arrival only");
+        assert!(clock.at(3000, 33 * MS + 200 * MS, true).is_some(), "a report that was held up");
+        assert!(clock.at(6000, 66 * MS + 2000 * MS, true).is_none());
+        let mut guessed = TrackClock::new(90_000);
+        assert!(guessed.at(0, 0, false).is_some());
+        assert!(guessed.at(3000, 33 * MS + 900 * MS, false).is_some(), "arrival jitters");
+        assert!(guessed.at(6000, 66 * MS + 30 * MS, true).is_none(), "the publisher knows better");
     }
 }

@@ -16,11 +16,12 @@ use super::publisher::{Publisher, end_to_end};
 use super::socket::Outbox;
 use super::timeline::Timeline;
 use super::viewer::Viewer;
-use crate::chunks::{Feed, Outlet};
+use crate::chunks::Outlet;
 use crate::config::{PublishingSettings, SecondPublisher};
 use crate::figures::{Figures, Totals};
 
 mod life;
+mod pack;
 
 /// Names a peer inside the shard.
 pub(super) type PeerId = u64;
@@ -56,6 +57,8 @@ pub(super) struct Stream {
     meter: Meter,
     /// Where packets go to become files, while somebody wants them so.
     outlet: Option<Outlet>,
+    /// It has been told of the present publisher.
+    announced: bool,
     /// The packets of this turn of the loop.
     batch: Vec<Arc<MediaPacket>>,
     keyframe_in_batch: bool,
@@ -84,6 +87,7 @@ impl Stream {
             gate: KeyframeGate::default(),
             meter: Meter::new(now),
             outlet: None,
+            announced: false,
             batch: Vec::new(),
             keyframe_in_batch: false,
             since: None,
@@ -223,7 +227,6 @@ impl Stream {
             self.has = (publisher.video.is_some(), publisher.audio.is_some());
         }
         self.forget_media();
-        self.feed(Feed::Begin { video: self.has.0, audio: self.has.1 });
         self.lost = None;
         self.meter = Meter::new(now);
         self.changed = true;
@@ -240,6 +243,7 @@ impl Stream {
         self.since = None;
         self.size = None;
         self.last_frame = None;
+        self.announced = false;
         for viewer in self.viewers.values_mut() {
             viewer.new_publisher();
         }
@@ -295,25 +299,8 @@ impl Stream {
             self.keyframe_in_batch = true;
             self.gate.arrived();
         }
-        self.feed(Feed::Packet(packet.clone()));
+        self.hand_out(&packet);
         self.batch.push(packet);
-    }
-
-    /// From now on a packager gets the packets too.
-    pub(super) fn pack(&mut self, outlet: Outlet) {
-        self.outlet = Some(outlet);
-        if self.live.is_none() {
-            return;
-        }
-        self.feed(Feed::Begin { video: self.has.0, audio: self.has.1 });
-        let cached: Vec<_> = self.gop.packets().map(|packets| packets.cloned().collect()).unwrap_or_default();
-        cached.into_iter().for_each(|packet| self.feed(Feed::Packet(packet)));
-    }
-
-    fn feed(&mut self, feed: Feed) {
-        if self.outlet.as_ref().is_some_and(|outlet| !outlet.give(feed)) {
-            self.outlet = None;
-        }
     }
 
     /// Sends the packets of this turn to everyone.
@@ -373,7 +360,7 @@ impl Stream {
         if self.is_live() && self.gate.is_open(now) && self.viewers.values().any(Viewer::waits_for_keyframe) {
             self.gate.want();
         }
-        if self.outlet.as_ref().is_some_and(Outlet::wants_keyframe) {
+        if self.is_keyframe_wanted_for_files() {
             self.gate.want();
         }
         let Some(publisher) = self.publishers.get_mut(&peer) else { return };

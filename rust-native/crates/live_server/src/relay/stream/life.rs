@@ -25,7 +25,7 @@ impl Stream {
         let mut gone: Vec<PeerId> = Vec::new();
         if self.lost.is_some_and(|lost| now.saturating_duration_since(lost) >= self.manners.grace) {
             self.lost = None;
-            self.feed(Feed::Over);
+            self.tell(Feed::Over);
             tracing::info!(stream = self.name, viewers = self.viewers.len(), "the publisher stayed away");
             for (peer, mut viewer) in self.viewers.drain() {
                 viewer.connection.close(now, outbox);
@@ -65,7 +65,7 @@ impl Stream {
         });
         if self.live.is_some_and(|live| ended.contains(&live)) {
             self.live = None;
-            self.feed(Feed::Gone);
+            self.tell(Feed::Gone);
             self.lost = Some(now);
             self.forget_media();
             self.meter = Meter::new(now);
