@@ -183,6 +183,7 @@ export type Destination =
   | { kind: 'rtmp'; url: string; key?: string; preferOpus: boolean }
   | { kind: 'srt'; url: string; passphrase?: string; streamId?: string; latencyMs?: number }
   | { kind: 'mpeg_ts'; url: string }
+  | { kind: 'rtp'; url: string; sdpFile?: string }
 
 /** One destination. */
 export interface DestinationState {
@@ -461,6 +462,8 @@ export interface State {
   settings: VideoSettings
   /** What the engine may change by itself. */
   tuning: Tuning
+  /** A destination that runs needs a picture in each interval: also a still screen is encoded at the full rate. */
+  constantRate: boolean
   /** The source that is captured, where it was started as one. */
   sourceId?: string
   /** The live scene's name, where a scene was started. */

@@ -133,6 +133,7 @@ pub enum Destination {
     Rtmp { url: String, key: Option<String>, prefer_opus: bool },
     Srt { url: String, passphrase: Option<String>, stream_id: Option<String>, latency_ms: Option<u32> },
     MpegTs { url: String },
+    Rtp { url: String, sdp_file: Option<String> },
 }
 
 impl From<Command> for control_api::Command {
@@ -263,6 +264,7 @@ impl From<Destination> for control_api::Destination {
                 latency_ms,
             },
             Destination::MpegTs { url } => Self::MpegTs { url },
+            Destination::Rtp { url, sdp_file } => Self::Rtp { url, sdp_file },
         }
     }
 }

@@ -40,6 +40,14 @@ export const testPackages = [
   "nginx-light|nginx",
   "libnginx-mod-rtmp",
   "srt-tools",
+  "stunnel4", // TLS in front of the RTMP server
+  "openssl",
+  "gstreamer1.0-tools", // reads RTP and recordings
+  "gstreamer1.0-plugins-base",
+  "gstreamer1.0-plugins-good",
+  "gstreamer1.0-plugins-bad",
+  "gstreamer1.0-libav",
+  "util-linux", // unshare: disks of the tests' own
   "pipewire",
   "pipewire-pulse",
   "wireplumber",

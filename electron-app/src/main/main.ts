@@ -118,7 +118,6 @@ function run(): void {
     (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   );
 
-  const list = new DestinationList(settings, new KeyStore(app.getPath('userData'), { seal, unseal }), studio);
   const records = new RecordingDesk(settings, studio);
   const tellLanguage = (): void => {
     studio.setCardTexts(cardTexts(language())).catch((error: unknown) => report(`card texts: ${String(error)}`));
@@ -131,6 +130,7 @@ function run(): void {
     }
   };
   holdSceneKeys();
+  const list = new DestinationList(settings, new KeyStore(app.getPath('userData'), { seal, unseal }), studio, () => records.readyFolder());
   const changed = async (work: Promise<void>): Promise<void> => {
     await work;
     toPage('settings', publicSettings());

@@ -563,7 +563,7 @@ export class Studio {
   }
 
   private viewOf(state: State): StateView {
-    const { capture, settings, sourceId, scene, sources, area, audio, hotKeysProblem, encoder, refusedEncoders, localServer } = state;
+    const { capture, settings, sourceId, scene, sources, area, audio, hotKeysProblem, encoder, refusedEncoders, constantRate, localServer } = state;
     const destination = this.session.publish;
     const publish = allTogether(state.publish, state.destinations);
     return {
@@ -578,6 +578,7 @@ export class Studio {
       audio,
       hotKeysProblem: hotKeysProblem ?? undefined,
       encoder,
+      constantRate,
       refusedEncoders,
       viewLink:
         localServer === undefined || localServer === null

@@ -17,7 +17,7 @@ after(() => fs.rmSync(folder, { recursive: true, force: true }));
 const video = { width: 1280, height: 720, fps: 30, kbps: 3500, gopSeconds: 2 };
 
 function stateWith(publish: PublishState): State {
-  return { capture: { kind: 'capturing' }, publish, destinations: [], settings: video, tuning: DEFAULT_TUNING, sources: [], audio: [], refusedEncoders: [], replay: false };
+  return { capture: { kind: 'capturing' }, publish, destinations: [], settings: video, tuning: DEFAULT_TUNING, sources: [], audio: [], refusedEncoders: [], constantRate: false, replay: false };
 }
 
 let count = 0;

@@ -197,6 +197,7 @@ impl From<control_api::State> for State {
             local_server: it.local_server.map(Into::into),
             settings: it.settings.into(),
             tuning: it.tuning.into(),
+            constant_rate: it.constant_rate,
             source_id: it.source_id,
             scene: it.scene,
             sources: it

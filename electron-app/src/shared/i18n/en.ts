@@ -1,4 +1,5 @@
 /** English: the dictionary that the others are checked against. `{name}` is filled in by the caller. */
+import { enDestinations } from './en_destinations';
 import { enRecording } from './en_recording';
 import { enTuning } from './en_tuning';
 import { enScenes } from './en_scenes';
@@ -288,6 +289,7 @@ export const en = {
   preview_reconnecting: 'Connecting the preview…',
   ...enProblems,
   ...enScenes,
+  ...enDestinations,
   ...enRecording,
   ...enSound,
   ...enTuning,

@@ -1,5 +1,6 @@
 /** Chinese (simplified). A missing or misspelt key does not compile. */
 import type { Dictionary } from './en';
+import { zhDestinations } from './zh_destinations';
 import { zhRecording } from './zh_recording';
 import { zhTuning } from './zh_tuning';
 import { zhScenes } from './zh_scenes';
@@ -279,6 +280,7 @@ export const zh: Dictionary = {
   ...zhProblems,
   ...zhScenes,
   ...zhSound,
+  ...zhDestinations,
   ...zhRecording,
   ...zhTuning,
 };

@@ -140,13 +140,14 @@ impl Matroska {
         Ok(Patch { at: self.chapters_at, bytes: out.freeze() })
     }
 
-    pub(crate) fn finish(&self, duration: Duration) -> (Bytes, Vec<Patch>) {
+    /// `with_cues` is false where there is no room for them: then the file is whole without.
+    pub(crate) fn finish(&self, duration: Duration, with_cues: bool) -> (Bytes, Vec<Patch>) {
         let mut points = BytesMut::new();
         for (at, place) in &self.cues {
             let position = element(0xb7, &[uint(0xf7, u64::from(VIDEO)), uint(0xf1, *place)].concat());
             points.put(element(0xbb, &[uint(0xb3, *at), position].concat()));
         }
-        let cues = if self.cues.is_empty() { Bytes::new() } else { element(CUES, &points) };
+        let cues = if self.cues.is_empty() || !with_cues { Bytes::new() } else { element(CUES, &points) };
         let mut seek = BytesMut::new();
         let places = [(INFO, self.info_at), (TRACKS, self.tracks_at), (CUES, self.length)];
         for (id, place) in places.into_iter().take(if cues.is_empty() { 2 } else { 3 }) {

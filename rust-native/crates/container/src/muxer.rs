@@ -143,10 +143,10 @@ impl Muxer {
     }
 
     /// What closes the file: bytes at its end, and patches.
-    pub fn finish(&self, duration: Duration) -> (Bytes, Vec<Patch>) {
+    pub fn finish(&self, duration: Duration, with_tail: bool) -> (Bytes, Vec<Patch>) {
         match self {
             Self::Mp4(writer) => (Bytes::new(), vec![writer.duration(duration)]),
-            Self::Mkv(writer) => writer.finish(duration),
+            Self::Mkv(writer) => writer.finish(duration, with_tail),
         }
     }
 

@@ -249,6 +249,13 @@ pub enum Destination {
         /// `udp://host:port` or `tcp://host:port`.
         url: String,
     },
+    /// RTP to one address or group: H.264 and Opus.
+    Rtp {
+        /// `rtp://host:port`: the picture's port; three more above it are used for sound and reports.
+        url: String,
+        /// Where the description that players open (SDP) is written, if anywhere.
+        sdp_file: Option<String>,
+    },
 }
 
 /// The answer to one [`Command`].

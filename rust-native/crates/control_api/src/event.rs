@@ -62,6 +62,8 @@ pub struct State {
     pub settings: VideoSettings,
     /// What the engine may change by itself.
     pub tuning: Tuning,
+    /// A destination that runs needs a picture in each interval: also a still screen is encoded at the full rate.
+    pub constant_rate: bool,
     /// The source that is captured, where it was started as one.
     pub source_id: Option<String>,
     /// The live scene's name, where a scene was started.

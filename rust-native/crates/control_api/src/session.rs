@@ -279,6 +279,8 @@ impl Session {
 
     fn tell_state(&mut self) {
         let capture = self.capture.as_ref();
+        let constant_rate = capture.is_some() && self.destinations.want_constant_rate();
+        self.pipeline.control().set_constant_rate(constant_rate);
         let state = State {
             capture: capture.map_or(CaptureState::Idle, Capture::state),
             publish: self.destinations.get(PUBLISH).map_or(PublishState::Idle, |entry| entry.state.clone()),
@@ -288,6 +290,7 @@ impl Session {
             local_server: self.server.as_ref().map(|server| server.info.clone()),
             settings: self.settings,
             tuning: self.tuning,
+            constant_rate,
             source_id: capture
                 .filter(|live| live.plain)
                 .and_then(|live| live.scene.sources().first().map(|s| (*s).to_owned())),

@@ -1,6 +1,7 @@
 //! For tests and the bench only: real screens, sound and network faults on a machine that has none, and the
 //! time pattern by which pictures are told apart. Nothing that ships depends on this crate.
 
+pub mod fuzz;
 pub mod sine;
 #[cfg(target_os = "linux")]
 pub mod sound;
