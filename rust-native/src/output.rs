@@ -37,6 +37,7 @@ pub enum Event {
     Stats { stats: Stats },
     Saved { file: String },
     HotKey { id: String },
+    SourceGranted { source_id: String, token: String },
     Warning { problem: Problem },
     Error { problem: Problem },
 }

@@ -51,6 +51,11 @@ export const testPackages = [
   "pipewire",
   "pipewire-pulse",
   "wireplumber",
+  "gstreamer1.0-tools", // the other end of a shared screen
+  "gstreamer1.0-plugins-base",
+  "gstreamer1.0-pipewire",
+  "python3-dbus", // and the portal before it
+  "python3-gi",
   "pulseaudio-utils",
   "dbus",
   "fonts-noto-cjk",

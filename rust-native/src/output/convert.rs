@@ -50,6 +50,9 @@ impl From<control_api::Event> for Event {
             control_api::Event::Stats(stats) => Self::Stats { stats: stats.into() },
             control_api::Event::Saved { file } => Self::Saved { file },
             control_api::Event::HotKey { id } => Self::HotKey { id },
+            control_api::Event::SourceGranted { source_id, token } => {
+                Self::SourceGranted { source_id, token: token.expose().to_owned() }
+            }
             control_api::Event::Warning(problem) => Self::Warning { problem: problem.into() },
             control_api::Event::Error(problem) => Self::Error { problem: problem.into() },
         }

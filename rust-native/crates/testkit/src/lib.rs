@@ -2,6 +2,8 @@
 //! time pattern by which pictures are told apart. Nothing that ships depends on this crate.
 
 pub mod fuzz;
+#[cfg(target_os = "linux")]
+pub mod shared_screen;
 pub mod sine;
 #[cfg(target_os = "linux")]
 pub mod sound;
