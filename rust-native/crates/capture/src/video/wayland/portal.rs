@@ -148,8 +148,9 @@ struct Asking<'a> {
 impl Asking<'_> {
     fn ask(mut self, wish: &Wish) -> Result<Grant, Refusal> {
         let version = self.property("version")?.unwrap_or(1);
-        // Responses are sent to the asker alone; these may be sent to all.
+        // All of them are sent to whoever subscribes.
         for rule in [
+            format!("type='signal',sender='{PORTAL}',interface='{REQUEST}',member='Response'"),
             format!("type='signal',sender='{PORTAL}',interface='{SESSION}',member='Closed'"),
             format!("type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='{}'", self.owner),
         ] {
