@@ -63,6 +63,13 @@ struct Callbacks {
     bell: Arc<Waker>,
 }
 
+impl Callbacks {
+    /// What an end means: once there was a format, it is the other side's will.
+    fn end(&self, reason: &str) -> VideoError {
+        if self.format.is_some() { VideoError::SharingEnded } else { VideoError::SharingFailed(reason.to_owned()) }
+    }
+}
+
 /// A running stream; ends when it is dropped.
 pub(super) struct PictureStream {
     library: &'static Library,
@@ -244,7 +251,7 @@ unsafe fn callbacks<'a>(data: *mut c_void) -> &'a mut Callbacks {
     unsafe { &mut *data.cast::<Callbacks>() }
 }
 
-unsafe extern "C" fn on_state(data: *mut c_void, old: c_int, new: c_int, error: *const c_char) {
+unsafe extern "C" fn on_state(data: *mut c_void, _old: c_int, new: c_int, error: *const c_char) {
     // SAFETY: PipeWire gives back what it was given.
     let callbacks = unsafe { callbacks(data) };
     let phase = match new {
@@ -258,16 +265,10 @@ unsafe extern "C" fn on_state(data: *mut c_void, old: c_int, new: c_int, error: 
                 // SAFETY: a text that ends with a zero byte and stays for this call.
                 unsafe { CStr::from_ptr(error) }.to_string_lossy()
             };
-            // Once pictures came, any end of them is the other side's.
-            let had_pictures = old == state::STREAMING || old == state::PAUSED && callbacks.format.is_some();
             tracing::debug!(%reason, "PipeWire ended the stream");
-            Phase::Ended(if had_pictures {
-                VideoError::SharingEnded
-            } else {
-                VideoError::SharingFailed(reason.into_owned())
-            })
+            Phase::Ended(callbacks.end(&reason))
         }
-        _ => Phase::Ended(VideoError::SharingEnded),
+        _ => Phase::Ended(callbacks.end("what was chosen is not there")),
     };
     let mut told = callbacks.told.lock();
     if !matches!(told.phase, Phase::Ended(_)) {
