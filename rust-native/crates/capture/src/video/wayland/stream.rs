@@ -56,7 +56,9 @@ struct Callbacks {
     stream: *mut Stream,
     hook: Hook,
     events: StreamEvents,
+    /// `None` before the first, and between two of them.
     format: Option<(Size, Order)>,
+    had_format: bool,
     /// The newest picture, not given back yet.
     kept: Option<NonNull<Buffer>>,
     told: Arc<Mutex<Told>>,
@@ -66,7 +68,7 @@ struct Callbacks {
 impl Callbacks {
     /// What an end means: once there was a format, it is the other side's will.
     fn end(&self, reason: &str) -> VideoError {
-        if self.format.is_some() { VideoError::SharingEnded } else { VideoError::SharingFailed(reason.to_owned()) }
+        if self.had_format { VideoError::SharingEnded } else { VideoError::SharingFailed(reason.to_owned()) }
     }
 }
 
@@ -101,6 +103,7 @@ impl PictureStream {
             hook: Hook::unused(),
             events: events(),
             format: None,
+            had_format: false,
             kept: None,
             told: Arc::clone(&told),
             bell,
@@ -295,6 +298,7 @@ unsafe extern "C" fn on_param(data: *mut c_void, id: u32, param: *const u64) {
     match params::chosen(pod) {
         Ok(format) => {
             callbacks.format = Some(format);
+            callbacks.had_format = true;
             let wishes = params::buffers().map(params::Param::into_words);
             let mut wishes = wishes.each_ref().map(|words| words.as_ptr());
             // SAFETY: an open stream in the call that asks for this; the pods are copied.
