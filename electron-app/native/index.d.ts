@@ -130,6 +130,7 @@ export type Command =
   | { type: 'select_audio'; microphone?: string; systemSound: boolean }
   | { type: 'start_capture'; sourceId: string; settings: VideoSettings; cursor: boolean }
   | { type: 'set_scene'; scene: string; transition: Transition; settings: VideoSettings; cursor: boolean }
+  | { type: 'remember_source'; sourceId: string; token?: string }
   | { type: 'stop_capture' }
   | { type: 'change_resolution'; width: number; height: number }
   | { type: 'set_frame_rate'; fps: number }
@@ -256,6 +257,7 @@ export type Event =
   | { type: 'stats'; stats: Stats }
   | { type: 'saved'; file: string }
   | { type: 'hot_key'; id: string }
+  | { type: 'source_granted'; sourceId: string; token: string }
   | { type: 'warning'; problem: Problem }
   | { type: 'error'; problem: Problem }
 
