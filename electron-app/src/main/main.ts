@@ -121,7 +121,6 @@ function run(): void {
     new Grants(keys, () => notice({ kind: 'settings_not_saved' })),
   );
 
-  const list = new DestinationList(settings, keys, studio);
   const records = new RecordingDesk(settings, studio);
   const tellLanguage = (): void => {
     studio.setCardTexts(cardTexts(language())).catch((error: unknown) => report(`card texts: ${String(error)}`));
@@ -134,7 +133,7 @@ function run(): void {
     }
   };
   holdSceneKeys();
-  const list = new DestinationList(settings, new KeyStore(app.getPath('userData'), { seal, unseal }), studio, () => records.readyFolder());
+  const list = new DestinationList(settings, keys, studio, () => records.readyFolder());
   const changed = async (work: Promise<void>): Promise<void> => {
     await work;
     toPage('settings', publicSettings());
