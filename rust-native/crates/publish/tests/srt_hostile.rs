@@ -82,7 +82,6 @@ async fn a_hostile_srt_peer_is_told_by_a_code_and_the_others_lose_nothing() {
         (0x7fff, 5, vec![1, 2, 3]),
         (3, 0, vec![0x8000_0000, 0x7fff_ffff]),
         (3, 0, vec![0x8000_0001]),
-        (2, 0, vec![0x7fff_0000, 1, 1, 1]),
     ];
     let (port, slip) = (free_port(), Arc::new(Notify::new()));
     let count = poisons.len();
