@@ -42,7 +42,7 @@ export const testPackages = [
   "srt-tools",
   "stunnel4", // TLS in front of the RTMP server
   "openssl",
-  "gstreamer1.0-tools", // reads RTP and recordings
+  "gstreamer1.0-tools", // reads RTP and recordings, draws what a Wayland desktop shares
   "gstreamer1.0-plugins-base",
   "gstreamer1.0-plugins-good",
   "gstreamer1.0-plugins-bad",
@@ -51,8 +51,6 @@ export const testPackages = [
   "pipewire",
   "pipewire-pulse",
   "wireplumber",
-  "gstreamer1.0-tools", // the other end of a shared screen
-  "gstreamer1.0-plugins-base",
   "gstreamer1.0-pipewire",
   "python3-dbus", // and the portal before it
   "python3-gi",
