@@ -43,10 +43,11 @@ fn a_full_disk_ends_the_recording_and_not_the_stream() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("the test needs unshare (util-linux): {error}"));
-    let lines = BufReader::new(program.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    // Kept to the end: a program whose output nobody reads any more ends by itself.
+    let mut lines = BufReader::new(program.stdout.take().expect("piped")).lines().map_while(Result::ok);
     let mut warned = false;
     let mut told = None;
-    for line in lines {
+    for line in lines.by_ref() {
         let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
         warned |= event["type"] == "warning" && event["code"] == "record_room_low";
         if event["type"] == "error" {

@@ -87,7 +87,8 @@ fn rtmps_reaches_a_trusted_server_whole_and_no_other() {
         drop(refused);
         let mut plain = feed.publish(target("localhost", nginx.port));
         let (code, _) = plain.until_broken().await;
-        assert_eq!(code, "tls_failed", "no TLS there");
+        // A server without TLS may answer our hello with its own words, or wait for the rest of what it takes it for.
+        assert!(matches!(code, "tls_failed" | "no_answer"), "no TLS there: {code}");
         drop(plain);
 
         let mut live = feed.publish(target("localhost", known));

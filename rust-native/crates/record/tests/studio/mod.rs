@@ -271,6 +271,11 @@ pub(crate) fn gstreamer(file: &Path, format: Format, audio: AudioCodec) -> (usiz
         .output()
         .unwrap_or_else(|error| panic!("the test needs gst-launch-1.0 (npm run setup installs it): {error}"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    // Its reader of files says this of itself when the pipeline ends early in its start, whatever the file holds.
+    // And its reader of MP4 misses fragments' defaults that a file without fragments has no need of.
+    let harmless = ["pad not activated yet", "failed to find fragment defaults"];
+    let said: Vec<_> = said.lines().filter(|line| !harmless.iter().any(|known| line.contains(known))).collect();
+    let said = said.join("\n");
     assert!(output.status.success() && said.is_empty(), "GStreamer says of {}: {said}", file.display());
     let length = |path: &Path| std::fs::metadata(path).unwrap().len() as usize;
     (length(&pictures) / SIZE.area() as usize, length(&sound).div_ceil(4) / 47_000)

@@ -453,10 +453,11 @@ impl Follower {
         let is_new = matches!(self.told, Told::Paused(_));
         match Capture::start(self.display_name.as_deref(), options, self.slot.clone(), on_event, is_new) {
             Ok(capture) => {
-                // What was changed while it opened.
-                let settings = *self.shared.settings.lock();
-                apply(&capture, settings);
-                *self.shared.inner.lock() = Some(capture);
+                // What was changed while it opened; what changes from here on waits for it to be there.
+                let mut inner = self.shared.inner.lock();
+                apply(&capture, *self.shared.settings.lock());
+                *inner = Some(capture);
+                drop(inner);
                 self.window = Some(window);
                 if matches!(self.told, Told::Paused(_)) {
                     (self.on_event)(VideoEvent::Resumed);
