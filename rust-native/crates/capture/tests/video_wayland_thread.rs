@@ -42,8 +42,10 @@ fn a_dropped_capture_leaves_no_thread_and_no_descriptor() {
         drop(capture);
         during
     };
-    // PipeWire keeps a thread and some descriptors of its own from its first use on.
-    assert_eq!(run(), ["capture-pw", "capture-video"].map(str::to_owned));
+    // PipeWire keeps some descriptors of its own from its first use on. A thread that it has just started still bears
+    // the name of ours.
+    let during = run();
+    assert!(["capture-pw", "capture-video"].iter().all(|name| during.iter().any(|it| it == name)), "{during:?}");
     assert_eq!(threads(), [] as [String; 0]);
     let before = descriptors();
     for _ in 0..5 {
