@@ -77,7 +77,11 @@ test("the app asks once: after a restart the same is shared without a question, 
   await until("the grant is kept", () => fs.existsSync(keys) && fs.readFileSync(keys, "utf8").includes("source:wayland:portal"));
   const { userData } = app;
   const output = app.output;
+  await app.page.evaluate(() => window.tidecast.stopCapture());
+  await until("the sharing is closed", async () => (await screen.asked()).closed === 1);
   await app.stop();
+  // GStreamer's sink gives nothing more once it was without a reader for long; a screen would.
+  await screen.restart();
   app = await startApp(display, { userData, env: screen.env });
   await app.choose("Screen or window");
   await app.click("start");

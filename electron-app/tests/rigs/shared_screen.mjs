@@ -23,6 +23,8 @@ export async function startSharedScreen({ width = 640, height = 360, fps = 30, c
     decide: (yes) => ask(`decide ${yes ? "yes" : "no"}`),
     asked: () => ask("asked"),
     close: () => ask("close"),
+    /** Another producer in its place, as after a restart of the compositor. */
+    restart: () => ask("restart"),
     end: () => ask("end"),
     stop: rig.stop,
   };

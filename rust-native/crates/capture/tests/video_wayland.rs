@@ -128,7 +128,7 @@ fn frames_come_as_often_as_they_are_made_and_no_more_often_than_wanted() {
     };
     let made = per_second(4.0);
     // A live test source leaves pictures out by itself where the machine is busy.
-    assert!((26.0..31.5).contains(&made), "{made} of 30 frames a second");
+    assert!((20.0..31.5).contains(&made), "{made} of 30 frames a second");
     running.capture.set_frame_rate(rate(10));
     per_second(0.5);
     let wanted = per_second(4.0);

@@ -63,7 +63,10 @@ impl Desktop {
         let name = format!("rig-screen-{}", NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
         let (caps, stream) = (
             format!("video/x-raw,{caps}"),
-            format!("stream-properties=p,media.class=Video/Source,media.type=Video,node.name={name}"),
+            // A node that was suspended for want of readers wakes no more: GStreamer's sink, not PipeWire.
+            format!(
+                "stream-properties=p,media.class=Video/Source,media.type=Video,node.name={name},session.suspend-timeout-seconds=0"
+            ),
         );
         let mut arguments = vec!["-q", "videotestsrc", "is-live=true"];
         arguments.extend(properties);

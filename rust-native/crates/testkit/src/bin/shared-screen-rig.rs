@@ -7,6 +7,7 @@
 //! - `decide yes|no`: answers the question that stands;
 //! - `asked`: what was asked of the portal (`cursor_mode`, `restored`, `questions`, `closed`, `asking`);
 //! - `close`: the desktop ends the sharing;
+//! - `restart`: another producer in its place;
 //! - `end`: the producer of the pictures ends, as a compositor does that goes.
 
 #[cfg(not(target_os = "linux"))]
@@ -66,6 +67,13 @@ mod rig {
                 }
                 ["decide", word] => portal.decide(*word == "yes").map_err(|error| error.to_string()),
                 ["close"] => portal.close().map_err(|error| error.to_string()),
+                ["restart"] => {
+                    drop(screen.take());
+                    let anew = desktop.screen(caps, &properties)?;
+                    let told = portal.set_node(anew.node).map_err(|error| error.to_string());
+                    screen = Some(anew);
+                    told
+                }
                 ["end"] => {
                     screen = None;
                     Ok(())

@@ -6,6 +6,9 @@ use super::stream::Phase;
 
 /// How long what is shared may take to give its first picture: a machine that is swapping is slow, not dead.
 const FIRST_PICTURE_LIMIT: Duration = Duration::from_secs(10);
+/// A stream that runs and has given none by then is of a screen on which nothing changes: some compositors send the
+/// first picture with the first change.
+const STILL_LIMIT: Duration = Duration::from_secs(2);
 /// A stream that rests for less is being set up anew (a window was resized); after that its picture is an old one.
 const REST_LIMIT: Duration = Duration::from_secs(1);
 
@@ -27,13 +30,14 @@ pub(super) enum Look {
 pub(super) struct Progress {
     since: Instant,
     has_picture: bool,
+    running_since: Option<Instant>,
     resting_since: Option<Instant>,
     rests: bool,
 }
 
 impl Progress {
     pub(super) fn new(now: Instant) -> Self {
-        Self { since: now, has_picture: false, resting_since: None, rests: false }
+        Self { since: now, has_picture: false, running_since: None, resting_since: None, rests: false }
     }
 
     /// A picture came. Returns whether that ends a rest that was told of.
@@ -44,8 +48,7 @@ impl Progress {
 
     pub(super) fn look(&mut self, phase: &Phase, now: Instant) -> Look {
         if !self.has_picture {
-            let limit = self.since + FIRST_PICTURE_LIMIT;
-            return if now < limit { Look::Until(limit) } else { Look::Silent };
+            return self.look_for_first(phase, now);
         }
         if *phase == Phase::Running {
             // A screen that changes nothing gives no pictures and is well.
@@ -64,6 +67,23 @@ impl Progress {
     }
 }
 
+impl Progress {
+    fn look_for_first(&mut self, phase: &Phase, now: Instant) -> Look {
+        let running = (*phase == Phase::Running).then(|| *self.running_since.get_or_insert(now));
+        let limit = running.map_or(self.since + FIRST_PICTURE_LIMIT, |since| since + STILL_LIMIT);
+        if self.rests {
+            Look::Well
+        } else if now < limit {
+            Look::Until(limit)
+        } else if running.is_some() {
+            self.rests = true;
+            Look::Rests
+        } else {
+            Look::Silent
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,8 +95,18 @@ mod tests {
         let start = Instant::now();
         let mut progress = Progress::new(start);
         assert_eq!(progress.look(&Phase::Connecting, start), Look::Until(start + 10 * SECOND));
-        assert_eq!(progress.look(&Phase::Running, start + 9 * SECOND), Look::Until(start + 10 * SECOND));
-        assert_eq!(progress.look(&Phase::Running, start + 10 * SECOND), Look::Silent);
+        assert_eq!(progress.look(&Phase::Resting, start + 9 * SECOND), Look::Until(start + 10 * SECOND));
+        assert_eq!(progress.look(&Phase::Resting, start + 10 * SECOND), Look::Silent);
+    }
+
+    #[test]
+    fn a_stream_that_runs_without_a_picture_is_of_a_still_screen() {
+        let start = Instant::now();
+        let mut progress = Progress::new(start);
+        assert_eq!(progress.look(&Phase::Running, start + SECOND), Look::Until(start + 3 * SECOND));
+        assert_eq!(progress.look(&Phase::Running, start + 3 * SECOND), Look::Rests);
+        assert_eq!(progress.look(&Phase::Running, start + 60 * SECOND), Look::Well);
+        assert!(progress.picture(), "the rest was told of");
     }
 
     #[test]

@@ -182,7 +182,10 @@ impl Worker {
                     let left = at.saturating_duration_since(Instant::now());
                     pause = Some(pause.map_or(left, |pause| pause.min(left)));
                 }
-                Look::Rests => owner.tell(VideoEvent::Paused(VideoError::SharingPaused)),
+                Look::Rests => {
+                    owner.tell(VideoEvent::Paused(VideoError::SharingPaused));
+                    owner.tell_ready();
+                }
                 Look::Silent => return Some(VideoError::DisplaySilent),
             }
             shared.waker.sleep(Some(sharing.socket()), pause);
