@@ -201,7 +201,8 @@ test("a key to talk is set in the window, and heard is what is said while it is 
   const said = heard(samples, voice);
   t.diagnostic(`heard for ${said.heard.toFixed(1)} s, silent for ${said.silent.toFixed(1)} s`);
   assert.ok(said.heard >= 2 && said.heard <= 6, `heard for ${said.heard} s`);
-  assert.ok(said.silent >= 3, `silent for ${said.silent} s`);
+  // Two seconds of figures before the key and two after it: each pair takes more than one second.
+  assert.ok(said.silent >= 2, `silent for ${said.silent} s`);
 });
 
 test("a key that mutes acts in other windows, and the window shows it", limit, async () => {
