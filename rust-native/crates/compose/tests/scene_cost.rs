@@ -13,8 +13,8 @@ use scene::{Canvas, Item, Scene};
 
 const HD: Size = Size { width: 1920, height: 1080 };
 const FRAMES: u32 = 120;
-/// The bound for one picture.
-const MOST: Duration = Duration::from_millis(2);
+/// The most one picture may cost, in conversions of a bare one (2.6 where a conversion takes 0.76 ms): machines differ.
+const MOST: u32 = 4;
 
 fn noise(size: Size, alpha: Alpha, pixel: impl Fn(u32, u32) -> [u8; 4]) -> VideoFrame {
     let bytes: Vec<u8> =
@@ -89,7 +89,7 @@ fn screen_camera_and_overlay_cost_little_more_than_the_screen() {
     assert_eq!(made, u64::from(20 + 3 * FRAMES), "the camera's alone");
     let still = cost(|_| assert!(!stage.compose().unwrap()));
     println!("1080p: bare {bare:?}, plain scene {plain_cost:?}, screen + camera + overlay {full:?}, still {still:?}");
-    assert!(full.saturating_sub(plain_cost) <= MOST, "{full:?} against {plain_cost:?}");
-    assert!(plain_cost.saturating_sub(bare) <= Duration::from_micros(200), "{plain_cost:?} against {bare:?}");
+    assert!(full.saturating_sub(plain_cost) <= bare * MOST, "{full:?} against {plain_cost:?}");
+    assert!(plain_cost.saturating_sub(bare) <= bare / 2, "{plain_cost:?} against {bare:?}");
     assert!(still < Duration::from_micros(2), "{still:?}");
 }
