@@ -124,7 +124,7 @@ async function startStream(rig, file, args, env = {}) {
   });
   await stream.waitLine("live", (line) => {
     const event = json(line);
-    return event?.type === "state" && event.publish.kind === "live";
+    return event?.type === "state" && event.destinations[0]?.state.kind === "live";
   }, { deadline: 30_000 });
   return {
     stream,

@@ -52,7 +52,7 @@ fn paint(size: Size, reason: &VideoError) -> Canvas {
     let mut canvas = Canvas::filled(size, GROUND);
     let text = text_of(reason);
     // As large as fits, in two tries: the width of a text grows with its size.
-    let wanted = (size.height as f32 / 14.0).clamp(10.0, 80.0);
+    let wanted = (size.height as f32 / 10.0).clamp(10.0, 80.0);
     let fits = |label: &Canvas| label.size.width <= size.width * 9 / 10;
     let label = generated::label(&text, wanted).ok().and_then(|label| {
         if fits(&label) {
