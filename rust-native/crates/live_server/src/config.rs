@@ -12,11 +12,13 @@ use crate::auth;
 use crate::error::{ConfigProblem, ServerError};
 
 mod access;
+mod hls;
 mod ingest;
 mod media_path;
 mod publishing;
 
 pub use access::{AccessSettings, HookSettings, Network, TokenSettings, WhenUnreachable};
+pub use hls::HlsSettings;
 pub use ingest::{RtmpSettings, SrtSettings, TranscodingSettings};
 pub use media_path::{IceServer, RtcSettings};
 pub use publishing::{PublishingSettings, SecondPublisher};
@@ -43,6 +45,9 @@ pub struct Config {
     /// What happens when a publisher goes, or another comes.
     #[serde(default)]
     pub publishing: PublishingSettings,
+    /// HLS and DASH.
+    #[serde(default)]
+    pub hls: HlsSettings,
     /// Which networks may come.
     #[serde(default)]
     pub access: AccessSettings,
@@ -121,6 +126,7 @@ impl Default for Config {
             srt: SrtSettings::default(),
             transcoding: TranscodingSettings::default(),
             publishing: PublishingSettings::default(),
+            hls: HlsSettings::default(),
             access: AccessSettings::default(),
             tokens: None,
             hook: None,
@@ -190,7 +196,7 @@ impl Config {
                 ));
             }
         }
-        for checked in [self.rtc.check(), self.rtmp.check(), self.srt.check()] {
+        for checked in [self.rtc.check(), self.rtmp.check(), self.srt.check(), self.hls.check()] {
             checked.map_err(|reason| ConfigProblem { line: None, reason })?;
         }
         if self.tokens.as_ref().is_some_and(|tokens| tokens.secret.expose().len() < SHORTEST_SIGNING_SECRET) {

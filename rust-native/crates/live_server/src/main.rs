@@ -53,6 +53,11 @@ const EXAMPLE: &str = "A configuration file, every line but the streams optional
   [publishing]
   grace_seconds = 15              # viewers wait this long for a publisher to come back
   second_publisher = \"refuse\"     # default: take_over
+  [hls]                           # HLS, LL-HLS and DASH: /hls/live/index.m3u8, /dash/live/manifest.mpd
+  always = true                   # pack even while nobody reads; default: false
+  part_ms = 500                   # low-latency players stand three parts behind
+  segment_ms = 2000
+  window_seconds = 40
   [access]
   publish_allow = [\"10.0.0.0/8\"]
   [tokens]

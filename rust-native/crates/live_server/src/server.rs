@@ -54,10 +54,12 @@ impl LiveServer {
         let figures = Figures::new(config.streams.keys().cloned());
         let hook = Hook::new().map_err(|error| ServerError::NoThread(std::io::Error::other(error)))?;
         let (departures, departed) = mpsc::channel(hook::WAITING_ENDS);
-        let relay = Relay::start(&config, figures.clone(), departures)?;
+        let relay = Relay::start(&config, figures.clone(), departures.clone())?;
         let site = Arc::new(Site::new(Arc::new(config), figures.clone(), relay, hook));
+        site.pack_all();
         let (stop, stopped) = watch::channel(false);
         let ingest = ingest.serve(&site, &stopped);
+        tokio::spawn(http::sweep(site.clone(), departures, stopped.clone()));
         let router = http::router(site.clone());
         let proxies = site.clone();
         let pages = tokio::spawn(async move {
@@ -93,6 +95,7 @@ impl LiveServer {
         // First the streams, then who may ask for them: nobody is let in to what isn't there yet.
         self.site.relay().reload(config.clone()).await;
         self.site.set_config(config);
+        self.site.pack_all();
         tracing::info!("another configuration is in force");
         Ok(())
     }

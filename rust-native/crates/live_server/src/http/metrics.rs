@@ -65,6 +65,23 @@ fn text(site: &Site) -> String {
             }
         }
     }
+    let packed = |name: &str| site.shelves.bytes(name);
+    let files: [(&str, &str, &dyn Fn(&str) -> Option<f64>); 2] = [
+        ("tidecast_stream_readers", "Who reads HLS or DASH, by address and token", &|name| {
+            Some(f64::from(site.readers.of(name)))
+        }),
+        ("tidecast_stream_packed_bytes", "Bytes that are kept for HLS and DASH", &|name| {
+            packed(name).map(|n| n as f64)
+        }),
+    ];
+    for (name, help, read) in files {
+        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+        for info in &streams {
+            if let Some(value) = read(&info.name) {
+                let _ = writeln!(out, "{name}{{stream=\"{}\"}} {value}", info.name);
+            }
+        }
+    }
     let totals = &site.figures.totals;
     for (name, help, counter) in [
         ("tidecast_packets_in_total", "Media packets received", &totals.packets_in),

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
@@ -16,6 +16,9 @@ use super::stream::PeerId;
 
 /// Batches that may wait for the media thread: a tenth of a second of 200 publishers.
 pub(super) const WAITING: usize = 1024;
+
+/// A publisher's tracks begin one after the other: after this, what has not begun is not waited for.
+const TRACKS_COME: Duration = Duration::from_secs(1);
 
 /// A session that is to be opened.
 #[derive(Debug)]
@@ -131,7 +134,9 @@ pub(super) struct FedPublisher {
     pub(super) facts: Facts,
     orders: watch::Sender<Orders>,
     heard: Instant,
-    begun: bool,
+    /// When its first batch came.
+    begun: Option<Instant>,
+    settled: bool,
     sequences: [u64; 2],
     /// It said goodbye.
     pub(super) ended: bool,
@@ -145,19 +150,34 @@ impl FedPublisher {
             facts: Facts::default(),
             orders,
             heard: now,
-            begun: false,
+            begun: None,
+            settled: false,
             sequences: [0; 2],
             ended: false,
         }
     }
 
     pub(super) fn hear(&mut self, now: Instant) {
-        (self.heard, self.begun) = (now, true);
+        self.heard = now;
+        self.begun.get_or_insert(now);
     }
 
     /// Whether anything came of it.
     pub(super) fn has_begun(&self) -> bool {
-        self.begun
+        self.begun.is_some()
+    }
+
+    /// Whether it is known which tracks it has.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Looks whether that is known now; says it once.
+    pub(super) fn settle(&mut self, now: Instant) -> bool {
+        let waited = self.begun.is_some_and(|begun| now.saturating_duration_since(begun) >= TRACKS_COME);
+        let known = !self.settled && (waited || (self.facts.video && self.facts.audio));
+        self.settled |= known;
+        known
     }
 
     pub(super) fn is_heard(&self, now: Instant) -> bool {

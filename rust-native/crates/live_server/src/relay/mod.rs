@@ -32,10 +32,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub(crate) use fed::{Batch, Facts, FedOpened, FedOpening, FedPacket, Feeder, Orders};
 pub(crate) use packet::Track;
 
+use crate::chunks::Outlet;
 use crate::config::Config;
 use crate::error::ServerError;
 use crate::figures::Figures;
 use stream::PeerId;
+
+pub(crate) use packet::{MediaPacket, Track};
 
 /// A session's name in its URL: 128 random bits, in hexadecimal digits (RFC 9725 §4.2: unguessable).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -167,6 +170,11 @@ enum Command {
     Reload {
         config: Arc<Config>,
     },
+    /// A stream's packets go there too, from now on.
+    Pack {
+        stream: String,
+        outlet: Outlet,
+    },
     Stop,
 }
 
@@ -213,6 +221,12 @@ impl Relay {
     /// Takes over what of a new configuration concerns streams and limits.
     pub(crate) async fn reload(&self, config: Arc<Config>) {
         let _ = self.commands.send(Command::Reload { config }).await;
+    }
+
+    /// Gives a stream's packets to a packager too, first those since the last keyframe.
+    pub(crate) fn pack(&self, stream: &str, outlet: Outlet) {
+        // Where there is no room for the command the outlet is dropped, and the packager ends.
+        let _ = self.commands.try_send(Command::Pack { stream: stream.to_owned(), outlet });
     }
 
     pub(crate) async fn patch(

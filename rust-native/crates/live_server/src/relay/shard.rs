@@ -283,6 +283,11 @@ impl Shard {
                 let _ = answer.send(opened);
             }
             Command::Reload { config } => self.reload(&config),
+            Command::Pack { stream, outlet } => {
+                if let Some(stream) = self.streams.get_mut(&stream) {
+                    stream.pack(outlet);
+                }
+            }
             Command::Patch { role, stream, session, if_match, fragment, answer } => {
                 let patched = self.patch(role, &stream, &session, &if_match, &fragment);
                 let _ = answer.send(patched);

@@ -17,11 +17,13 @@ use super::publisher::{Publisher, end_to_end};
 use super::socket::Outbox;
 use super::timeline::Timeline;
 use super::viewer::Viewer;
+use crate::chunks::Outlet;
 use crate::config::{PublishingSettings, SecondPublisher};
 use crate::figures::{Figures, Totals};
 
 mod fed;
 mod life;
+mod pack;
 
 /// Names a peer inside the shard.
 pub(super) type PeerId = u64;
@@ -57,6 +59,10 @@ pub(super) struct Stream {
     gop: GopCache,
     gate: KeyframeGate,
     meter: Meter,
+    /// Where packets go to become files, while somebody wants them so.
+    outlet: Option<Outlet>,
+    /// It has been told of the present publisher.
+    announced: bool,
     /// The packets of this turn of the loop.
     batch: Vec<Arc<MediaPacket>>,
     keyframe_in_batch: bool,
@@ -85,6 +91,8 @@ impl Stream {
             gop: GopCache::default(),
             gate: KeyframeGate::default(),
             meter: Meter::new(now),
+            outlet: None,
+            announced: false,
             batch: Vec::new(),
             keyframe_in_batch: false,
             since: None,
@@ -249,6 +257,7 @@ impl Stream {
         self.since = None;
         self.size = None;
         self.last_frame = None;
+        self.announced = false;
         for viewer in self.viewers.values_mut() {
             viewer.new_publisher();
         }
@@ -265,6 +274,7 @@ impl Stream {
         };
         let Some((sequence, timestamp)) = line.place(*packet.seq_no, packet.header.timestamp, now) else { return };
         let wallclock = publisher.clock.moment(track, packet.header.timestamp, now);
+        let synced = publisher.clock.is_synced();
         if self.since.is_none() {
             self.since = Some(SystemTime::now());
             self.changed = true;
@@ -295,6 +305,7 @@ impl Stream {
             marker: packet.header.marker,
             extensions: end_to_end(packet.header.ext_vals),
             wallclock,
+            synced,
             payload: packet.payload,
         });
     }
@@ -312,6 +323,7 @@ impl Stream {
             self.keyframe_in_batch = true;
             self.gate.arrived();
         }
+        self.hand_out(&packet);
         self.batch.push(packet);
     }
 
@@ -370,6 +382,9 @@ impl Stream {
         let Some(peer) = self.live else { return };
         // One that was asked for may have been lost: as long as somebody has no picture, ask again.
         if self.is_live() && self.gate.is_open(now) && self.viewers.values().any(Viewer::waits_for_keyframe) {
+            self.gate.want();
+        }
+        if self.is_keyframe_wanted_for_files() {
             self.gate.want();
         }
         if !self.gate.take(now) {

@@ -77,6 +77,35 @@ impl Program {
         Self(command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("ffmpeg"))
     }
 
+    /// ffmpeg that shows a white picture of 100 ms and beeps, both at the beginning of each second; in real time to a
+    /// server, at once into a file.
+    pub fn flash(codecs: &str, live: bool, seconds: u32, to: &[&str]) -> Self {
+        let size = format!("{WIDTH}x{HEIGHT}");
+        let white = "drawbox=t=fill:c=white:enable='lt(mod(t+0.001\\,1)\\,0.1)'";
+        let flashes = format!("color=c=black:s={size}:r={FPS}:d={seconds},{white}");
+        let beeps = format!("aevalsrc=0.5*sin(2*PI*{BEEP_HZ}*t)*lt(mod(t\\,1)\\,0.1):s=44100:c=stereo:d={seconds}");
+        let pace: &[&str] = if live { &["-re"] } else { &[] };
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error", "-nostdin"]).args(pace).args(["-f", "lavfi", "-i", &flashes]);
+        command.args(pace).args(["-f", "lavfi", "-i", &beeps, "-map", "0:v", "-map", "1:a", "-pix_fmt", "yuv420p"]);
+        command.args(codecs.split_whitespace()).args(to);
+        Self(command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("ffmpeg"))
+    }
+
+    /// GStreamer that publishes an MP4 file in real time: what its muxer is, and the sink after it.
+    pub fn gstreamer(file: &Path, muxer: &str, sink: &[&str]) -> Self {
+        let location = format!("location={}", file.display());
+        let mut command = Command::new("gst-launch-1.0");
+        command.args(["-q", "filesrc", &location, "!", "qtdemux", "name=file"]);
+        for (pad, parser) in [("file.video_0", "h264parse config-interval=-1"), ("file.audio_0", "aacparse")] {
+            command.args([pad, "!", "queue", "!"]).args(parser.split_whitespace());
+            command.args(["!", "clocksync", "!", "queue", "!", "mux."]);
+        }
+        command.args(muxer.split_whitespace()).args(["name=mux", "!"]).args(sink);
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        Self(spawned.expect("gst-launch-1.0 (npm run setup installs it)"))
+    }
+
     pub fn kill(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();

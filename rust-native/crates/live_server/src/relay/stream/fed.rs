@@ -30,7 +30,12 @@ impl Stream {
                 return;
             }
         }
+        let had = self.has;
         self.take_facts(peer);
+        let settles = self.fed.get_mut(&peer).is_some_and(|publisher| publisher.settle(now));
+        if settles || (self.announced && self.has != had) {
+            self.pack_anew();
+        }
         if self.since.is_none() {
             self.since = Some(SystemTime::now());
             self.changed = true;
@@ -57,6 +62,7 @@ impl Stream {
                 marker: packet.marker,
                 extensions: ExtensionValues::default(),
                 wallclock: packet.wallclock.min(now),
+                synced: true,
                 payload: packet.payload,
             });
         }
@@ -97,9 +103,9 @@ impl Stream {
         publisher.facts.keyframes_on_request
     }
 
-    /// Tells those that are fed whether somebody watches. A publisher that is not live (yet) works for nobody.
+    /// Tells those that are fed whether somebody watches or reads. A publisher that is not live (yet) works for nobody.
     pub(in crate::relay) fn tell_fed(&self) {
-        let wanted = !self.viewers.is_empty();
+        let wanted = !self.viewers.is_empty() || self.outlet.is_some();
         for (peer, publisher) in &self.fed {
             publisher.order(|orders| orders.wanted = wanted && self.live == Some(*peer));
         }

@@ -6,6 +6,7 @@ use super::super::connection::End;
 use super::super::meter::Meter;
 use super::super::socket::Outbox;
 use super::{PeerId, Stream, short};
+use crate::chunks::Feed;
 use crate::figures::StreamInfo;
 
 impl Stream {
@@ -24,6 +25,7 @@ impl Stream {
         let mut gone: Vec<PeerId> = Vec::new();
         if self.lost.is_some_and(|lost| now.saturating_duration_since(lost) >= self.manners.grace) {
             self.lost = None;
+            self.tell(Feed::Over);
             tracing::info!(stream = self.name, viewers = self.viewers.len(), "the publisher stayed away");
             for (peer, mut viewer) in self.viewers.drain() {
                 viewer.connection.close(now, outbox);
@@ -64,6 +66,7 @@ impl Stream {
         ended.append(&mut self.reap_fed());
         if self.live.is_some_and(|live| ended.contains(&live)) {
             self.live = None;
+            self.tell(Feed::Gone);
             self.lost = Some(now);
             self.forget_media();
             self.meter = Meter::new(now);
