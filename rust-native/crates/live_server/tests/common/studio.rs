@@ -41,6 +41,7 @@ impl Reel {
             bitrate: Bitrate::from_kbps(400),
             gop: Duration::from_secs(2),
             threads: 1,
+            tune: encoder::Tune::default(),
         };
         let mut video = encoder::open(&config).expect("an encoder").encoder;
         let mut opus = OpusEncoder::new(Bitrate::from_kbps(96)).expect("an encoder");
