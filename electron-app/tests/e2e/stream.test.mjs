@@ -176,16 +176,22 @@ test("keyframes come at the distance that is set", limit, async (t) => {
   await app.fill("gop", 2);
 });
 
+const near = (measured, fps) => Math.abs(measured - fps) <= fps * 0.15;
+
 test("the frame rate that is set is the rate that arrives", limit, async (t) => {
   for (const fps of [15, 30]) {
     await app.select("fps", String(fps));
     await until("the setting is in force", async () => (await app.bootstrap()).state.settings.fps === fps);
     await pause(1000);
-    await read(viewer);
-    await pause(4000);
-    const { fps: measured } = summary(await read(viewer));
-    t.diagnostic(`${fps} set, ${measured.toFixed(1)} unique pictures a second`);
-    assert.ok(Math.abs(measured - fps) <= fps * 0.15, `${measured} for ${fps}`);
+    // A viewer that draws without a GPU is behind for some seconds after a change: what it settles at is judged.
+    const rounds = [];
+    while (rounds.length < 3 && !near(rounds.at(-1), fps)) {
+      await read(viewer);
+      await pause(4000);
+      rounds.push(summary(await read(viewer)).fps);
+    }
+    t.diagnostic(`${fps} set, ${rounds.map((each) => each.toFixed(1)).join(", ")} unique pictures a second`);
+    assert.ok(near(rounds.at(-1), fps), `${rounds.join(", ")} for ${fps}`);
   }
 });
 
