@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use media::h264::{NAL_TYPE, PPS, ParameterSets, SPS};
-use media::{Bitrate, FrameRate, MediaTime};
+use media::{Bitrate, FrameRate, MediaTime, Size};
 use tokio::sync::Semaphore;
 
 use super::avc;
@@ -103,7 +103,7 @@ impl Pictures {
     }
 
     /// The picture's size and the profile-level-id of what viewers get.
-    pub(super) fn describe(&self) -> (Option<(u32, u32)>, Option<u32>) {
+    pub(super) fn describe(&self) -> (Option<Size>, Option<u32>) {
         let find = |kind: u8| self.sets.iter().find(|set| set[0] & NAL_TYPE == kind && (kind != SPS || set.len() >= 4));
         let (Some(sps), Some(pps)) = (find(SPS), find(PPS)) else { return (None, None) };
         let size = ParameterSets { sps: sps.clone(), pps: pps.clone() }.size();
@@ -112,7 +112,7 @@ impl Pictures {
             Mode::Anew => 0x42_e0_1f,
             _ => u32::from_be_bytes([0, sps[1], sps[2], sps[3]]),
         };
-        (size.map(|size| (size.width, size.height)), Some(profile))
+        (size, Some(profile))
     }
 
     /// Whether what viewers were sent so far does not go on; said once.
@@ -235,7 +235,7 @@ impl Pictures {
         let first = self.group.front().map_or(MediaTime::ZERO, |kept| kept.pts);
         let seconds = self.newest.unwrap_or(first).since(first).as_secs_f64();
         let (size, _) = self.describe();
-        let pixels = size.map_or(1280.0 * 720.0, |(width, height)| f64::from(width) * f64::from(height));
+        let pixels = size.map_or(1280.0 * 720.0, |size| size.area() as f64);
         let (fps, bps) = if self.group.len() > 5 && seconds > 0.1 {
             ((self.group.len() - 1) as f64 / seconds, self.group_bytes as f64 * 8.0 / seconds)
         } else {

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use media::Size;
 use tokio::sync::{mpsc, watch};
 
 use super::SessionId;
@@ -37,8 +38,7 @@ pub(crate) struct Facts {
     pub(crate) video: bool,
     /// It sends sound.
     pub(crate) audio: bool,
-    /// Pixels.
-    pub(crate) size: Option<(u32, u32)>,
+    pub(crate) size: Option<Size>,
     /// H.264 profile-level-id of what viewers get.
     pub(crate) profile: Option<u32>,
     /// Keyframes are made when they are asked for; else viewers wait for the publisher's own.
