@@ -197,7 +197,10 @@ impl Packager {
         }
         if let Some(early) = &mut source.early {
             early.append(&mut units);
-            let synced = early.last().is_some_and(|(_, unit, _)| unit.synced);
+            let newest = |track: Track| early.iter().rev().find(|(of, ..)| *of == track).map(|(_, unit, _)| unit);
+            let tracks = [(Track::Video, source.has_video), (Track::Audio, source.has_audio)];
+            // One that is not there yet would begin by a guess, and break the run when its report comes.
+            let synced = tracks.iter().all(|(track, has)| !has || newest(*track).is_some_and(|unit| unit.synced));
             let patience = now.saturating_duration_since(source.begun) >= REPORTS_COME || early.len() >= MOST_EARLY;
             if !synced && !patience {
                 return Ok(());

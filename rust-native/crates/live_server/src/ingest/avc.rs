@@ -139,13 +139,13 @@ mod tests {
     fn slices_of_b_pictures_are_known() {
         // first_mb_in_slice 0 ("1"), then slice_type: 0 "1" P, 1 "010" B, 5 "00110" P, 6 "00111" B, 7 "0001000" I.
         let slice = |header: u8| vec![Bytes::copy_from_slice(&[0x01, header, 0xff])];
-        assert!(!has_b_slice(&slice(0b1_1_000000)));
-        assert!(has_b_slice(&slice(0b1_010_0000)));
-        assert!(!has_b_slice(&slice(0b1_00110_00)));
-        assert!(has_b_slice(&slice(0b1_00111_00)));
+        assert!(!has_b_slice(&slice(0b1100_0000)));
+        assert!(has_b_slice(&slice(0b1010_0000)));
+        assert!(!has_b_slice(&slice(0b1001_1000)));
+        assert!(has_b_slice(&slice(0b1001_1100)));
         assert!(!has_b_slice(&slice(0b1_0001000)));
         // first_mb_in_slice 5 ("00110").
-        assert!(has_b_slice(&slice(0b00110_010)));
+        assert!(has_b_slice(&slice(0b0011_0010)));
         for garbage in [&[1][..], &[1, 0], &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[1, 0xff]] {
             let _ = has_b_slice(&[Bytes::copy_from_slice(garbage)]);
         }

@@ -148,7 +148,7 @@ impl Desk {
         self.opus_line = Some(pts + lasts);
         self.batch.packets.push(FedPacket {
             track: Track::Audio,
-            timestamp: pts.ticks(u64::from(Track::Audio.clock_rate())) as u32,
+            timestamp: pts.ticks(Track::Audio.clock_rate()) as u32,
             marker: false,
             wallclock: self.pace.moment(pts),
             payload: packet.as_ref().into(),

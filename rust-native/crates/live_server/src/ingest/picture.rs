@@ -134,7 +134,7 @@ impl Again {
 
 /// One access unit as packets of one timestamp, the last of them marked (RFC 6184, section 5.1).
 pub(super) fn packets(sets: &[Bytes], units: &[Bytes], pts: MediaTime, wallclock: Instant) -> Vec<FedPacket> {
-    let timestamp = pts.ticks(u64::from(Track::Video.clock_rate())) as u32;
+    let timestamp = pts.ticks(Track::Video.clock_rate()) as u32;
     let payloads = payloads(sets, units);
     let last = payloads.len().saturating_sub(1);
     payloads

@@ -116,7 +116,7 @@ impl OpusMaker {
             let (later, earlier) = (unit.pts.since(job.pts), job.pts.since(unit.pts));
             packets.push(FedPacket {
                 track: Track::Audio,
-                timestamp: unit.pts.ticks(u64::from(AUDIO_SAMPLE_RATE)) as u32,
+                timestamp: unit.pts.ticks(AUDIO_SAMPLE_RATE) as u32,
                 marker: false,
                 wallclock: (job.moment + later).checked_sub(earlier).unwrap_or(job.moment),
                 payload: unit.payload.as_ref().into(),

@@ -30,7 +30,6 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use fed::{Batch, Facts, FedOpened, FedOpening, FedPacket, Feeder, Orders};
-pub(crate) use packet::Track;
 
 use crate::chunks::Outlet;
 use crate::config::Config;
