@@ -110,7 +110,7 @@ async fn what_the_server_is_asked_does_not_grow_with_the_viewers() {
     eprintln!("one viewer: {passed_by_one} of {asked_by_one} requests reach the server; forty: {passed} of {asked}");
     assert!(read.iter().all(|read| read.parts >= 5 && read.refused == 0), "everyone gets the stream: {read:?}");
     assert!(asked > 10 * asked_by_one, "forty ask more");
-    // One more request for each part, where two readers ask at the same moment.
-    assert!(passed < 2 * passed_by_one, "the server answers {passed} requests, {passed_by_one} for a single viewer");
+    // A second request for each part, where two readers ask at the same moment; forty viewers would be forty times one.
+    assert!(passed < 3 * passed_by_one, "the server answers {passed} requests, {passed_by_one} for a single viewer");
     server.shutdown().await;
 }

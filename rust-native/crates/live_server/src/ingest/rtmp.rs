@@ -182,7 +182,7 @@ async fn publisher<S: AsyncRead + AsyncWrite + Unpin>(
         };
         read.map_err(|_| "silent")??;
         while let Some(event) = wire.server.event() {
-            for unit in reader.read(event)? {
+            if let Some(unit) = reader.read(event)? {
                 // `over` above tells the publisher why.
                 let _ = desk.take(unit).await;
             }

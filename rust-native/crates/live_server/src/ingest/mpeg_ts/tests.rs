@@ -73,7 +73,7 @@ fn a_lost_packet_costs_one_picture() {
     let all = pictures(&units(&data, 1316)).len();
     let mut packets: Vec<&[u8]> = data.chunks_exact(PACKET).collect();
     let inside = |packet: &&[u8]| packet[1] & 0x5f == 1 && packet[2] == 0 && packet[3] & 0x20 == 0;
-    let lost = packets.iter().position(|packet| inside(packet)).expect("a packet inside a picture");
+    let lost = packets.iter().position(inside).expect("a packet inside a picture");
     packets.remove(lost);
     assert_eq!(pictures(&units(&packets.concat(), 1316)).len(), all - 1);
 }
