@@ -12,7 +12,7 @@ use live_server::{Config, LiveServer};
 use media::Secret;
 use rig::{Folder, NO_B, Program, Seen, WITH_B};
 
-const PASSPHRASE: &str = "a passphrase for tests";
+const PASSPHRASE: &str = "a-passphrase-for-tests";
 
 fn srt_config() -> Config {
     let mut config = config();
@@ -67,7 +67,7 @@ async fn an_encrypted_stream_with_reordered_pictures_reaches_a_viewer_in_step() 
     let (mut config, folder) = (srt_config(), Folder::new());
     config.srt.passphrase = Some(Secret::new(PASSPHRASE));
     let server = LiveServer::start(config).await.expect("the server starts");
-    let more = format!("&passphrase={}&pbkeylen=16", PASSPHRASE.replace(' ', "%20"));
+    let more = format!("&passphrase={PASSPHRASE}&pbkeylen=16");
     let _publisher = publish(&server, &folder.pictures(25), WITH_B, &format!("publish:live:{KEY}"), &more);
     until_live(&server).await;
     let viewer = watch(&server, 5).await;

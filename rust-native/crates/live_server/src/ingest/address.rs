@@ -29,6 +29,9 @@ pub(super) fn of_rtmp(app: &str, name: &str) -> Option<Wish> {
 /// SRT's stream id (SRT Access Control): `#!::m=publish,r=STREAM,s=KEY`, or `publish:STREAM:KEY`. `Err(true)` for one
 /// that wants to watch.
 pub(super) fn of_srt(id: &str) -> Result<Wish, bool> {
+    // Some callers pass the id on as it is escaped in an address (ffmpeg before version 6).
+    let unescaped = id.strip_prefix("%23").map(|rest| format!("#{}", percent_decode_str(rest).decode_utf8_lossy()));
+    let id = unescaped.as_deref().unwrap_or(id);
     if let Some(pairs) = id.strip_prefix("#!::") {
         let pairs = || pairs.split(',').filter_map(|pair| pair.split_once('='));
         let value = |wanted: &str| pairs().find(|(key, _)| *key == wanted).map(|(_, value)| value.to_owned());
@@ -91,6 +94,7 @@ mod tests {
     fn srt_names_a_stream_in_either_form() {
         assert_eq!(srt("#!::r=live,m=publish,s=secret-key"), Ok(some("live", "secret-key")));
         assert_eq!(srt("#!::u=me,r=live,key=k=1"), Ok(some("live", "k=1")));
+        assert_eq!(srt("%23!::r=live,m=publish,s=a%2Fkey"), Ok(some("live", "a/key")), "escaped as in an address");
         assert_eq!(srt("publish:live:secret:key"), Ok(some("live", "secret:key")));
         assert_eq!(srt("live?key=k1"), Ok(some("live", "k1")));
         assert_eq!(srt("live/k1"), Ok(some("live", "k1")));

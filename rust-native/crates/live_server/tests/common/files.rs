@@ -27,6 +27,9 @@ pub async fn record(server: &LiveServer, path: &str, seconds: u32, file: &Path) 
 
 /// Flashes and beeps each second, and together.
 pub fn right(played: &Played, seconds: f64) {
+    // The reading begins at a keyframe: what is there then may have lost its beginning.
+    let begun = |list: &[f64]| list.iter().copied().filter(|at| *at > 0.5).collect::<Vec<_>>();
+    let played = Played { flashes: begun(&played.flashes), beeps: begun(&played.beeps), pictures: played.pictures };
     assert!(played.flashes.len() as f64 >= seconds - 2.0, "{played:?}");
     for list in [&played.flashes, &played.beeps] {
         assert!(list.windows(2).all(|pair| (pair[1] - pair[0] - 1.0).abs() < 0.02), "one each second: {played:?}");
