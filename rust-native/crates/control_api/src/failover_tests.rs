@@ -1,4 +1,4 @@
-//! Encoders that fail in mid-stream: a real one behind a wrapper that breaks when it is told to.
+//! Encoders that fail or starve in mid-stream: a real one behind a wrapper that does so when it is told to.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +19,8 @@ enum Fault {
     Error,
     /// As a driver that hangs: it takes pictures and gives nothing back.
     Silence,
+    /// As a processor that is wanted elsewhere: a picture takes longer than there is time to the next.
+    Slow,
 }
 
 const BREAKS: &str = "breaks";
@@ -50,6 +52,10 @@ impl VideoEncoder for Breaking {
         match self.fault {
             Fault::Error => Err(EncoderError::EncodeFailed { name: BREAKS, reason: "the device is lost".to_owned() }),
             Fault::Silence => Ok(None),
+            Fault::Slow => {
+                std::thread::sleep(Duration::from_millis(50));
+                self.inner.encode(picture, pts, idr)
+            }
         }
     }
 
@@ -152,6 +158,22 @@ fn the_next_encoder_takes_over_with_an_idr_of_the_very_picture() {
     // Every picture came out but for what a busy machine leaves out itself.
     assert!(outcome.units.len() >= 30, "{} of 40 pictures", outcome.units.len());
     assert_eq!(outcome.asked, [Vec::<String>::new(), vec![BREAKS.to_owned()]]);
+}
+
+#[test]
+fn a_starved_encode_takes_every_second_picture_and_evenly() {
+    let outcome = run(30, Fault::Slow, 270);
+    let pace = outcome.events.iter().find_map(|event| match event {
+        PipelineEvent::Pace(rate) => Some(rate.fps()),
+        _ => None,
+    });
+    assert_eq!(pace, Some(15), "{:?}", outcome.events);
+    let last: Vec<Duration> = outcome.units.windows(2).map(|pair| pair[1].0 - pair[0].0).rev().take(30).collect();
+    let mean = last.iter().sum::<Duration>() / 30;
+    assert!((55..90).contains(&mean.as_millis()), "{mean:?} from picture to picture");
+    let uneven = last.iter().filter(|gap| gap.as_millis() > 120).count();
+    assert!(uneven <= 3, "{last:?}");
+    assert_eq!(outcome.asked.len(), 1, "the encoder stays");
 }
 
 #[test]
