@@ -40,9 +40,20 @@ export const testPackages = [
   "nginx-light|nginx",
   "libnginx-mod-rtmp",
   "srt-tools",
+  "stunnel4", // TLS in front of the RTMP server
+  "openssl",
+  "gstreamer1.0-tools", // reads RTP and recordings, draws what a Wayland desktop shares
+  "gstreamer1.0-plugins-base",
+  "gstreamer1.0-plugins-good",
+  "gstreamer1.0-plugins-bad",
+  "gstreamer1.0-libav",
+  "util-linux", // unshare: disks of the tests' own
   "pipewire",
   "pipewire-pulse",
   "wireplumber",
+  "gstreamer1.0-pipewire",
+  "python3-dbus", // and the portal before it
+  "python3-gi",
   "pulseaudio-utils",
   "dbus",
   "fonts-noto-cjk",

@@ -1,14 +1,14 @@
 //! One WHIP session: offer, answer, connection, and why it ended.
 
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use media::{Bitrate, Secret};
 use signaling::whip::is_loopback;
 use signaling::{LinkedIceServer, WhipError, WhipSession, whip};
 use stream::{Broadcast, LagPolicy};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use url::Url;
 use webrtc_transport::{IceServer, Peer, PeerEvent, PeerKind};
 
@@ -109,13 +109,13 @@ impl Session<'_> {
     ) -> End {
         let recover = if self.context.loopback { RECOVER_LOOPBACK } else { RECOVER };
         let mut connected = false;
-        let mut deadline = Some(tokio::time::Instant::now() + CONNECT);
+        let mut deadline = Some(Instant::now() + CONNECT);
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = until_stopped(stopped) => return End::Stopped,
-                () = async { sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now)).await }, if deadline.is_some() => {
+                () = async { sleep_until(deadline.unwrap_or_else(Instant::now)).await }, if deadline.is_some() => {
                     return End::Failed(match live_since {
                         None => Failure::no_media_path(),
                         Some(_) => Failure::connection_lost(),
@@ -135,7 +135,7 @@ impl Session<'_> {
                     }
                     Some(PeerEvent::Disconnected) => {
                         connected = false;
-                        deadline = Some(tokio::time::Instant::now() + recover);
+                        deadline = Some(Instant::now() + recover);
                     }
                     Some(PeerEvent::KeyframeRequest) => (self.context.request_keyframe)(),
                     // The offer held all candidates; the estimate is read from the counters.

@@ -3,6 +3,8 @@
 // Each test file uses a part of it.
 #![allow(dead_code)]
 
+pub(crate) mod nginx;
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -230,9 +232,13 @@ impl Peer {
 
     /// Asks it to end, so that it finishes its file.
     pub(crate) async fn interrupt(self) {
-        let pid = self.0.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().is_ok_and(|status| status.success()));
+        self.signal("INT");
         self.ended().await;
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().is_ok_and(|status| status.success()));
     }
 
     pub(crate) fn kill(&mut self) {
@@ -283,13 +289,18 @@ pub(crate) struct Received {
 impl Received {
     pub(crate) fn read(file: &Path) -> Self {
         let luma = ffmpeg(file, &["-fps_mode", "passthrough", "-vf", "extractplanes=y", "-f", "rawvideo"]);
+        let sound = ffmpeg(file, &["-map", "0:a:0", "-af", "pan=mono|c0=c0", "-ar", "48000", "-f", "f32le"]);
+        Self::of(&luma, &sound)
+    }
+
+    /// Of whole pictures of luma and one channel of 32-bit samples at 48 kHz.
+    pub(crate) fn of(luma: &[u8], sound: &[u8]) -> Self {
         let (width, height) = (SIZE.width, SIZE.height);
         let number = |data: &[u8]| {
             let picture = Luma { data, stride: width as usize, step: 1, width, height };
             decode(picture, Content::Cells, Region::whole(width, height)).expect("a readable picture")
         };
         let numbers = luma.chunks_exact(SIZE.area() as usize).map(number).collect();
-        let sound = ffmpeg(file, &["-map", "0:a:0", "-af", "pan=mono|c0=c0", "-ar", "48000", "-f", "f32le"]);
         let samples: Vec<f32> = sound.chunks_exact(4).map(|s| f32::from_le_bytes([s[0], s[1], s[2], s[3]])).collect();
         let middle = samples.len() / 2;
         let second = &samples[middle.saturating_sub(24_000)..(middle + 24_000).min(samples.len())];
