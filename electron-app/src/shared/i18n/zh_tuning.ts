@@ -3,9 +3,9 @@ import type { enTuning } from './en_tuning';
 
 export const zhTuning: { readonly [Key in keyof typeof enTuning]: string } = {
   adapt: '适应网络',
-  adaptNote: '主要目标的网络变慢时，码率随之降低；持续较久时，尺寸和帧率也会降低。',
+  adaptNote: '主目的地的网络变慢时，码率随之降低；持续较久时，尺寸和帧率也会降低。',
   adaptRecording: '录制时也适应',
-  adaptRecordingNote: '录制使用同一路画面。不开启时，录制保持其码率，较慢的目标会跳过画面。',
+  adaptRecordingNote: '录制使用同一路画面。不开启时，录制保持其码率，较慢的目的地会跳过画面。',
   effort: '每帧运算量',
   effortLeast: '尽可能少',
   effortRoom: '有余力时提高画质',
@@ -24,6 +24,9 @@ export const zhTuning: { readonly [Key in keyof typeof enTuning]: string } = {
   limitedMachine: '处理器',
   heldForRecording: '网络；为录制保持码率',
   copies: '原始画面复制次数',
+  figuresPicture: '画面',
+  figuresNetwork: '网络',
+  figuresMachine: '声音与本机',
   delay: '预览画面的延迟',
   delayNote: '每一段都由同一个时钟测量，不会因两个时钟的差异而出错。',
   delayQueue: '采集与等待',
