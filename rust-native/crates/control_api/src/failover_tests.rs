@@ -163,16 +163,21 @@ fn the_next_encoder_takes_over_with_an_idr_of_the_very_picture() {
 #[test]
 fn a_starved_encode_takes_every_second_picture_and_evenly() {
     let outcome = run(30, Fault::Slow, 270);
-    let pace = outcome.events.iter().find_map(|event| match event {
+    let pace = |event: &PipelineEvent| match event {
         PipelineEvent::Pace(rate) => Some(rate.fps()),
         _ => None,
-    });
-    assert_eq!(pace, Some(15), "{:?}", outcome.events);
-    let last: Vec<Duration> = outcome.units.windows(2).map(|pair| pair[1].0 - pair[0].0).rev().take(30).collect();
-    let mean = last.iter().sum::<Duration>() / 30;
-    assert!((55..90).contains(&mean.as_millis()), "{mean:?} from picture to picture");
-    let uneven = last.iter().filter(|gap| gap.as_millis() > 120).count();
-    assert!(uneven <= 3, "{last:?}");
+    };
+    let paces: Vec<u32> = outcome.events.iter().filter_map(pace).collect();
+    // A machine that builds something else besides may have to go one further, to ten.
+    assert!(paces == [15] || paces == [15, 10], "{:?}", outcome.events);
+    let interval = 1000.0 / f64::from(paces[paces.len() - 1]);
+    let gaps = outcome.units.windows(2).map(|pair| (pair[1].0 - pair[0].0).as_secs_f64() * 1000.0 / interval);
+    let mut last: Vec<f64> = gaps.rev().take(30).collect();
+    last.sort_by(f64::total_cmp);
+    assert!(last.len() == 30 && (0.8..1.3).contains(&last[15]), "gaps, in intervals: {last:?}");
+    // Left out as it comes it would be a short gap and a long one in turn.
+    let even = last.iter().filter(|gap| (0.6..1.4).contains(*gap)).count();
+    assert!(even >= 20, "gaps, in intervals: {last:?}");
     assert_eq!(outcome.asked.len(), 1, "the encoder stays");
 }
 
