@@ -67,7 +67,7 @@ test("with room everywhere the target is what was set, nothing holds it back, an
   // A machine that has just begun may be short of time for a moment.
   await until("nothing holds it back", async () => (await words("stats-limited")) === "nothing", { deadline: 30_000 });
   assert.equal(await words("stats-target"), "1.50 Mbit/s");
-  assert.equal(await words("stats-encoded-as"), "640×360, up to 30 fps");
+  assert.equal(await words("stats-encoded-as"), "640×360, 30 fps");
   assert.equal(await words("stats-copies"), "0");
   assert.equal(await words("status-limited"), "");
 });
@@ -87,9 +87,10 @@ test("threads are called after what they own, and what is short has its turn fir
 
 test("what the engine may change by itself is a choice that acts and is remembered", limit, async () => {
   const tuning = async () => (await app.bootstrap()).settings.tuning;
-  await app.page.locator('[data-testid="adapt-recording"]').evaluate((each) => each.click());
+  await app.click("toggle-figures");
+  await app.click("adapt-recording");
   await until("leave for recordings", async () => (await tuning())?.adaptRecording === true);
-  await app.page.locator('[data-testid="adapt"]').evaluate((each) => each.click());
+  await app.click("adapt");
   await until("no adaptation", async () => (await tuning())?.adapt === false);
   assert.equal(await words("adapt-recording"), "", "what has no effect is not shown");
   await shot("tuning");

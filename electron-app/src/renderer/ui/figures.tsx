@@ -56,8 +56,8 @@ const FIGURES: readonly Figure[] = [
 
 const GROUPS: ReadonlyArray<{ group: Group; title: TextKey }> = [
   { group: 'picture', title: 'figuresPicture' },
-  { group: 'network', title: 'figuresNetwork' },
   { group: 'machine', title: 'figuresMachine' },
+  { group: 'network', title: 'figuresNetwork' },
 ];
 
 /** What the line shows, in its order. */

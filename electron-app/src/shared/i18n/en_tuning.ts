@@ -13,7 +13,7 @@ export const enTuning = {
   targetOf: '{target} of {wanted}',
   estimate: 'The network carries',
   encodedAs: 'Encoded as',
-  encodedAsText: '{width}×{height}, up to {fps} fps',
+  encodedAsText: '{width}×{height}, {fps} fps',
   limitedBy: 'Limited by',
   limitedNothing: 'nothing',
   limitedNetwork: 'the network',

@@ -15,7 +15,7 @@ export const zhTuning: { readonly [Key in keyof typeof enTuning]: string } = {
   targetOf: '{target}，设定 {wanted}',
   estimate: '网络可承载',
   encodedAs: '实际编码',
-  encodedAsText: '{width}×{height}，最高 {fps} 帧',
+  encodedAsText: '{width}×{height}，{fps} 帧/秒',
   limitedBy: '受限于',
   limitedNothing: '无',
   limitedNetwork: '网络',
