@@ -81,7 +81,9 @@ test("where no WebRTC gets through, the page plays LL-HLS by itself, glass to gl
   assert.ok(found.fps > 15 && found.unreadable < found.frames / 20, JSON.stringify({ ...found, latencies: 0 }));
   await page.evaluate(() => document.querySelector("#unmute").click());
   await page.evaluate(installEar, { selector: "#video", beepHz: 1000 });
+  const heard = (await page.evaluate(() => window.tidecastEar.onsets())).length;
   await sound.beep("speaker", 1000, 0.3);
+  await until("the beep", () => page.evaluate((n) => window.tidecastEar.onsets()[n], heard), { deadline: 10_000 });
   assert.equal(await page.evaluate(() => document.documentElement.dataset.state), "live");
   await chromium.close();
 });

@@ -70,7 +70,7 @@ export async function installEar({ selector, beepHz }) {
   const video = document.querySelector(selector);
   const context = new AudioContext({ latencyHint: "interactive", sampleRate: 48000 });
   await context.resume();
-  const source = context.createMediaStreamSource(new MediaStream(video.srcObject.getAudioTracks()));
+  const source = context.createMediaStreamSource(new MediaStream((video.srcObject ?? video.captureStream()).getAudioTracks()));
   const splitter = context.createChannelSplitter(2);
   source.connect(splitter);
   const analysers = [0, 1].map((channel) => {
