@@ -40,6 +40,13 @@ export const testPackages = [
   "nginx-light|nginx",
   "libnginx-mod-rtmp",
   "srt-tools",
+  "janus", // an SFU
+  "janus-tools",
+  "python3-aiortc", // a WebRTC receiver that is not ours
+  "python3-aiohttp",
+  "coturn",
+  "iproute2", // networks that change, in namespaces
+  "util-linux",
   "pipewire",
   "pipewire-pulse",
   "wireplumber",

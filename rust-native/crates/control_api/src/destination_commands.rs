@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use media::{Bitrate, FrameRate};
-use publish::{Destination as Publication, MpegTsTarget, RtmpTarget, SrtTarget, Target, WhipTarget};
+use publish::{BackendTarget, Destination as Publication, MpegTsTarget, RtmpTarget, SrtTarget, Target, WhipTarget};
 
 use crate::destinations::{Entry, PUBLISH};
 use crate::session::{Order, Session};
@@ -113,6 +113,7 @@ impl Destination {
         match self {
             Self::LocalServer => "local_server",
             Self::Whip { .. } => "whip",
+            Self::Backend { .. } => "backend",
             Self::Rtmp { .. } => "rtmp",
             Self::Srt { .. } => "srt",
             Self::MpegTs { .. } => "mpeg_ts",
@@ -128,6 +129,7 @@ impl Destination {
         Ok(match self.clone() {
             Self::LocalServer => return Err(Problem::internal("the local server has no target")),
             Self::Whip { url, key } => WhipTarget { url, key, target_bitrate }.into(),
+            Self::Backend { url, key } => BackendTarget { url, key, target_bitrate }.into(),
             Self::Rtmp { url, key, prefer_opus } => {
                 RtmpTarget { url, key, prefer_opus, target_bitrate, frame_rate }.into()
             }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -15,7 +15,7 @@ use stream::{LagPolicy, Lanes};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::watch;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::destination::{Context, End, PublishStatus, until_stopped};
 use crate::failure::Failure;
@@ -221,12 +221,12 @@ fn refused(reason: RejectReason) -> Failure {
 
 impl Open {
     async fn send(&mut self, packets: &[u8]) -> Result<(), Failure> {
-        let deadline = tokio::time::Instant::now() + SILENCE;
+        let deadline = Instant::now() + SILENCE;
         let sent = async {
             match self {
                 Self::Srt(socket) => {
                     for datagram in packets.chunks(DATAGRAM) {
-                        socket.feed((Instant::now(), Bytes::copy_from_slice(datagram))).await?;
+                        socket.feed((std::time::Instant::now(), Bytes::copy_from_slice(datagram))).await?;
                     }
                     socket.flush().await
                 }

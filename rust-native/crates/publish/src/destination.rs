@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use media::{AccessUnit, Bitrate};
 use parking_lot::Mutex;
 use stream::Broadcast;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
-use webrtc_transport::{IceServer, PeerHandle};
+use tokio::time::{Instant, sleep, timeout};
+use webrtc_transport::PeerHandle;
 
 use crate::failure::Failure;
 use crate::health::{self, Gauges, Health};
 use crate::retry::{RetryPolicy, Verdict};
 use crate::target::{Parsed, Target};
-use crate::{datagram, rtmp, whip};
+use crate::{datagram, rtmp, webrtc};
 
 /// A connection that held for this long was a good one: the next failure counts as the first.
 const GOOD: Duration = Duration::from_secs(10);
@@ -206,9 +206,9 @@ async fn run(context: Context, target: Parsed, mut stopped: watch::Receiver<bool
     let mut attempt = 0;
     let mut down_since = Instant::now();
     let mut was_live = false;
-    let mut ice_servers = Vec::new();
+    let mut memory = webrtc::Memory::default();
     loop {
-        let (end, live_since) = session(&context, &target, was_live, &mut ice_servers, &mut stopped).await;
+        let (end, live_since) = session(&context, &target, was_live, &mut memory, &mut stopped).await;
         context.shared.end();
         if let Some(since) = live_since {
             was_live = true;
@@ -261,7 +261,7 @@ async fn run(context: Context, target: Parsed, mut stopped: watch::Receiver<bool
 /// Why it did not come about.
 pub async fn test(target: &Target) -> Result<(), Failure> {
     match target.parse()? {
-        Parsed::Whip { url, key } => whip::test(&url, key.as_ref(), target.target_bitrate()).await,
+        Parsed::WebRtc(place) => webrtc::test(&place, target.target_bitrate()).await,
         Parsed::Rtmp { target, .. } => rtmp::test(&target).await,
         Parsed::Datagrams(link) => datagram::test(&link).await,
     }
@@ -271,13 +271,11 @@ async fn session(
     context: &Context,
     target: &Parsed,
     resumed: bool,
-    ice_servers: &mut Vec<IceServer>,
+    memory: &mut webrtc::Memory,
     stopped: &mut watch::Receiver<bool>,
 ) -> (End, Option<Instant>) {
     match target {
-        Parsed::Whip { url, key } => {
-            whip::Session { context, url, key: key.as_ref(), resumed, ice_servers }.run(stopped).await
-        }
+        Parsed::WebRtc(place) => webrtc::Session::new(context, place, resumed, memory).run(stopped).await,
         Parsed::Rtmp { target, options } => rtmp::Session { context, target, options, resumed }.run(stopped).await,
         Parsed::Datagrams(link) => datagram::Session { context, link, resumed }.run(stopped).await,
     }

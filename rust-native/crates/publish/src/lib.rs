@@ -12,11 +12,11 @@ mod net;
 mod retry;
 mod rtmp;
 mod target;
-mod whip;
+mod webrtc;
 
 pub use destination::{Destination, PublishStatus, Pulse, test};
 pub use failure::Failure;
 pub use health::Health;
 pub use retry::{RetryPolicy, Verdict};
-pub use target::{MpegTsTarget, RtmpTarget, SrtTarget, Target, WhipTarget};
+pub use target::{BackendTarget, MpegTsTarget, RtmpTarget, SrtTarget, Target, WhipTarget};
 pub use webrtc_transport::PathLimit;

@@ -6,7 +6,12 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_secs(1);
 /// On this machine a server that restarts is back at once, and asking costs nothing.
 const FIRST_LOOPBACK: Duration = Duration::from_millis(250);
-/// A server that comes back is found within this.
+/// In the first minutes most breaks end, and somebody watches: with this pause and what connecting takes, a server
+/// that is back has the stream again within 5 s.
+const LONGEST_AT_FIRST: Duration = Duration::from_secs(2);
+/// How long that is.
+const AT_FIRST: Duration = Duration::from_secs(2 * 60);
+/// After that a server that comes back is found within this.
 const LONGEST: Duration = Duration::from_secs(30);
 /// For so long without a connection a destination keeps trying: a router's restart and a change of network end
 /// sooner, and whoever watches a stream gives up later.
@@ -46,7 +51,8 @@ impl RetryPolicy {
         }
         let first = if self.loopback { FIRST_LOOPBACK } else { FIRST };
         let doublings = self.attempt.saturating_sub(1).min(16);
-        let pause = first.saturating_mul(1 << doublings).min(LONGEST);
+        let longest = if self.down_for < AT_FIRST { LONGEST_AT_FIRST } else { LONGEST };
+        let pause = first.saturating_mul(1 << doublings).min(longest);
         let pause = pause.mul_f64(1.0 + JITTER * (2.0 * dice.clamp(0.0, 1.0) - 1.0));
         // A server that asks for more time gets it; jitter only ever adds to that.
         Verdict::Retry(match self.retry_after {
@@ -78,7 +84,17 @@ mod tests {
         for (attempt, seconds) in
             [(1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 16.0), (6, 30.0), (7, 30.0), (9999, 30.0)]
         {
-            assert_eq!(pause(failure(attempt), MIDDLE), seconds, "attempt {attempt}");
+            let later = RetryPolicy { down_for: AT_FIRST, ..failure(attempt) };
+            assert_eq!(pause(later, MIDDLE), seconds, "attempt {attempt}");
+        }
+    }
+
+    #[test]
+    fn in_the_first_minutes_a_server_is_asked_every_two_seconds() {
+        for down in [0, 20, 60, 119] {
+            let early = RetryPolicy { down_for: Duration::from_secs(down), ..failure(20) };
+            assert_eq!(pause(early, MIDDLE), 2.0, "down for {down} s");
+            assert!(pause(early, 1.0) < 3.0);
         }
     }
 
@@ -90,16 +106,16 @@ mod tests {
 
     #[test]
     fn pauses_vary_by_a_fifth_either_way() {
-        assert_eq!(pause(failure(3), 0.0), 3.2);
-        assert_eq!(pause(failure(3), 1.0), 4.8);
-        assert_eq!(pause(failure(3), f64::INFINITY), 4.8);
+        assert_eq!(pause(failure(3), 0.0), 1.6);
+        assert_eq!(pause(failure(3), 1.0), 2.4);
+        assert_eq!(pause(failure(3), f64::INFINITY), 2.4);
     }
 
     #[test]
     fn the_server_gets_the_time_it_asks_for() {
         let asked = |seconds| RetryPolicy { retry_after: Some(Duration::from_secs(seconds)), ..failure(3) };
         assert_eq!(pause(asked(60), MIDDLE), 60.0);
-        assert_eq!(pause(asked(0), MIDDLE), 4.0, "but never less than the policy's own pause");
+        assert_eq!(pause(asked(0), MIDDLE), 2.0, "but never less than the policy's own pause");
     }
 
     #[test]

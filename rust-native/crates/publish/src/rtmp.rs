@@ -1,7 +1,7 @@
 //! One RTMP session: connect, publish, and why it ended. Moves bytes for [`rtmp::Client`].
 
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ::rtmp::{Client, Event, Features, Metadata, Target, flv};
 use bytes::{Buf, BytesMut};
@@ -10,7 +10,7 @@ use media::{AAC_CONFIG, AccessUnit, MediaTime, Track};
 use stream::{LagPolicy, Lanes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::destination::{Context, End, PublishStatus, until_stopped};
 use crate::failure::Failure;
@@ -161,25 +161,25 @@ async fn write_some(to: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) -> std:
 #[derive(Debug)]
 struct Writing {
     rest: BytesMut,
-    since: tokio::time::Instant,
+    since: Instant,
     unit: Option<(MediaTime, usize)>,
 }
 
 impl Default for Writing {
     fn default() -> Self {
-        Self { rest: BytesMut::new(), since: tokio::time::Instant::now(), unit: None }
+        Self { rest: BytesMut::new(), since: Instant::now(), unit: None }
     }
 }
 
 impl Writing {
     fn begin(&mut self, pts: MediaTime, bytes: usize) {
-        self.since = tokio::time::Instant::now();
+        self.since = Instant::now();
         self.unit = (bytes > 0).then_some((pts, bytes));
     }
 
     fn progress(&mut self, bytes: usize) {
         self.rest.advance(bytes);
-        self.since = tokio::time::Instant::now();
+        self.since = Instant::now();
     }
 }
 

@@ -3,6 +3,10 @@
 // Each test file uses a part of it.
 #![allow(dead_code)]
 
+pub(crate) mod network;
+pub(crate) mod program;
+pub(crate) mod relay;
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -195,6 +199,10 @@ impl Folder {
         Self(path)
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
@@ -283,14 +291,15 @@ pub(crate) struct Received {
 impl Received {
     pub(crate) fn read(file: &Path) -> Self {
         let luma = ffmpeg(file, &["-fps_mode", "passthrough", "-vf", "extractplanes=y", "-f", "rawvideo"]);
-        let (width, height) = (SIZE.width, SIZE.height);
-        let number = |data: &[u8]| {
-            let picture = Luma { data, stride: width as usize, step: 1, width, height };
-            decode(picture, Content::Cells, Region::whole(width, height)).expect("a readable picture")
-        };
-        let numbers = luma.chunks_exact(SIZE.area() as usize).map(number).collect();
         let sound = ffmpeg(file, &["-map", "0:a:0", "-af", "pan=mono|c0=c0", "-ar", "48000", "-f", "f32le"]);
-        let samples: Vec<f32> = sound.chunks_exact(4).map(|s| f32::from_le_bytes([s[0], s[1], s[2], s[3]])).collect();
+        let samples = sound.chunks_exact(4).map(|s| f32::from_le_bytes([s[0], s[1], s[2], s[3]])).collect();
+        Self::decode(&luma, samples)
+    }
+
+    /// From luma planes and one channel of 48 kHz.
+    pub(crate) fn decode(luma: &[u8], samples: Vec<f32>) -> Self {
+        let number = |picture| number_of(picture).expect("a readable picture");
+        let numbers = luma.chunks_exact(SIZE.area() as usize).map(number).collect();
         let middle = samples.len() / 2;
         let second = &samples[middle.saturating_sub(24_000)..(middle + 24_000).min(samples.len())];
         Self { numbers, tone: tone_amplitude(second, TONE) }
@@ -304,6 +313,13 @@ impl Received {
         assert_eq!(gap, None, "of {} pictures", numbers.len());
         assert!((0.2..0.3).contains(&self.tone), "the tone's amplitude is {}", self.tone);
     }
+}
+
+/// The number in a picture's luma plane, if it can be read.
+pub(crate) fn number_of(data: &[u8]) -> Option<u64> {
+    let (width, height) = (SIZE.width, SIZE.height);
+    let picture = Luma { data, stride: width as usize, step: 1, width, height };
+    decode(picture, Content::Cells, Region::whole(width, height))
 }
 
 fn ffmpeg(file: &Path, output: &[&str]) -> Vec<u8> {

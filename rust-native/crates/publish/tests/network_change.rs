@@ -1,0 +1,91 @@
+//! A machine that changes its network in mid-stream: ICE is restarted, and the same session goes on.
+//!
+//! Each test runs in a network namespace of its own (`rig/network.rs`), with Janus at the far end of two lines.
+
+mod rig;
+
+use std::time::{Duration, Instant};
+
+use publish::{PublishStatus, WhipTarget};
+use rig::network::{FAR, Line, Lines, inside};
+use rig::program::Program;
+use rig::{Feed, Folder, Live, bitrate};
+
+async fn far_sfu(lines: &Lines, folder: &Folder) -> Program {
+    let command = lines.command();
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    Program::start_by(&command, "sfu_bridge.py", folder, &["--host", FAR]).await
+}
+
+fn publish(feed: &Feed, server: &Program) -> Live {
+    let url = format!("http://{FAR}:{}/whip/live", server.port);
+    feed.publish(WhipTarget { url, key: None, target_bitrate: bitrate() })
+}
+
+async fn pictures_pass(feed: &Feed, wanted: u64) {
+    let begun = feed.pictures();
+    while feed.pictures() < begun + wanted {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stream_follows_to_another_network_by_an_ice_restart() {
+    if !inside("the_stream_follows_to_another_network_by_an_ice_restart") {
+        return;
+    }
+    let (lines, folder) = (Lines::new(), Folder::new());
+    let mut server = far_sfu(&lines, &folder).await;
+    let feed = Feed::start();
+    let mut live = publish(&feed, &server);
+    live.until_live().await;
+    server.said("webrtcup 1").await;
+    pictures_pass(&feed, 60).await;
+    let before = live.destination.health().expect("a connection").sent_bytes;
+    lines.unplug(Line::First);
+    lines.plug(Line::Second);
+    let changed = Instant::now();
+    let (code, is_end) = live.until_broken().await;
+    assert_eq!((code, is_end), ("network_changed", false));
+    let told = changed.elapsed();
+    assert_eq!(live.next().await, PublishStatus::Live { resumed: true });
+    let took = changed.elapsed();
+    println!("told after {told:?}, live again after {took:?}");
+    server.said("restarted 1").await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    pictures_pass(&feed, 60).await;
+    let after = live.destination.health().expect("the same connection").sent_bytes;
+    assert!(after > before + 60 * 500, "{before} and then {after} bytes: its counters go on");
+    assert_eq!(server.count("POST"), 1, "no second session");
+    live.destination.stop().await;
+    server.said("closed 1").await;
+    server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cable_that_is_out_for_a_while_is_survived() {
+    if !inside("a_cable_that_is_out_for_a_while_is_survived") {
+        return;
+    }
+    let (lines, folder) = (Lines::new(), Folder::new());
+    let mut server = far_sfu(&lines, &folder).await;
+    let feed = Feed::start();
+    let mut live = publish(&feed, &server);
+    live.until_live().await;
+    server.said("webrtcup 1").await;
+    pictures_pass(&feed, 60).await;
+    lines.unplug(Line::First);
+    assert_eq!(live.until_broken().await, ("connection_lost", false));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    lines.plug(Line::First);
+    let plugged = Instant::now();
+    live.until_live().await;
+    let took = plugged.elapsed();
+    println!("live {took:?} after the cable was in again; {} restarts", server.count("restarted"));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    server.said("restarted 1").await;
+    assert_eq!(server.count("POST"), 1, "no second session");
+    pictures_pass(&feed, 30).await;
+    live.destination.stop().await;
+    server.end().await;
+}
