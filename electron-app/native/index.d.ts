@@ -130,6 +130,7 @@ export type Command =
   | { type: 'select_audio'; microphone?: string; systemSound: boolean }
   | { type: 'start_capture'; sourceId: string; settings: VideoSettings; cursor: boolean }
   | { type: 'set_scene'; scene: string; transition: Transition; settings: VideoSettings; cursor: boolean }
+  | { type: 'remember_source'; sourceId: string; token?: string }
   | { type: 'stop_capture' }
   | { type: 'change_resolution'; width: number; height: number }
   | { type: 'set_frame_rate'; fps: number }
@@ -183,6 +184,7 @@ export type Destination =
   | { kind: 'rtmp'; url: string; key?: string; preferOpus: boolean }
   | { kind: 'srt'; url: string; passphrase?: string; streamId?: string; latencyMs?: number }
   | { kind: 'mpeg_ts'; url: string }
+  | { kind: 'rtp'; url: string; sdpFile?: string }
 
 /** One destination. */
 export interface DestinationState {
@@ -255,6 +257,7 @@ export type Event =
   | { type: 'stats'; stats: Stats }
   | { type: 'saved'; file: string }
   | { type: 'hot_key'; id: string }
+  | { type: 'source_granted'; sourceId: string; token: string }
   | { type: 'warning'; problem: Problem }
   | { type: 'error'; problem: Problem }
 
@@ -461,6 +464,8 @@ export interface State {
   settings: VideoSettings
   /** What the engine may change by itself. */
   tuning: Tuning
+  /** A destination that runs needs a picture in each interval: also a still screen is encoded at the full rate. */
+  constantRate: boolean
   /** The source that is captured, where it was started as one. */
   sourceId?: string
   /** The live scene's name, where a scene was started. */

@@ -16,6 +16,7 @@ pub enum Command {
     SelectAudio { microphone: Option<String>, system_sound: bool },
     StartCapture { source_id: String, settings: VideoSettings, cursor: bool },
     SetScene { scene: String, transition: Transition, settings: VideoSettings, cursor: bool },
+    RememberSource { source_id: String, token: Option<String> },
     StopCapture,
     ChangeResolution { width: u32, height: u32 },
     SetFrameRate { fps: u32 },
@@ -134,6 +135,7 @@ pub enum Destination {
     Rtmp { url: String, key: Option<String>, prefer_opus: bool },
     Srt { url: String, passphrase: Option<String>, stream_id: Option<String>, latency_ms: Option<u32> },
     MpegTs { url: String },
+    Rtp { url: String, sdp_file: Option<String> },
 }
 
 impl From<Command> for control_api::Command {
@@ -152,6 +154,9 @@ impl From<Command> for control_api::Command {
                     Transition::Fade { ms } => control_api::Transition::Fade { ms },
                 };
                 Self::SetScene { scene, transition, settings: settings.into(), cursor }
+            }
+            Command::RememberSource { source_id, token } => {
+                Self::RememberSource { source_id, token: token.map(media::Secret::new) }
             }
             Command::StopCapture => Self::StopCapture,
             Command::ChangeResolution { width, height } => Self::ChangeResolution { width, height },
@@ -265,6 +270,7 @@ impl From<Destination> for control_api::Destination {
                 latency_ms,
             },
             Destination::MpegTs { url } => Self::MpegTs { url },
+            Destination::Rtp { url, sdp_file } => Self::Rtp { url, sdp_file },
         }
     }
 }

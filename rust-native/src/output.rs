@@ -37,6 +37,7 @@ pub enum Event {
     Stats { stats: Stats },
     Saved { file: String },
     HotKey { id: String },
+    SourceGranted { source_id: String, token: String },
     Warning { problem: Problem },
     Error { problem: Problem },
 }
@@ -216,6 +217,8 @@ pub struct State {
     pub settings: VideoSettings,
     /// What the engine may change by itself.
     pub tuning: Tuning,
+    /// A destination that runs needs a picture in each interval: also a still screen is encoded at the full rate.
+    pub constant_rate: bool,
     /// The source that is captured, where it was started as one.
     pub source_id: Option<String>,
     /// The live scene's name, where a scene was started.

@@ -57,6 +57,9 @@ export function artifactSuffix(fallback) {
   return fallback ? "-oldelectron-test-only" : "";
 }
 
+/** What shares the screen of a Wayland session: opened where it is there, so that nothing stops where it is not. */
+export const waylandPackages = "libpipewire-0.3-0t64 | libpipewire-0.3-0, libpipewire-0.3-modules, xdg-desktop-portal";
+
 /** The control file of the .deb. `depends` is what dpkg-shlibdeps found; `sizeKb` the installed size. */
 export function debControl({ version, architecture, depends, sizeKb, fallback }) {
   const warning = fallback ? "\n .\n TEST ONLY: packaged with an old Electron runtime. Do not distribute." : "";
@@ -66,6 +69,7 @@ Architecture: ${architecture}
 Maintainer: The Tidecast contributors <noreply@tidecast.invalid>
 Installed-Size: ${sizeKb}
 Depends: ${depends}
+Recommends: ${waylandPackages}
 Section: video
 Priority: optional
 Description: desktop capture and live streaming

@@ -46,10 +46,20 @@ export const testPackages = [
   "python3-aiohttp",
   "coturn",
   "iproute2", // networks that change, in namespaces
-  "util-linux",
+  "stunnel4", // TLS in front of the RTMP server
+  "openssl",
+  "gstreamer1.0-tools", // reads RTP and recordings, draws what a Wayland desktop shares
+  "gstreamer1.0-plugins-base",
+  "gstreamer1.0-plugins-good",
+  "gstreamer1.0-plugins-bad",
+  "gstreamer1.0-libav",
+  "util-linux", // unshare: disks and networks of the tests' own
   "pipewire",
   "pipewire-pulse",
   "wireplumber",
+  "gstreamer1.0-pipewire",
+  "python3-dbus", // and the portal before it
+  "python3-gi",
   "pulseaudio-utils",
   "dbus",
   "fonts-noto-cjk",

@@ -1,6 +1,7 @@
 /** What the user does with the list of destinations: remembered here, carried out by the studio. */
 import { randomBytes } from 'crypto';
-import { LOCAL_ID, MOST_DESTINATIONS, toEngine, type DestinationDraft, type SavedDestination } from '../shared/destinations';
+import * as path from 'path';
+import { LOCAL_ID, MOST_DESTINATIONS, sdpName, toEngine, type DestinationDraft, type PublicDestination, type SavedDestination } from '../shared/destinations';
 import type { Destination } from '../shared/model';
 import type { KeyStore } from './key_store';
 import { ProblemError } from './problem';
@@ -12,11 +13,13 @@ export class DestinationList {
     private readonly settings: SettingsStore,
     private readonly keys: KeyStore,
     private readonly studio: Studio,
+    /** Where recordings go; what players open lies beside them. */
+    private readonly folder: () => string,
   ) {}
 
   /** For the page: without keys, but with whether there is one. */
-  public(): Array<SavedDestination & { hasKey: boolean }> {
-    return this.settings.get().destinations.map((each) => ({ ...each, hasKey: this.keys.has(each.id) }));
+  public(): PublicDestination[] {
+    return this.settings.get().destinations.map((each) => ({ ...each, hasKey: this.keys.has(each.id), sdpFile: this.sdpFile(each) }));
   }
 
   async save(draft: DestinationDraft): Promise<void> {
@@ -70,7 +73,14 @@ export class DestinationList {
   }
 
   private asked(saved: SavedDestination): Asked {
-    return { id: saved.id, name: saved.name, destination: toEngine(saved, this.keys.get(saved.id)) };
+    const sdpFile = this.sdpFile(saved);
+    // The page may show it in the file manager.
+    if (sdpFile !== undefined) this.studio.savedFiles.add(sdpFile);
+    return { id: saved.id, name: saved.name, destination: toEngine(saved, this.keys.get(saved.id), sdpFile) };
+  }
+
+  private sdpFile(saved: SavedDestination): string | undefined {
+    return saved.kind === 'rtp' ? path.join(this.folder(), sdpName(saved)) : undefined;
   }
 
   private update(destinations: SavedDestination[]): void {

@@ -1,5 +1,5 @@
 /**
- * The destinations' stream keys, one file beside the settings, which never leave main.
+ * The destinations' stream keys and the desktop's grants, one file beside the settings, which never leave main.
  *
  * Sealed by the system's secure storage where there is one; else in the clear, in a file that only this user can
  * read, and the page says so. A file that can't be read is left alone until a key is saved anew.
@@ -42,6 +42,11 @@ export class KeyStore {
 
   has(id: string): boolean {
     return this.entries.has(id);
+  }
+
+  /** Of all keys whose id begins so. */
+  ids(prefix: string): string[] {
+    return [...this.entries.keys()].filter((id) => id.startsWith(prefix));
   }
 
   /** `undefined` where there is none, or where it was sealed by another user, machine or keyring. */

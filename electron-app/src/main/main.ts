@@ -16,6 +16,7 @@ import { problemOf, ProblemError } from './problem';
 import { DestinationList } from './destination_list';
 import { RecordingDesk } from './recording_desk';
 import { SceneKeys } from './scene_keys';
+import { Grants } from './grants';
 import { KeyStore } from './key_store';
 import { canKeepSecrets, seal, unseal } from './secrets';
 import { lockDown } from './security';
@@ -99,6 +100,7 @@ function run(): void {
     },
   });
 
+  const keys = new KeyStore(app.getPath('userData'), { seal, unseal });
   const studio: Studio = new Studio(
     host,
     settings,
@@ -116,9 +118,9 @@ function run(): void {
       settings: () => toPage('settings', publicSettings()),
     },
     (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    new Grants(keys, () => notice({ kind: 'settings_not_saved' })),
   );
 
-  const list = new DestinationList(settings, new KeyStore(app.getPath('userData'), { seal, unseal }), studio);
   const records = new RecordingDesk(settings, studio);
   const tellLanguage = (): void => {
     studio.setCardTexts(cardTexts(language())).catch((error: unknown) => report(`card texts: ${String(error)}`));
@@ -131,6 +133,7 @@ function run(): void {
     }
   };
   holdSceneKeys();
+  const list = new DestinationList(settings, keys, studio, () => records.readyFolder());
   const changed = async (work: Promise<void>): Promise<void> => {
     await work;
     toPage('settings', publicSettings());
@@ -210,7 +213,7 @@ function run(): void {
     listSources: () => studio.listSources(),
     probeEncoders: () => studio.probeEncoders(),
     addSource: (id) => studio.addSource(id),
-    removeSource: async (id) => studio.removeSource(id),
+    removeSource: (id) => studio.removeSource(id),
     choosePicture: async () => {
       const filters = [{ name: 'PNG, JPEG, WebP', extensions: ['png', 'jpg', 'jpeg', 'webp'] }];
       const question: Electron.OpenDialogOptions = { properties: ['openFile'], filters };

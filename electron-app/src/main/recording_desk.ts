@@ -50,7 +50,7 @@ export class RecordingDesk {
   }
 
   /** The system's folder for videos may not have been made yet; one that the user chose and that is gone is an error. */
-  private readyFolder(): string {
+  readyFolder(): string {
     if (this.settings.get().recording.folder !== undefined) return this.folder;
     const folder = this.folder;
     try {

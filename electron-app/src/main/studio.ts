@@ -26,6 +26,7 @@ import type {
 } from '../shared/model';
 import { LOCAL_ID } from '../shared/destinations';
 import { hotKeyCommand, mutedBy } from '../shared/hot_keys';
+import { isShared } from '../shared/source_ids';
 import { emptySession, remember, replay, switched, type Session } from '../shared/session';
 import type { Scene, Transition } from '../shared/scene';
 import type { AudioPreferences } from '../shared/settings';
@@ -33,6 +34,7 @@ import { DEFAULT_TUNING } from '../shared/tuning';
 import { DEFAULT_VIDEO } from '../shared/video_settings';
 import type { Asked } from './destination_list';
 import { allTogether } from './live_state';
+import type { Grants } from './grants';
 import { ProblemError, problemOf } from './problem';
 import type { SettingsStore } from './settings_store';
 
@@ -96,6 +98,7 @@ export class Studio {
     private readonly settings: SettingsStore,
     private readonly listeners: StudioListeners,
     private readonly pause: (ms: number) => Promise<void>,
+    private readonly grants: Pick<Grants, 'all' | 'keep' | 'forget'>,
   ) {
     const { audio, recording, tuning } = settings.get();
     this.session = {
@@ -192,6 +195,9 @@ export class Studio {
       case 'hot_key':
         this.hotKey(event.id);
         return;
+      case 'source_granted':
+        this.grants.keep(event.sourceId, event.token);
+        return;
       case 'warning':
       case 'error':
         this.listeners.notice({ kind: event.type, problem: event.problem });
@@ -234,8 +240,14 @@ export class Studio {
     return source;
   }
 
-  removeSource(id: string): void {
+  /** Takes a source of the user's own out of the list; of one that the desktop shares, forgets what it showed. */
+  removeSource(id: string): Promise<void> {
+    if (isShared(id)) {
+      this.grants.forget(id);
+      return this.change(() => this.send({ type: 'remember_source', sourceId: id }));
+    }
     this.settings.update({ ownSources: this.settings.get().ownSources.filter((own) => own !== id) });
+    return Promise.resolve();
   }
 
   async openPreview(): Promise<PreviewEndpoint> {
@@ -493,7 +505,8 @@ export class Studio {
   }
 
   private async restore(restarted: boolean): Promise<void> {
-    for (const command of replay(this.session)) {
+    const granted = this.grants.all().map((grant): Command => ({ type: 'remember_source', ...grant }));
+    for (const command of [...granted, ...replay(this.session)]) {
       const outcome =
         command.type === 'start_local_server' ? await this.reopen(command) : await this.engine.dispatch(command);
       if (outcome.type === 'ok') {
@@ -563,7 +576,7 @@ export class Studio {
   }
 
   private viewOf(state: State): StateView {
-    const { capture, settings, sourceId, scene, sources, area, audio, hotKeysProblem, encoder, refusedEncoders, localServer } = state;
+    const { capture, settings, sourceId, scene, sources, area, audio, hotKeysProblem, encoder, refusedEncoders, constantRate, localServer } = state;
     const destination = this.session.publish;
     const publish = allTogether(state.publish, state.destinations);
     return {
@@ -578,6 +591,7 @@ export class Studio {
       audio,
       hotKeysProblem: hotKeysProblem ?? undefined,
       encoder,
+      constantRate,
       refusedEncoders,
       viewLink:
         localServer === undefined || localServer === null

@@ -126,6 +126,13 @@ export function makeActions(bridge: Bridge, store: Store) {
     return undefined;
   }
 
+  /** Lets the desktop ask which screen or window is meant; at once where it is captured now. */
+  async function askAgain(id: string): Promise<void> {
+    await ask(bridge.removeSource(id));
+    const { state } = store.get();
+    if (state?.sourceId === id) await start(id);
+  }
+
   async function removeSource(id: string): Promise<void> {
     await ask(bridge.removeSource(id));
     await refreshSources();
@@ -199,6 +206,7 @@ export function makeActions(bridge: Bridge, store: Store) {
     refreshSources,
     addSource,
     removeSource,
+    askAgain,
     choosePicture: () => ask(bridge.choosePicture()),
     takeNotice,
     changeVideo: (change: VideoChange) => ask(bridge.changeVideo(change)),

@@ -26,6 +26,13 @@ const CODES = [
   'protected_content',
   'screen_permission_missing',
   'graphics_device',
+  'portal_missing',
+  'portal_refused',
+  'portal_asking',
+  'sharing_failed',
+  'sharing_ended',
+  'sharing_paused',
+  'pipewire_missing',
 ] as const;
 
 export interface CardText {

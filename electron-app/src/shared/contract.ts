@@ -1,7 +1,7 @@
 /**
  * IPC, typed once: each channel with its arguments and result. Main, preload and renderer derive their sides from it.
  */
-import type { DestinationDraft, SavedDestination } from './destinations';
+import type { DestinationDraft, PublicDestination } from './destinations';
 import type {
   Area,
   CaptureState,
@@ -61,6 +61,8 @@ export interface StateView {
   /** Why hot keys act in this window only, where they do. */
   hotKeysProblem?: Problem;
   encoder?: string;
+  /** A still screen is encoded at the full rate, too. */
+  constantRate: boolean;
   refusedEncoders: State['refusedEncoders'];
   /** The page for viewers, while it can be reached. */
   viewLink?: { url: string; loopbackUrl: string; reach: 'loopback' | 'network' };
@@ -77,7 +79,7 @@ export interface PublicSettings extends Omit<Settings, 'sealedWhipKey' | 'destin
   hasSavedWhipKey: boolean;
   /** Where recordings go now. */
   recordingFolder: string;
-  destinations: Array<SavedDestination & { hasKey: boolean }>;
+  destinations: PublicDestination[];
 }
 
 export interface Versions {

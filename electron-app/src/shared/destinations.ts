@@ -7,7 +7,7 @@ import type { Destination } from './model';
 import { fields, flag, oneOf, optional, Refused, text } from './parse';
 import services from './services.json';
 
-export const SAVED_KINDS = ['rtmp', 'srt', 'whip', 'backend', 'mpeg_ts'] as const;
+export const SAVED_KINDS = ['rtmp', 'srt', 'whip', 'backend', 'mpeg_ts', 'rtp'] as const;
 export type SavedKind = (typeof SAVED_KINDS)[number];
 
 /** The row that is always there: the server inside this computer. */
@@ -23,6 +23,13 @@ export interface SavedDestination {
   url: string;
   /** Goes live with the others. */
   on: boolean;
+}
+
+/** As the page sees it: without the key, but with whether there is one. */
+export interface PublicDestination extends SavedDestination {
+  hasKey: boolean;
+  /** RTP: the description that players open. */
+  sdpFile?: string;
 }
 
 /** What the user has typed; without an id it is a new one. An absent key leaves the saved one as it is. */
@@ -46,6 +53,7 @@ const SCHEMES: { readonly [Kind in SavedKind]: RegExp } = {
   rtmp: /^rtmps?:\/\/[^\s/]+\/[^\s]+/i,
   srt: /^srt:\/\/[^\s/]*:\d+/i,
   mpeg_ts: /^(udp|tcp):\/\/[^\s/]+:\d+/i,
+  rtp: /^rtp:\/\/[^\s/]+:\d+/i,
   whip: /^https?:\/\/[^\s/]+/i,
   backend: /^wss?:\/\/[^\s/]+/i,
 };
@@ -95,8 +103,20 @@ export function destinationDraft(value: unknown, path: string): DestinationDraft
   };
 }
 
-/** As the engine takes it. */
-export function toEngine(destination: Pick<SavedDestination, 'kind' | 'url'>, key: string | undefined): Destination {
+/** Kinds that know no key. */
+export function takesKey(kind: SavedKind): boolean {
+  return kind !== 'mpeg_ts' && kind !== 'rtp';
+}
+
+/** The name of an RTP destination's description, which every system can keep: from its own name, else its host. */
+export function sdpName(destination: Pick<SavedDestination, 'name' | 'url'>): string {
+  const wanted = destination.name === '' ? hostOf(destination.url) : destination.name;
+  const kept = wanted.replace(/[^\p{L}\p{N} _-]+/gu, '-').replace(/^[-\s]+|[-\s]+$/g, '');
+  return `Tidecast ${kept === '' ? 'RTP' : kept}.sdp`;
+}
+
+/** As the engine takes it; `sdpFile` is where RTP's description goes. */
+export function toEngine(destination: Pick<SavedDestination, 'kind' | 'url'>, key: string | undefined, sdpFile?: string): Destination {
   const given = key === undefined || key === '' ? {} : { key };
   switch (destination.kind) {
     case 'whip':
@@ -110,6 +130,8 @@ export function toEngine(destination: Pick<SavedDestination, 'kind' | 'url'>, ke
       return { kind: 'srt', url: destination.url, ...(key === undefined || key === '' ? {} : { passphrase: key }) };
     case 'mpeg_ts':
       return { kind: 'mpeg_ts', url: destination.url };
+    case 'rtp':
+      return { kind: 'rtp', url: destination.url, ...(sdpFile === undefined ? {} : { sdpFile }) };
   }
 }
 

@@ -124,6 +124,8 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
       return { ...session, replaySeconds: undefined };
     case 'stop_local_server':
       return { ...session, localServer: undefined };
+    // Each is followed by another as it is used: main keeps the newest.
+    case 'remember_source':
     case 'list_sources':
     case 'describe_sources':
     case 'probe_encoders':

@@ -63,3 +63,8 @@ export function partBetween(one: { x: number; y: number }, other: { x: number; y
   const [y, height] = side(one.y, other.y, screen.height);
   return { x, y, width, height };
 }
+
+/** Whether the desktop shares it, and asks its user which screen or window it is. */
+export function isShared(id: string): boolean {
+  return id.startsWith('wayland:');
+}

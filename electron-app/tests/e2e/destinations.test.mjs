@@ -74,7 +74,12 @@ test("it goes live together with this computer, breaks alone, and comes back", l
 
 test("it is switched off alone, and what was received can be decoded", limit, async () => {
   const { id } = await saved();
-  await new Promise((resolve) => setTimeout(resolve, 3000));
+  // Enough to decode: three seconds in which bits left for it since it came back.
+  const before = (await app.seen()).stats.length;
+  await until("three seconds have been sent", async () => {
+    const stats = (await app.seen()).stats.slice(before);
+    return stats.filter((each) => each.destinations.some((one) => one.id === id && one.sentKbps > 50)).length >= 3;
+  }, { deadline: 30_000 });
   await click(app.page, `destination-on-${id}`);
   await until("it rests", async () => (await stateOf(id)) === "idle");
   assert.equal(await stateOf("local"), "live");

@@ -8,8 +8,10 @@ import { after, before, test } from "node:test";
 import { settings, startApp } from "../rigs/app.mjs";
 import { startDisplay } from "../rigs/display.mjs";
 import { bars, startPattern } from "../rigs/pattern.mjs";
+import { playInChromium } from "../rigs/plays.mjs";
 import { freshFolder, systems } from "../rigs/programs.mjs";
 import { noSound } from "../rigs/sound.mjs";
+import { startChromium } from "../rigs/viewer.mjs";
 import { until } from "../rigs/wait.mjs";
 
 const limit = { timeout: 120_000 };
@@ -47,7 +49,8 @@ async function shot(name) {
 function probe(file) {
   const text = execFileSync(systems("ffprobe", "ffmpeg"), ["-v", "error", "-show_streams", "-show_format", "-show_chapters", "-of", "json", file], { encoding: "utf8" });
   const { streams, format, chapters } = JSON.parse(text);
-  return { video: streams.find((each) => each.codec_type === "video"), duration: Number(format.duration), chapters };
+  const of = (kind) => streams.find((each) => each.codec_type === kind);
+  return { video: of("video"), audio: of("audio"), duration: Number(format.duration), chapters };
 }
 
 /** The bars of one decoded picture, RGB. */
@@ -91,6 +94,31 @@ test("six seconds are recorded, paused by nobody, and the file says so", limit, 
   assert.ok(duration >= stats.durationMs / 1000 - 1 && duration <= stats.durationMs / 1000 + 3, `${duration} s, shown ${stats.durationMs} ms`);
   assert.equal(chapters.length > 0, true, "the chapter mark is in the file");
   assertBars(colours(file, 3));
+});
+
+test("Chromium plays a plain and a fragmented recording to the end, and seeks", limit, async () => {
+  const chromium = await startChromium(display, { x: 0, y: 500 });
+  try {
+    for (const plain of [true, false]) {
+      const changed = await app.page.evaluate((value) => window.tidecast.changeRecording({ plain: value }), plain);
+      assert.equal(changed.ok, true);
+      const from = await notices();
+      await app.click("record");
+      await until("five seconds are written", async () => ((await app.lastStats())?.recording?.durationMs ?? 0) >= 5000, { deadline: 30_000 });
+      await app.click("record");
+      const { file } = await until("it is saved", () => saved(from));
+      const played = await playInChromium(chromium, file);
+      const what = `plain: ${plain}, ${JSON.stringify(played)}`;
+      assert.deepEqual(played.complaints, [], what);
+      assert.deepEqual([played.width, played.height], [size.width, size.height], what);
+      assert.ok(Math.abs(played.duration - probe(file).duration) < 0.2, what);
+      assert.ok(played.frames >= 100, what);
+      assert.equal(played.sound > 0, probe(file).audio !== undefined, what);
+      assert.ok(Math.abs(played.soughtTo - played.duration / 2) < 0.1, what);
+    }
+  } finally {
+    await chromium.close();
+  }
 });
 
 test("a pause leaves its time out, and the duration in the window is the file's", limit, async () => {

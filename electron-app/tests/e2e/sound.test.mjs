@@ -151,7 +151,11 @@ test("a filter that is added in the window works in the mix", limit, async (t) =
   const before = level(await record(seconds(3)), music);
   await app.select("add-filter-input-1", "gate");
   // Louder than the tone: it stays shut.
-  await app.page.evaluate(() => document.querySelector('[data-testid="filter-input-1-1"] input[type="number"]').setAttribute("data-testid", "the-threshold"));
+  await until("its threshold is there", () => app.page.evaluate(() => {
+    const threshold = document.querySelector('[data-testid="filter-input-1-1"] input[type="number"]');
+    threshold?.setAttribute("data-testid", "the-threshold");
+    return threshold !== null;
+  }));
   await app.fill("the-threshold", -5);
   await until("its threshold is set", async () => (await input("input-1")).filters[1]?.effect.thresholdDb === -5);
   const samples = await record(seconds(3));
@@ -197,7 +201,8 @@ test("a key to talk is set in the window, and heard is what is said while it is 
   const said = heard(samples, voice);
   t.diagnostic(`heard for ${said.heard.toFixed(1)} s, silent for ${said.silent.toFixed(1)} s`);
   assert.ok(said.heard >= 2 && said.heard <= 6, `heard for ${said.heard} s`);
-  assert.ok(said.silent >= 3, `silent for ${said.silent} s`);
+  // Two seconds of figures before the key and two after it: each pair takes more than one second.
+  assert.ok(said.silent >= 2, `silent for ${said.silent} s`);
 });
 
 test("a key that mutes acts in other windows, and the window shows it", limit, async () => {

@@ -26,6 +26,7 @@ export async function startDisplay({ width = 1920, height = 1080, windowManager 
   const display = `:${number.trim()}`;
   const env = { ...process.env, DISPLAY: display, XAUTHORITY: `${folder}/none` };
   delete env.WAYLAND_DISPLAY;
+  delete env.XDG_SESSION_TYPE;
   let manager;
   if (windowManager) {
     systems("openbox");

@@ -11,6 +11,9 @@ test("a package with the old runtime says so in every name", () => {
   const control = debControl({ version: "0.1.0", architecture: "amd64", depends: "libx264-164", sizeKb: 1, fallback: true });
   assert.match(control, /^Version: 0\.1\.0~oldelectron$/m);
   assert.match(control, /TEST ONLY/);
+  // A machine without PipeWire can have the package too.
+  assert.match(control, /^Recommends: .*libpipewire-0\.3-0/m);
+  assert.doesNotMatch(control, /^Depends: .*pipewire/m);
 });
 
 test("a package with the current runtime keeps the fuse that the engine host needs, and closes the others", () => {

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { KeyStore } from '../../src/main/key_store';
 import { allTogether } from '../../src/main/live_state';
-import { destinationDraft, isAddress, knownServices, toEngine } from '../../src/shared/destinations';
+import { destinationDraft, isAddress, knownServices, sdpName, toEngine } from '../../src/shared/destinations';
 import type { DestinationState, PublishState } from '../../src/shared/model';
 import { emptySession, remember, replay } from '../../src/shared/session';
 import { defaultSettings, parseSettings } from '../../src/shared/settings';
@@ -51,6 +51,15 @@ test('an address of another kind is refused', () => {
   const draft = { name: 'x', kind: 'rtmp', url: 'https://host/app' };
   assert.throws(() => destinationDraft(draft, 'draft'), /an address of that kind/);
   assert.equal(destinationDraft({ ...draft, url: ' rtmp://host/app ' }, 'draft').url, 'rtmp://host/app');
+});
+
+test('the description of an RTP destination has a name that every system can keep, and goes to the engine', () => {
+  assert.equal(sdpName({ name: 'Wohnzimmer 📺', url: 'rtp://10.0.0.7:5004' }), 'Tidecast Wohnzimmer.sdp');
+  assert.equal(sdpName({ name: '../../etc/x', url: 'rtp://10.0.0.7:5004' }), 'Tidecast etc-x.sdp');
+  assert.equal(sdpName({ name: '', url: 'rtp://10.0.0.7:5004' }), 'Tidecast 10-0-0-7-5004.sdp');
+  assert.equal(sdpName({ name: '…', url: 'rtp://h:1' }), 'Tidecast RTP.sdp');
+  const sdpFile = '/videos/Tidecast x.sdp';
+  assert.deepEqual(toEngine({ kind: 'rtp', url: 'rtp://h:5004' }, undefined, sdpFile), { kind: 'rtp', url: 'rtp://h:5004', sdpFile });
 });
 
 test('a restarted engine gets back the list, and only what ran is started', () => {

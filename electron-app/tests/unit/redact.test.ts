@@ -41,6 +41,7 @@ test('no secret is in the diagnostics', () => {
         destinations: [],
         audio: [],
         refusedEncoders: [],
+        constantRate: false,
         replay: false,
         viewLink: { url: 'http://10.0.0.2:1/?t=SECRET6', loopbackUrl: 'http://127.0.0.1:1/?t=SECRET7', reach: 'network' },
       },

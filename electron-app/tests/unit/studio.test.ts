@@ -17,7 +17,7 @@ after(() => fs.rmSync(folder, { recursive: true, force: true }));
 const video = { width: 1280, height: 720, fps: 30, kbps: 3500, gopSeconds: 2 };
 
 function stateWith(publish: PublishState): State {
-  return { capture: { kind: 'capturing' }, publish, destinations: [], settings: video, tuning: DEFAULT_TUNING, sources: [], audio: [], refusedEncoders: [], replay: false };
+  return { capture: { kind: 'capturing' }, publish, destinations: [], settings: video, tuning: DEFAULT_TUNING, sources: [], audio: [], refusedEncoders: [], constantRate: false, replay: false };
 }
 
 let count = 0;
@@ -45,6 +45,12 @@ function rig(answer: (command: Command) => Outcome | undefined = () => undefined
     },
   };
   count += 1;
+  const kept = new Map<string, string>();
+  const grants = {
+    all: () => [...kept].map(([sourceId, token]) => ({ sourceId, token })),
+    keep: (sourceId: string, token: string) => void kept.set(sourceId, token),
+    forget: (sourceId: string) => void kept.delete(sourceId),
+  };
   const settings = SettingsStore.open(path.join(folder, String(count)), (notice) => notices.push(notice));
   const studio: Studio = new Studio(
     engine,
@@ -57,9 +63,10 @@ function rig(answer: (command: Command) => Outcome | undefined = () => undefined
       settings: () => undefined,
     },
     async () => undefined,
+    grants,
   );
   const types = (): string[] => sent.map(({ type }) => type);
-  return { studio, settings, sent, types, notices, states };
+  return { studio, settings, sent, types, notices, states, kept };
 }
 
 const problem = (code: string): Outcome => ({ type: 'failed', problem: { code, message: code, hint: '' } });
@@ -281,4 +288,23 @@ test('a key that mutes turns the mute over, and that is remembered', async () =>
   await studio.changeAudio({});
   assert.deepEqual(sent.map((command) => command.type === 'mute_audio' && command.muted), [true, false, true]);
   assert.equal(settings.get().audio.microphoneMuted, true);
+});
+
+test('what the desktop granted is kept, given to the next engine before anything else, and forgotten on demand', async () => {
+  const { studio, sent, types, kept, notices } = rig();
+  const sourceId = 'wayland:portal';
+  await studio.startCapture(sourceId);
+  studio.engineEvent({ type: 'source_granted', sourceId, token: 'first' });
+  studio.engineEvent({ type: 'source_granted', sourceId, token: 'second' });
+  assert.deepEqual([...kept], [[sourceId, 'second']], 'each token is good once');
+  sent.length = 0;
+  studio.engineReady(true);
+  await turn();
+  await turn();
+  assert.deepEqual(sent[0], { type: 'remember_source', sourceId, token: 'second' });
+  assert.ok(types().includes('start_capture'), 'the capture is brought back after it');
+  await studio.removeSource(sourceId);
+  assert.equal(kept.size, 0);
+  assert.deepEqual(sent[sent.length - 1], { type: 'remember_source', sourceId });
+  assert.ok(!JSON.stringify(notices).includes('second'));
 });

@@ -50,6 +50,9 @@ impl From<control_api::Event> for Event {
             control_api::Event::Stats(stats) => Self::Stats { stats: stats.into() },
             control_api::Event::Saved { file } => Self::Saved { file },
             control_api::Event::HotKey { id } => Self::HotKey { id },
+            control_api::Event::SourceGranted { source_id, token } => {
+                Self::SourceGranted { source_id, token: token.expose().to_owned() }
+            }
             control_api::Event::Warning(problem) => Self::Warning { problem: problem.into() },
             control_api::Event::Error(problem) => Self::Error { problem: problem.into() },
         }
@@ -197,6 +200,7 @@ impl From<control_api::State> for State {
             local_server: it.local_server.map(Into::into),
             settings: it.settings.into(),
             tuning: it.tuning.into(),
+            constant_rate: it.constant_rate,
             source_id: it.source_id,
             scene: it.scene,
             sources: it

@@ -1,23 +1,26 @@
 /** Adds or changes one destination: from a service by name, or by its address. */
 import { useState } from 'preact/hooks';
-import { isAddress, knownServices, SAVED_KINDS, type DestinationDraft, type SavedDestination, type SavedKind } from '../../shared/destinations';
+import { isAddress, knownServices, SAVED_KINDS, takesKey, type DestinationDraft, type PublicDestination, type SavedKind } from '../../shared/destinations';
 import { sayProblem, type TextKey } from '../../shared/i18n/index';
 import { useUi } from './context';
 import { Field, Select } from './controls';
 
 const CUSTOM = 'custom';
-const KIND_WORDS: { readonly [Kind in SavedKind]: TextKey } = { rtmp: 'kindRtmp', srt: 'kindSrt', whip: 'kindWhip', backend: 'kindBackend', mpeg_ts: 'kindMpegTs' };
+const KIND_WORDS: { readonly [Kind in SavedKind]: TextKey } = {
+  rtmp: 'kindRtmp', srt: 'kindSrt', whip: 'kindWhip', backend: 'kindBackend', mpeg_ts: 'kindMpegTs', rtp: 'kindRtp',
+};
 const EXAMPLES: { readonly [Kind in SavedKind]: string } = {
   rtmp: 'rtmps://live.example.com/app',
   srt: 'srt://live.example.com:9000?streamid=name',
   mpeg_ts: 'udp://192.168.1.20:5000',
+  rtp: 'rtp://192.168.1.20:5004',
   whip: 'https://live.example.com/whip/…',
   backend: 'wss://live.example.com/ws/…',
 };
 
 type Test = { state: 'none' | 'running' | 'good' } | { state: 'bad'; message: string; hint: string; code: string };
 
-export function DestinationForm({ saved, onDone }: { saved?: SavedDestination & { hasKey: boolean }; onDone(): void }) {
+export function DestinationForm({ saved, onDone }: { saved?: PublicDestination; onDone(): void }) {
   const { state, actions, words } = useUi();
   const services = knownServices();
   const [service, setService] = useState(saved === undefined ? (services[0]?.name ?? CUSTOM) : CUSTOM);
@@ -95,7 +98,7 @@ export function DestinationForm({ saved, onDone }: { saved?: SavedDestination & 
           />
         </Field>
       )}
-      {draft.kind !== 'mpeg_ts' && (
+      {takesKey(draft.kind) && (
         <Field label={draft.kind === 'srt' ? words.destinationPassphrase : words.whipKey} wide>
           <input
             type="password"
@@ -108,8 +111,9 @@ export function DestinationForm({ saved, onDone }: { saved?: SavedDestination & 
           />
         </Field>
       )}
+      {draft.kind === 'rtp' && <p class="quiet wide">{words.destinationRtpNote}</p>}
       {chosen?.keyPage !== undefined && <p class="quiet wide">{words.destinationKeyPage} {chosen.keyPage}</p>}
-      {!state.boot.canKeepSecrets && <p class="quiet wide">{words.destinationKeyFile}</p>}
+      {!state.boot.canKeepSecrets && takesKey(draft.kind) && <p class="quiet wide">{words.destinationKeyFile}</p>}
       {test.state === 'good' && (
         <p class="notice good wide" role="status" data-testid="destination-test-good">
           {words.destinationTestGood}

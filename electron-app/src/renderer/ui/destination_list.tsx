@@ -1,6 +1,6 @@
 /** Several places at once: each with its switch, its state and its figures. */
 import { useState } from 'preact/hooks';
-import { hostOf, LOCAL_ID, type SavedDestination } from '../../shared/destinations';
+import { hostOf, LOCAL_ID, type PublicDestination, type SavedDestination } from '../../shared/destinations';
 import { sayProblem, type Dictionary } from '../../shared/i18n/index';
 import type { DestinationState, DestinationStats } from '../../shared/model';
 import { isPublishing } from '../actions';
@@ -10,7 +10,7 @@ import { DestinationForm } from './destination_form';
 import { Icon } from './icons';
 import { Sparkline } from './sparkline';
 
-type Row = Pick<SavedDestination, 'id' | 'name' | 'url' | 'on'> & { saved?: SavedDestination & { hasKey: boolean } };
+type Row = Pick<SavedDestination, 'id' | 'name' | 'url' | 'on'> & Pick<PublicDestination, 'sdpFile'>;
 
 function stateWord(words: Dictionary, its: DestinationState | undefined): string {
   switch (its?.state.kind) {
@@ -32,6 +32,7 @@ function Figures({ stats }: { stats: DestinationStats }) {
   const parts = [
     `${Math.round(stats.sentKbps)} kbit/s`,
     stats.roundTripMs === undefined || stats.roundTripMs === null ? '' : `${words.roundTrip} ${stats.roundTripMs.toFixed(0)} ms`,
+    stats.loss === undefined || stats.loss === null || stats.loss < 0.005 ? '' : `${words.loss} ${(stats.loss * 100).toFixed(1)} %`,
     stats.queueMs >= 500 ? `${words.destinationQueue} ${(stats.queueMs / 1000).toFixed(1)} s` : '',
     stats.droppedUnits > 0 ? say('destinationDropped', { count: stats.droppedUnits }) : '',
   ];
@@ -53,6 +54,21 @@ function Reason({ its }: { its: DestinationState }) {
     <p class={`destination-reason${state.kind === 'failed' ? ' bad' : ''}`} data-testid={`destination-reason-${its.id}`} data-code={its.problem.code}>
       <strong>{message}</strong> {hint} {next}
     </p>
+  );
+}
+
+/** What a player must open to see an RTP stream. */
+function PlayerFile({ file }: { file: string }) {
+  const { actions, words } = useUi();
+  return (
+    <div class="destination-file">
+      <span class="quiet" title={file}>
+        {words.destinationPlayersOpen} <code>{file.replace(/^.*[/\\]/, '')}</code>
+      </span>
+      <button type="button" class="link" title={file} onClick={() => void actions.showSaved(file)}>
+        {words.recordShow}
+      </button>
+    </div>
   );
 }
 
@@ -97,6 +113,7 @@ function DestinationRow({ row, onEdit }: { row: Row; onEdit?(): void }) {
           <Figures stats={stats} />
         </div>
       )}
+      {row.sdpFile !== undefined && kind !== 'idle' && <PlayerFile file={row.sdpFile} />}
       {its !== undefined && <Reason its={its} />}
     </li>
   );

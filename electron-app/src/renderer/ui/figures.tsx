@@ -109,6 +109,11 @@ export function StatusBar() {
             {limit(stats, words)}
           </span>
         )}
+        {running && state.state?.constantRate === true && (
+          <span class="status-item" title={words.constantRateTitle} data-testid="constant-rate">
+            {words.constantRate}
+          </span>
+        )}
         {running &&
           SHORT.map((testid) => {
             const figure = FIGURES.find((candidate) => candidate.testid === testid);

@@ -1,6 +1,6 @@
 /** What can be captured: screens as cards, windows as rows, with live thumbnails while nothing is captured. */
 import { useEffect, useState } from 'preact/hooks';
-import { sayProblem } from '../../shared/i18n/index';
+import { sayProblem, type Dictionary } from '../../shared/i18n/index';
 import type { VideoSource } from '../../shared/model';
 import { isCapturing, isPublishing } from '../actions';
 import { useUi } from './context';
@@ -23,6 +23,7 @@ const OWN_KINDS: readonly string[] = ['region', 'image', 'text', 'color', 'patte
 
 const ICONS: { readonly [kind: string]: IconName } = {
   monitor: 'screen',
+  portal: 'screen',
   game: 'game',
   camera: 'camera',
   region: 'region',
@@ -53,19 +54,32 @@ function Thumbnail({ source, round }: { source: VideoSource; round: number }) {
   );
 }
 
+function titleOf(source: VideoSource, words: Dictionary): string {
+  switch (source.kind) {
+    case 'game':
+      return words.gameSource;
+    case 'portal':
+      return words.portalSource;
+    case 'pattern':
+      return words.patternBars;
+    default:
+      return source.title;
+  }
+}
+
 function SourceItem({ source, round }: { source: VideoSource; round: number }) {
   const { state, actions, words } = useUi();
   const captured = isCapturing(state) && state.state?.sourceId === source.id;
   const chosen = state.chosen === source.id;
   const size = source.width === 0 ? '' : `${source.width}×${source.height}`;
-  const title = source.kind === 'game' ? words.gameSource : source.kind === 'pattern' ? words.patternBars : source.title;
+  const title = titleOf(source, words);
   const details = [source.program, size].filter((part) => part !== '').join(' · ');
   return (
     <button
       type="button"
       class={`source ${source.kind === 'monitor' ? 'monitor' : 'window'}${chosen ? ' chosen' : ''}${captured ? ' captured' : ''}`}
       aria-pressed={chosen}
-      title={source.kind === 'game' ? words.gameSourceHint : title}
+      title={source.kind === 'game' ? words.gameSourceHint : source.kind === 'portal' ? words.portalSourceHint : title}
       data-testid="source-item"
       data-source-id={source.id}
       data-kind={source.kind}
@@ -79,6 +93,17 @@ function SourceItem({ source, round }: { source: VideoSource; round: number }) {
       </span>
       {captured && <span class={`source-mark${isPublishing(state) ? ' live' : ''}`}>{isPublishing(state) ? words.captured : words.capturedPreview}</span>}
     </button>
+  );
+}
+
+/** What the desktop shares, with the button that makes it ask anew. */
+function SharedSource({ source, round }: { source: VideoSource; round: number }) {
+  const { actions, words } = useUi();
+  return (
+    <div class="own-source">
+      <SourceItem source={source} round={round} />
+      <IconButton icon="refresh" label={words.portalAskAgain} testid="ask-again" onClick={() => void actions.askAgain(source.id)} />
+    </div>
   );
 }
 
@@ -123,6 +148,7 @@ export function SourceList() {
 
   const sources = state.sources;
   const monitors = sources?.video.filter((source) => source.kind === 'monitor') ?? [];
+  const shared = sources?.video.filter((source) => source.kind === 'portal') ?? [];
   const windows = sources?.video.filter((source) => source.kind === 'window' || source.kind === 'game') ?? [];
   const cameras = sources?.video.filter((source) => source.kind === 'camera') ?? [];
   const own = sources?.video.filter((source) => OWN_KINDS.includes(source.kind)) ?? [];
@@ -155,11 +181,14 @@ export function SourceList() {
         })}
         {sources === undefined && problems.length === 0 && <p class="quiet">{words.looking}</p>}
         {sources !== undefined && sources.video.length === 0 && problems.length === 0 && <p class="quiet">{words.noSources}</p>}
-        {monitors.length > 0 && <h3>{words.monitors}</h3>}
+        {monitors.length + shared.length > 0 && <h3>{words.monitors}</h3>}
+        {shared.map((source) => (
+          <SharedSource key={source.id} source={source} round={round} />
+        ))}
         {monitors.map((source) => (
           <SourceItem key={source.id} source={source} round={round} />
         ))}
-        {sources !== undefined && sources.video.length > 0 && <h3>{words.windows}</h3>}
+        {sources !== undefined && sources.video.length > 0 && (windows.length > 0 || shared.length === 0) && <h3>{words.windows}</h3>}
         {windows.map((source) => (
           <SourceItem key={source.id} source={source} round={round} />
         ))}
@@ -171,7 +200,7 @@ export function SourceList() {
         {own.map((source) => (
           <OwnSource key={source.id} source={source} round={round} />
         ))}
-        {sources !== undefined && sources.video.length > 0 && windows.length === 0 && <p class="quiet">{words.noWindows}</p>}
+        {sources !== undefined && sources.video.length > 0 && windows.length + shared.length === 0 && <p class="quiet">{words.noWindows}</p>}
       </div>
     </aside>
   );

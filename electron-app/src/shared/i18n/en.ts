@@ -1,4 +1,5 @@
 /** English: the dictionary that the others are checked against. `{name}` is filled in by the caller. */
+import { enDestinations } from './en_destinations';
 import { enRecording } from './en_recording';
 import { enTuning } from './en_tuning';
 import { enScenes } from './en_scenes';
@@ -39,6 +40,9 @@ export const en = {
   removeSource: 'Remove this source',
   cameras: 'Cameras',
   ownSources: 'Added',
+  portalSource: 'Screen or window (the system asks)',
+  portalSourceHint: 'Your desktop asks which screen or window to share, and remembers the answer.',
+  portalAskAgain: 'Ask again which screen or window',
   gameSource: 'Full-screen program',
   gameSourceHint: 'Follows whatever program fills the screen: a game, a slide show, a player.',
   patternBars: 'Test picture',
@@ -289,6 +293,7 @@ export const en = {
   preview_reconnecting: 'Connecting the preview…',
   ...enProblems,
   ...enScenes,
+  ...enDestinations,
   ...enRecording,
   ...enSound,
   ...enTuning,

@@ -1,5 +1,6 @@
 /** Chinese (simplified). A missing or misspelt key does not compile. */
 import type { Dictionary } from './en';
+import { zhDestinations } from './zh_destinations';
 import { zhRecording } from './zh_recording';
 import { zhTuning } from './zh_tuning';
 import { zhScenes } from './zh_scenes';
@@ -37,6 +38,9 @@ export const zh: Dictionary = {
   removeSource: '移除此来源',
   cameras: '摄像头',
   ownSources: '已添加',
+  portalSource: '屏幕或窗口（由系统询问）',
+  portalSourceHint: '桌面会询问要共享哪个屏幕或窗口，并记住您的选择。',
+  portalAskAgain: '重新询问共享哪个屏幕或窗口',
   gameSource: '全屏程序',
   gameSourceHint: '跟随占满屏幕的程序：游戏、幻灯片或播放器。',
   patternBars: '测试画面',
@@ -280,6 +284,7 @@ export const zh: Dictionary = {
   ...zhProblems,
   ...zhScenes,
   ...zhSound,
+  ...zhDestinations,
   ...zhRecording,
   ...zhTuning,
 };

@@ -64,10 +64,13 @@ pub(crate) struct StreamOptions {
     /// More inputs from a JSON file: a list of {"id", "source", "settings"}, with every setting of a filter
     #[arg(long)]
     pub(crate) audio_file: Option<std::path::PathBuf>,
-    /// Where to, as often as wanted: `whip:URL`, `ws:URL`, `rtmp:URL` (or `rtmps://…`), `srt:URL`, `udp:URL`, `tcp:URL`, or
-    /// `local` for a server inside this process that the network can reach
+    /// Where to, as often as wanted: `whip:URL`, `ws:URL`, `rtmp:URL` (or `rtmps://…`), `srt:URL`, `udp:URL`, `tcp:URL`,
+    /// `rtp:URL`, or `local` for a server inside this process that the network can reach
     #[arg(long)]
     pub(crate) to: Vec<String>,
+    /// Write the description that players of an RTP destination open (SDP) to this file
+    #[arg(long)]
+    pub(crate) sdp: Option<std::path::PathBuf>,
     /// Name of the environment variable that holds the stream key (never the key itself: others can read a
     /// command line)
     #[arg(long, default_value = "TIDECAST_KEY")]

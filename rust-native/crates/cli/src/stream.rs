@@ -53,7 +53,7 @@ async fn stream(
     engine.dispatch(start).await?;
     let keys = Keys::read(options)?;
     for (at, to) in options.to.iter().enumerate() {
-        publish(engine, at, to, keys.of(at)).await?;
+        publish(engine, at, to, keys.of(at), options.sdp.as_deref()).await?;
     }
     if let Some(file) = &options.record {
         engine.dispatch(Command::StartRecording { recording: recording(file)? }).await?;
@@ -82,6 +82,8 @@ async fn stream(
 #[derive(Debug, Default)]
 struct Outcome {
     destinations: Vec<DestinationState>,
+    /// Why the recording ended before the stream did.
+    recording: Option<Problem>,
 }
 
 impl Outcome {
@@ -89,7 +91,7 @@ impl Outcome {
     fn end(self) -> Result<(), Problem> {
         let down = self.destinations.into_iter().find(|each| !matches!(each.state, PublishState::Live { .. }));
         match down {
-            None => Ok(()),
+            None => self.recording.map_or(Ok(()), Err),
             Some(DestinationState { problem: Some(problem), .. }) => Err(problem),
             Some(each) => Err(problem(
                 "not_live",
@@ -106,6 +108,11 @@ fn follow(event: Event, stats: Option<StatsFormat>, outcome: &mut Outcome) -> Re
         print_line(&redacted(&event));
     }
     match event {
+        // A disk that is full or gone ends the recording and nothing else, as long as somebody sees the stream.
+        Event::Error(problem) if problem.code.starts_with("record_") && !outcome.destinations.is_empty() => {
+            outcome.recording = Some(problem);
+            Ok(())
+        }
         Event::Error(problem) => Err(problem),
         Event::Warning(problem) => {
             warn(&problem);
@@ -206,8 +213,8 @@ async fn source_id(engine: &Engine, wanted: &str) -> Result<String, Problem> {
     }
 }
 
-async fn publish(engine: &Engine, at: usize, to: &str, key: Option<Secret>) -> Result<(), Problem> {
-    let destination = destination(to, key)?;
+async fn publish(engine: &Engine, at: usize, to: &str, key: Option<Secret>, sdp: Option<&Path>) -> Result<(), Problem> {
+    let destination = destination(to, key, sdp)?;
     if matches!(destination, Destination::LocalServer) {
         let server = Command::StartLocalServer { reach: Reach::Network, port: 0, view_token: None };
         if let Reply::LocalServer(server) = engine.dispatch(server).await? {
@@ -222,7 +229,7 @@ async fn publish(engine: &Engine, at: usize, to: &str, key: Option<Secret>) -> R
 }
 
 /// `kind:URL`; a URL whose scheme says the kind needs no other word.
-fn destination(to: &str, key: Option<Secret>) -> Result<Destination, Problem> {
+fn destination(to: &str, key: Option<Secret>, sdp_file: Option<&Path>) -> Result<Destination, Problem> {
     let (kind, rest) = to.split_once(':').unwrap_or((to, ""));
     let url = if rest.starts_with("//") { to } else { rest }.to_owned();
     Ok(match kind {
@@ -232,10 +239,12 @@ fn destination(to: &str, key: Option<Secret>) -> Result<Destination, Problem> {
         "rtmp" | "rtmps" => Destination::Rtmp { url, key, prefer_opus: false },
         "srt" => Destination::Srt { url, passphrase: None, stream_id: key, latency_ms: None },
         "udp" | "tcp" => Destination::MpegTs { url },
+        "rtp" => Destination::Rtp { url, sdp_file: sdp_file.map(|file| file.to_string_lossy().into_owned()) },
         _ => {
             return Err(problem(
                 "bad_value",
-                "A destination after --to is none of `local`, `whip:URL`, `wss:URL`, `rtmp:URL`, `srt:URL`, `udp:URL`, `tcp:URL`.",
+                "A destination after --to is none of `local`, `whip:URL`, `wss:URL`, `rtmp:URL`, `srt:URL`, `udp:URL`, \
+                 `tcp:URL`, `rtp:URL`.",
                 "Write for example --to whip:https://example.org/whip/name.",
             ));
         }
@@ -252,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_destination_is_named_by_its_kind_or_its_urls_scheme() {
-        let kind = |to: &str| destination(to, None).map(|destination| destination.kind()).map_err(|p| p.code);
+        let kind = |to: &str| destination(to, None, None).map(|destination| destination.kind()).map_err(|p| p.code);
         assert_eq!(kind("whip:https://a/b"), Ok("whip"));
         assert_eq!(kind("wss://a/b"), Ok("backend"));
         assert_eq!(kind("ws:wss://a/b"), Ok("backend"));
@@ -260,11 +269,12 @@ mod tests {
         assert_eq!(kind("rtmp:rtmps://a/b/c"), Ok("rtmp"));
         assert_eq!(kind("srt:srt://a:1"), Ok("srt"));
         assert_eq!(kind("udp://a:1"), Ok("mpeg_ts"));
+        assert_eq!(kind("rtp://a:1"), Ok("rtp"));
         assert_eq!(kind("local"), Ok("local_server"));
         assert_eq!(kind("ftp://a"), Err("bad_value".to_owned()));
-        let Ok(Destination::Rtmp { url, .. }) = destination("rtmp:rtmps://a/b/c", None) else { panic!() };
+        let Ok(Destination::Rtmp { url, .. }) = destination("rtmp:rtmps://a/b/c", None, None) else { panic!() };
         assert_eq!(url, "rtmps://a/b/c");
-        let Ok(Destination::Rtmp { url, .. }) = destination("rtmp://a/b/c", None) else { panic!() };
+        let Ok(Destination::Rtmp { url, .. }) = destination("rtmp://a/b/c", None, None) else { panic!() };
         assert_eq!(url, "rtmp://a/b/c");
     }
 
@@ -278,9 +288,12 @@ mod tests {
             state,
             problem: None,
         };
-        let live = Outcome { destinations: vec![state(PublishState::Live { since_ms: 1 })] };
-        assert!(live.end().is_ok());
-        let connecting = Outcome { destinations: vec![state(PublishState::Connecting)] };
+        let live = || vec![state(PublishState::Live { since_ms: 1 })];
+        assert!(Outcome { destinations: live(), recording: None }.end().is_ok());
+        let connecting = Outcome { destinations: vec![state(PublishState::Connecting)], recording: None };
         assert_eq!(connecting.end().map_err(|problem| problem.code), Err("not_live".to_owned()));
+        let full = Some(problem("record_disk_full", "The disk is full.", "Free some room."));
+        let recorded = Outcome { destinations: live(), recording: full };
+        assert_eq!(recorded.end().map_err(|problem| problem.code), Err("record_disk_full".to_owned()));
     }
 }

@@ -140,30 +140,31 @@ impl Matroska {
         Ok(Patch { at: self.chapters_at, bytes: out.freeze() })
     }
 
-    pub(crate) fn finish(&self, duration: Duration) -> (Bytes, Vec<Patch>) {
+    /// `with_cues` is false where there is no room for them: then the file is whole without.
+    pub(crate) fn finish(&self, duration: Duration, length: u64, with_cues: bool) -> (Bytes, Vec<Patch>) {
         let mut points = BytesMut::new();
-        for (at, place) in &self.cues {
+        for (at, place) in self.cues.iter().filter(|(_, place)| self.segment_at + place < length) {
             let position = element(0xb7, &[uint(0xf7, u64::from(VIDEO)), uint(0xf1, *place)].concat());
             points.put(element(0xbb, &[uint(0xb3, *at), position].concat()));
         }
-        let cues = if self.cues.is_empty() { Bytes::new() } else { element(CUES, &points) };
+        let cues = if points.is_empty() || !with_cues { Bytes::new() } else { element(CUES, &points) };
         let mut seek = BytesMut::new();
-        let places = [(INFO, self.info_at), (TRACKS, self.tracks_at), (CUES, self.length)];
+        let places = [(INFO, self.info_at), (TRACKS, self.tracks_at), (CUES, length)];
         for (id, place) in places.into_iter().take(if cues.is_empty() { 2 } else { 3 }) {
             let id = element(0x53ab, &id.to_be_bytes());
             seek.put(element(0x4dbb, &[id, uint(0x53ac, place - self.segment_at)].concat()));
         }
         let mut seek = BytesMut::from(&element(SEEK_HEAD, &seek)[..]);
         seek.put(void(SEEK_ROOM - seek.len()));
-        let mut length = BytesMut::new();
-        put_id(&mut length, DURATION);
-        length.put_u8(0x88);
-        length.put_f64(duration.as_secs_f64() * 1000.0);
-        let size = self.length + cues.len() as u64 - self.segment_at;
+        let mut lasting = BytesMut::new();
+        put_id(&mut lasting, DURATION);
+        lasting.put_u8(0x88);
+        lasting.put_f64(duration.as_secs_f64() * 1000.0);
+        let size = length + cues.len() as u64 - self.segment_at;
         let size = Bytes::copy_from_slice(&(size | 1 << 56).to_be_bytes());
         let patches = vec![
             Patch { at: self.seek_at, bytes: seek.freeze() },
-            Patch { at: self.duration_at, bytes: length.freeze() },
+            Patch { at: self.duration_at, bytes: lasting.freeze() },
             Patch { at: self.segment_at - 8, bytes: size },
         ];
         (cues, patches)

@@ -142,11 +142,11 @@ impl Muxer {
         }
     }
 
-    /// What closes the file: bytes at its end, and patches.
-    pub fn finish(&self, duration: Duration) -> (Bytes, Vec<Patch>) {
+    /// What closes a file of that many bytes (a last fragment may not have got into it): bytes at its end, and patches.
+    pub fn finish(&self, duration: Duration, length: u64, with_tail: bool) -> (Bytes, Vec<Patch>) {
         match self {
             Self::Mp4(writer) => (Bytes::new(), vec![writer.duration(duration)]),
-            Self::Mkv(writer) => writer.finish(duration),
+            Self::Mkv(writer) => writer.finish(duration, length, with_tail),
         }
     }
 

@@ -49,6 +49,14 @@ pub enum Command {
         /// Draw the mouse pointer into the picture.
         cursor: bool,
     },
+    /// What an earlier [`crate::Event::SourceGranted`] brought: the desktop then shares the same screen or window
+    /// again without asking. `None` forgets it.
+    RememberSource {
+        /// Of that event.
+        source_id: String,
+        /// Of that event; good once, and followed by another.
+        token: Option<Secret>,
+    },
     /// Stops capturing; a running publication ends too.
     StopCapture,
     /// Encodes at another size from the next keyframe on; viewers stay connected.
@@ -256,6 +264,13 @@ pub enum Destination {
         /// `udp://host:port` or `tcp://host:port`.
         url: String,
     },
+    /// RTP to one address or group: H.264 and Opus.
+    Rtp {
+        /// `rtp://host:port`: the picture's port; three more above it are used for sound and reports.
+        url: String,
+        /// Where the description that players open (SDP) is written, if anywhere.
+        sdp_file: Option<String>,
+    },
 }
 
 /// The answer to one [`Command`].
@@ -321,7 +336,7 @@ pub struct VideoSourceInfo {
     pub id: String,
     /// Names it in `start_capture` also after a restart: a window by its program and title, else the id.
     pub lasting_id: String,
-    /// `"monitor"`, `"window"`, `"game"`, `"region"`, `"camera"`, `"image"`, `"text"`, `"color"` or `"pattern"`.
+    /// `"monitor"`, `"window"`, `"game"`, `"region"`, `"portal"`, `"camera"`, `"image"`, `"text"`, `"color"` or `"pattern"`.
     pub kind: String,
     /// The monitor's output name, the window's title, the camera's name, ….
     pub title: String,

@@ -19,6 +19,10 @@ impl Session {
             Command::SetScene { scene, transition, settings, cursor } => {
                 self.set_scene(&scene, transition, settings, cursor).await?;
             }
+            Command::RememberSource { source_id, token } => match token {
+                Some(token) => drop(self.grants.insert(source_id, token)),
+                None => drop(self.grants.remove(&source_id)),
+            },
             Command::StopCapture => {
                 self.stop_everywhere().await;
                 self.stop_capture();

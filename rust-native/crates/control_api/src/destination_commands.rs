@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use media::{Bitrate, FrameRate};
-use publish::{BackendTarget, Destination as Publication, MpegTsTarget, RtmpTarget, SrtTarget, Target, WhipTarget};
+use publish::{
+    BackendTarget, Destination as Publication, MpegTsTarget, RtmpTarget, RtpTarget, SrtTarget, Target, WhipTarget,
+};
 
 use crate::destinations::{Entry, PUBLISH};
 use crate::session::{Order, Session};
@@ -117,6 +119,16 @@ impl Destination {
             Self::Rtmp { .. } => "rtmp",
             Self::Srt { .. } => "srt",
             Self::MpegTs { .. } => "mpeg_ts",
+            Self::Rtp { .. } => "rtp",
+        }
+    }
+
+    /// Whether what listens there takes a rare picture for a dead stream: services that count pictures, and players
+    /// that take their clock from them. WebRTC and RTP carry each picture's time, and rest with the screen.
+    pub(crate) fn wants_constant_rate(&self) -> bool {
+        match self {
+            Self::Rtmp { .. } | Self::Srt { .. } | Self::MpegTs { .. } => true,
+            Self::LocalServer | Self::Whip { .. } | Self::Backend { .. } | Self::Rtp { .. } => false,
         }
     }
 
@@ -138,6 +150,7 @@ impl Destination {
                 SrtTarget { url, passphrase, stream_id, latency, target_bitrate }.into()
             }
             Self::MpegTs { url } => MpegTsTarget { url, target_bitrate }.into(),
+            Self::Rtp { url, sdp_file } => RtpTarget { url, sdp_file: sdp_file.map(Into::into), target_bitrate }.into(),
         })
     }
 }

@@ -95,6 +95,11 @@ impl Destinations {
         chosen.or_else(|| self.entries.iter().find(|entry| entry.running.is_some()))
     }
 
+    /// Any that runs needs a picture in each interval, changed or not.
+    pub(crate) fn want_constant_rate(&self) -> bool {
+        self.entries.iter().any(|entry| entry.running.is_some() && entry.target.wants_constant_rate())
+    }
+
     pub(crate) fn any_running(&self) -> bool {
         self.entries.iter().any(|entry| entry.running.is_some())
     }

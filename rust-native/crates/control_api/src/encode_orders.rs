@@ -43,6 +43,8 @@ pub(crate) struct Orders {
     pub(crate) lost: Vec<(String, Card)>,
     /// Frames are encoded; otherwise they are dropped and no encoder is held.
     pub(crate) running: bool,
+    /// One picture in each interval.
+    pub(crate) constant_rate: bool,
     pub(crate) stop: bool,
 }
 
@@ -57,6 +59,7 @@ impl Orders {
             show: None,
             lost: Vec::new(),
             running: false,
+            constant_rate: false,
             stop: false,
         }
     }
@@ -102,6 +105,14 @@ impl EncodeControl {
     pub(crate) fn lose(&self, source: &str, card: Card) {
         self.orders.lock().lost.push((source.to_owned(), card));
         self.bell.wake();
+    }
+
+    /// Encodes one picture in each interval, changed or not; or only what changes.
+    pub(crate) fn set_constant_rate(&self, constant: bool) {
+        let before = std::mem::replace(&mut self.orders.lock().constant_rate, constant);
+        if before != constant {
+            self.bell.wake();
+        }
     }
 
     /// Encodes nothing until the next start, and forgets the last frame.

@@ -1,6 +1,7 @@
 //! What the engine says of its own accord.
 
-use serde::Serialize;
+use media::Secret;
+use serde::{Serialize, Serializer};
 
 use crate::audio::AudioInputState;
 use crate::command::{LocalServer, RefusedEncoder, VideoSettings};
@@ -26,10 +27,22 @@ pub enum Event {
         /// As it was set.
         id: String,
     },
+    /// The user let the desktop share a source; kept by whoever keeps secrets, for [`crate::Command::RememberSource`].
+    SourceGranted {
+        /// Which.
+        source_id: String,
+        /// Never written out: whoever serialises events writes logs.
+        #[serde(serialize_with = "hidden")]
+        token: Secret,
+    },
     /// Something the user should know; the stream goes on.
     Warning(Problem),
     /// Something ended or could not be done.
     Error(Problem),
+}
+
+fn hidden<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(secret)
 }
 
 /// A problem as a user reads it and a program tells it apart.
@@ -62,6 +75,8 @@ pub struct State {
     pub settings: VideoSettings,
     /// What the engine may change by itself.
     pub tuning: Tuning,
+    /// A destination that runs needs a picture in each interval: also a still screen is encoded at the full rate.
+    pub constant_rate: bool,
     /// The source that is captured, where it was started as one.
     pub source_id: Option<String>,
     /// The live scene's name, where a scene was started.

@@ -9,6 +9,7 @@ mod audio;
 mod canvas_clock;
 mod command;
 mod commands;
+mod constant_rate;
 mod course;
 mod destination_commands;
 mod destinations;

@@ -60,7 +60,7 @@ fn info(source: SourceInfo, thumbnail_url: impl Fn(&str) -> String) -> VideoSour
 /// Windows but no monitor: the X server inside a Wayland session, which sees the windows of X programs and nothing
 /// else. What is missing from the list must be said, or a user looks for their screen in vain.
 fn without_screens(listed: &[SourceInfo]) -> Option<VideoError> {
-    let has_screen = listed.iter().any(|source| source.kind == SourceKind::Monitor);
+    let has_screen = listed.iter().any(|source| matches!(source.kind, SourceKind::Monitor | SourceKind::Portal));
     let missing = VideoError::NotSupportedHere("the screens of a Wayland session, and the windows of its own programs");
     (!listed.is_empty() && !has_screen).then_some(missing)
 }
@@ -101,6 +101,7 @@ mod tests {
         let problem = without_screens(&[source(SourceKind::Window)]).expect("a problem");
         assert_eq!(problem.code(), "not_supported_here");
         assert_eq!(without_screens(&[source(SourceKind::Monitor), source(SourceKind::Window)]), None);
+        assert_eq!(without_screens(&[source(SourceKind::Portal), source(SourceKind::Window)]), None);
         // An empty list has its own error, from the capture.
         assert_eq!(without_screens(&[]), None);
     }

@@ -76,10 +76,11 @@ impl LiveSource {
         matches!(self.state, CaptureState::Lost { .. })
     }
 
-    /// Whether it is time to open it again. Windows are not: the display gives a closed one's number to the next.
+    /// Whether it is time to open it again. Windows are not: the display gives a closed one's number to the next. What
+    /// the desktop shares is not either: it would ask its user out of the blue.
     fn is_due(&self, now: Instant) -> bool {
-        let named_by_number = self.source_id.contains(":window:");
-        self.is_lost() && !named_by_number && self.tried.is_some_and(|at| now.duration_since(at) >= RETRY)
+        let is_for_the_user = self.source_id.contains(":window:") || self.source_id.starts_with("wayland:");
+        self.is_lost() && !is_for_the_user && self.tried.is_some_and(|at| now.duration_since(at) >= RETRY)
     }
 }
 

@@ -16,6 +16,7 @@ use stream::{Broadcast, SlotWait};
 
 use crate::adaptation::Rendition;
 use crate::canvas_clock::CanvasClock;
+use crate::constant_rate::ConstantRate;
 use crate::encode_orders::Show;
 pub(crate) use crate::encode_orders::{EncodeControl, Feed, Wish};
 use crate::fade::Fade;
@@ -146,6 +147,8 @@ struct Encode<F> {
     stage: Stage,
     feeds: Vec<Feed>,
     clock: CanvasClock,
+    /// While a destination needs it.
+    constant: Option<ConstantRate>,
     fade: Option<Fade>,
     /// Something was composed since the encode began: there is a picture to repeat.
     has_picture: bool,
@@ -183,6 +186,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             stage: Stage::new(config.size),
             feeds: Vec::new(),
             clock: CanvasClock::default(),
+            constant: None,
             fade: None,
             has_picture: false,
             newest: None,
@@ -224,9 +228,10 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
                 if self.due() <= now {
                     self.compose(now);
                 }
-            } else if self.has_picture && (self.keyframes.is_due(now) || self.repeats.due() <= now) {
+            } else if self.has_picture && self.repeat_due() <= now {
                 self.repeats.repeated(now);
-                self.encode(now);
+                let at = self.constant.as_mut().map_or(now, |constant| constant.fill(now));
+                self.encode(at);
             }
         }
     }
@@ -239,6 +244,9 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
     /// When what has changed may be composed. The frames of one source come at their rate already; those of several
     /// are sampled at the canvas's. Where fewer are taken, the others are left out here, before they cost anything.
     fn due(&self) -> MediaTime {
+        if let Some(constant) = &self.constant {
+            return constant.fresh_at();
+        }
         let several = self.feeds.len() > 1 || self.fade.is_some();
         let rate = self.rate();
         if several || rate < self.config.frame_rate { self.clock.ready_at(rate) } else { MediaTime::ZERO }
@@ -255,10 +263,17 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             return None;
         }
         let changed = self.is_changing().then(|| self.due());
-        let repeat = self.has_picture.then(|| self.repeats.due());
-        let keyframe = self.keyframes.due().filter(|_| self.has_picture);
-        let due = [changed, repeat, keyframe].into_iter().flatten().min()?;
+        let repeat = self.has_picture.then(|| self.repeat_due());
+        let due = [changed, repeat].into_iter().flatten().min()?;
         Some(Instant::now() + due.since(MonotonicClock.now()))
+    }
+
+    /// When the same picture is encoded again.
+    fn repeat_due(&self) -> MediaTime {
+        match &self.constant {
+            Some(constant) => constant.repeat_at(),
+            None => self.keyframes.due().map_or(self.repeats.due(), |due| due.min(self.repeats.due())),
+        }
     }
 
     fn take_frames(&mut self) {
@@ -290,6 +305,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             self.keyframes.want();
         }
         self.running = orders.running;
+        let constant = orders.constant_rate && self.running;
         if !self.running {
             self.encoder = None;
             self.feeds.clear();
@@ -308,6 +324,10 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         }
         self.reconfigure(config);
         self.tell_pace();
+        let interval = self.rate().interval();
+        if self.constant.as_ref().map(ConstantRate::interval) != constant.then_some(interval) {
+            self.constant = constant.then(|| ConstantRate::new(MonotonicClock.now(), interval));
+        }
         true
     }
 
@@ -405,11 +425,12 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         self.has_picture = true;
         self.clock.composed(now, self.rate());
         self.repeats.changed(now);
-        let at = self.newest.take().unwrap_or(now);
+        let captured = self.newest.take().unwrap_or(now);
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.counters.composed.fetch_add(1, Ordering::Relaxed);
-        self.counters.wait_nanos.fetch_add(nanos(now.since(at)), Ordering::Relaxed);
+        self.counters.wait_nanos.fetch_add(nanos(now.since(captured)), Ordering::Relaxed);
         self.counters.compose_nanos.fetch_add(nanos(begun.elapsed()), Ordering::Relaxed);
+        let at = self.constant.as_mut().map_or(captured, |constant| constant.fill(now));
         self.encode(at);
         self.govern(begun.elapsed());
     }

@@ -132,3 +132,41 @@ fn a_still_scene_is_not_composed_and_a_lost_source_is_shown_as_such() {
     // Repeats that sharpen, and one that keeps alive: nothing like 45 pictures.
     assert!(pictures <= 7, "{pictures} pictures of a still scene");
 }
+
+#[test]
+fn a_destination_that_needs_it_gets_a_still_picture_in_every_interval() {
+    let mut rig = Rig::start();
+    let control = rig.pipeline.control();
+    let screen = feed(&control, "screen");
+    let scene = Arc::new(Scene::of_one("screen", Canvas { width: 320, height: 180 }));
+    screen.1.put(frame(40));
+    control.show(settings(320, 180).config().expect("config"), scene, vec![screen.clone()], Transition::Cut);
+    assert!(rig.next().keyframe);
+    control.set_constant_rate(true);
+    control.request_keyframe();
+    // A keyframe comes with the windows, not beside them.
+    let first = std::iter::repeat_with(|| rig.next()).find(|unit| unit.keyframe).expect("endless");
+    let mut last = first.pts;
+    let mut even = 0;
+    for number in 0..45_u8 {
+        if number.is_multiple_of(4) {
+            screen.1.put(frame(40 + number));
+        }
+        let unit = rig.next();
+        let step = unit.pts.since(last);
+        // A machine that builds something else besides may miss a window, and then whole ones.
+        let windows = step.as_secs_f64() * 30.0;
+        assert!((windows - windows.round()).abs() < 0.001 && windows > 0.5, "{step:?}");
+        even += u32::from(windows < 1.5);
+        last = unit.pts;
+    }
+    assert!(even >= 30, "{even} of 45 pictures follow the one before at once");
+    control.set_constant_rate(false);
+    let begun = Instant::now();
+    let mut pictures = 0;
+    while begun.elapsed() < Duration::from_millis(1500) {
+        pictures += usize::from(rig.reader.try_recv().is_some());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(pictures <= 12, "{pictures} pictures after nobody needs them");
+}

@@ -149,7 +149,9 @@ impl Session {
         let on_event = move |event| {
             let _ = orders.send(Order::Video(id, event));
         };
-        let options = VideoOptions { source_id, frame_rate: config.frame_rate, cursor, own_window: self.own_window };
+        let restore_token = self.grants.get(&source_id).cloned();
+        let (frame_rate, own_window) = (config.frame_rate, self.own_window);
+        let options = VideoOptions { source_id, frame_rate, cursor, own_window, restore_token };
         tokio::task::spawn_blocking(move || VideoCapture::start(options, slot, on_event))
     }
 

@@ -1,11 +1,12 @@
 //! The one task that owns what runs: capture, encode, sound, publication, server. Orders come in, one at a time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use capture::audio::AudioEvent;
 use capture::video::{VideoCapture, VideoError, VideoEvent};
-use media::{AccessUnit, Bitrate};
+use media::{AccessUnit, Bitrate, Secret};
 use publish::PublishStatus;
 use record::RecordEvent;
 use signaling::{InputLevel, LoudnessLevels, PreviewConnection, ServerMessage};
@@ -51,6 +52,8 @@ pub(crate) struct Session {
     pub(crate) tuning: Tuning,
     pub(crate) steering: Steering,
     pub(crate) own_window: Option<u32>,
+    /// By source: what lets the desktop share it without asking.
+    pub(crate) grants: HashMap<String, Secret>,
     pub(crate) capture: Option<Capture>,
     pub(crate) destinations: Destinations,
     pub(crate) recordings: Recordings,
@@ -109,6 +112,7 @@ impl Session {
             tuning: Tuning::DEFAULT,
             steering,
             own_window: None,
+            grants: HashMap::new(),
             capture: None,
             destinations: Destinations::default(),
             recordings: Recordings::default(),
@@ -235,6 +239,11 @@ impl Session {
         match event {
             VideoEvent::Area(area) => source.area = area,
             VideoEvent::Resumed => source.state = CaptureState::Capturing,
+            VideoEvent::Remember(token) => {
+                let source_id = source.source_id.clone();
+                self.grants.insert(source_id.clone(), token.clone());
+                self.tell(Event::SourceGranted { source_id, token });
+            }
             VideoEvent::Paused(error) => {
                 source.state = CaptureState::Paused { code: error.code().to_owned() };
                 self.tell(Event::Warning(error.into()));
@@ -279,6 +288,8 @@ impl Session {
 
     fn tell_state(&mut self) {
         let capture = self.capture.as_ref();
+        let constant_rate = capture.is_some() && self.destinations.want_constant_rate();
+        self.pipeline.control().set_constant_rate(constant_rate);
         let state = State {
             capture: capture.map_or(CaptureState::Idle, Capture::state),
             publish: self.destinations.get(PUBLISH).map_or(PublishState::Idle, |entry| entry.state.clone()),
@@ -288,6 +299,7 @@ impl Session {
             local_server: self.server.as_ref().map(|server| server.info.clone()),
             settings: self.settings,
             tuning: self.tuning,
+            constant_rate,
             source_id: capture
                 .filter(|live| live.plain)
                 .and_then(|live| live.scene.sources().first().map(|s| (*s).to_owned())),

@@ -67,6 +67,7 @@ fn inside() {
         frame_rate: FrameRate::new(30).expect("rate"),
         cursor: false,
         own_window: None,
+        restore_token: None,
     };
     let capture = VideoCapture::start(options, slot.clone(), move |event| drop(sender.send(event))).expect("a camera");
 

@@ -1,9 +1,11 @@
 //! A destination as its owner sees it, and the loop that keeps it alive.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use media::{AccessUnit, Bitrate};
 use parking_lot::Mutex;
 use stream::Broadcast;
@@ -14,9 +16,10 @@ use webrtc_transport::PeerHandle;
 
 use crate::failure::Failure;
 use crate::health::{self, Gauges, Health};
+use crate::net::{self, Dial};
 use crate::retry::{RetryPolicy, Verdict};
 use crate::target::{Parsed, Target};
-use crate::{datagram, rtmp, webrtc};
+use crate::{datagram, rtmp, rtp, webrtc};
 
 /// A connection that held for this long was a good one: the next failure counts as the first.
 const GOOD: Duration = Duration::from_secs(10);
@@ -76,6 +79,7 @@ pub(crate) struct Context {
     pub(crate) request_keyframe: Arc<dyn Fn() + Send + Sync>,
     pub(crate) on_status: Box<dyn Fn(PublishStatus) + Send + Sync>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) dial: Dial,
 }
 
 /// What the owner sees of the running session.
@@ -93,6 +97,17 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    pub(crate) fn new(target: Bitrate) -> Self {
+        Self {
+            peer: Mutex::new(None),
+            first_byte: Mutex::new(None),
+            target_bitrate: Mutex::new(target),
+            gauges: Mutex::new(None),
+            loopback: AtomicBool::new(false),
+            retry: Notify::new(),
+        }
+    }
+
     /// Figures for a new session.
     pub(crate) fn begin(&self) -> Arc<Gauges> {
         let gauges = Arc::new(Gauges::start());
@@ -100,7 +115,8 @@ impl Shared {
         gauges
     }
 
-    fn health(&self) -> Option<Health> {
+    /// Figures of the present connection; `None` between two.
+    pub(crate) fn health(&self) -> Option<Health> {
         let peer = self.peer.lock().as_ref().map(|peer| health::of_peer(&peer.stats(), *self.first_byte.lock()));
         let health = peer.or_else(|| self.gauges.lock().as_ref().map(|gauges| gauges.read()))?;
         Some(Health { steers: !self.loopback.load(Ordering::Relaxed), ..health })
@@ -144,14 +160,7 @@ impl Destination {
         on_status: impl Fn(PublishStatus) + Send + Sync + 'static,
     ) -> Self {
         let target = target.into();
-        let shared = Arc::new(Shared {
-            peer: Mutex::new(None),
-            first_byte: Mutex::new(None),
-            target_bitrate: Mutex::new(target.target_bitrate()),
-            gauges: Mutex::new(None),
-            loopback: AtomicBool::new(false),
-            retry: Notify::new(),
-        });
+        let shared = Arc::new(Shared::new(target.target_bitrate()));
         let (stop, stopped) = watch::channel(false);
         let task = {
             let shared = Arc::clone(&shared);
@@ -163,8 +172,9 @@ impl Destination {
                 };
                 let loopback = target.is_loopback();
                 shared.loopback.store(loopback, Ordering::Relaxed);
-                let context = Context { loopback, hub, request_keyframe, on_status: Box::new(on_status), shared };
-                run(context, target, stopped).await;
+                let on_status = Box::new(on_status);
+                let context = Context { loopback, hub, request_keyframe, on_status, shared, dial: net::dial() };
+                run(context, Attempts::new(target), stopped).await;
             })
         };
         Self { shared, stop, task }
@@ -202,13 +212,28 @@ impl Destination {
     }
 }
 
-async fn run(context: Context, target: Parsed, mut stopped: watch::Receiver<bool>) {
+/// One connection after the other, whatever the protocol.
+pub(crate) trait Attempt {
+    /// One, to its end; also since when it was live, if it was.
+    fn attempt(
+        &mut self,
+        context: &Context,
+        resumed: bool,
+        stopped: &mut watch::Receiver<bool>,
+    ) -> impl Future<Output = (End, Option<Instant>)> + Send;
+}
+
+pub(crate) async fn run(context: Context, mut attempts: impl Attempt, mut stopped: watch::Receiver<bool>) {
     let mut attempt = 0;
     let mut down_since = Instant::now();
     let mut was_live = false;
-    let mut memory = webrtc::Memory::default();
     loop {
-        let (end, live_since) = session(&context, &target, was_live, &mut memory, &mut stopped).await;
+        // A panic inside somebody's crate is one destination's failure: it is logged by the panic's hook, and tried again.
+        let begun = Instant::now();
+        let (end, live_since) = AssertUnwindSafe(attempts.attempt(&context, was_live, &mut stopped))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| (End::Failed(Failure::bad_peer("what could not be borne")), None));
         context.shared.end();
         if let Some(since) = live_since {
             was_live = true;
@@ -228,6 +253,7 @@ async fn run(context: Context, target: Parsed, mut stopped: watch::Receiver<bool
             is_final: failure.is_final,
             retry_after: failure.retry_after,
             loopback: context.loopback,
+            took: if live_since.is_some() { Duration::ZERO } else { begun.elapsed() },
         };
         let pause = match policy.verdict(rand::random()) {
             Verdict::Retry(pause) => pause,
@@ -264,20 +290,36 @@ pub async fn test(target: &Target) -> Result<(), Failure> {
         Parsed::WebRtc(place) => webrtc::test(&place, target.target_bitrate()).await,
         Parsed::Rtmp { target, .. } => rtmp::test(&target).await,
         Parsed::Datagrams(link) => datagram::test(&link).await,
+        Parsed::Rtp(link) => rtp::test(&link).await,
     }
 }
 
-async fn session(
-    context: &Context,
-    target: &Parsed,
-    resumed: bool,
-    memory: &mut webrtc::Memory,
-    stopped: &mut watch::Receiver<bool>,
-) -> (End, Option<Instant>) {
-    match target {
-        Parsed::WebRtc(place) => webrtc::Session::new(context, place, resumed, memory).run(stopped).await,
-        Parsed::Rtmp { target, options } => rtmp::Session { context, target, options, resumed }.run(stopped).await,
-        Parsed::Datagrams(link) => datagram::Session { context, link, resumed }.run(stopped).await,
+/// Attempts at a real target.
+pub(crate) struct Attempts {
+    target: Parsed,
+    /// What one WebRTC session leaves for the next.
+    memory: webrtc::Memory,
+}
+
+impl Attempts {
+    pub(crate) fn new(target: Parsed) -> Self {
+        Self { target, memory: webrtc::Memory::default() }
+    }
+}
+
+impl Attempt for Attempts {
+    async fn attempt(
+        &mut self,
+        context: &Context,
+        resumed: bool,
+        stopped: &mut watch::Receiver<bool>,
+    ) -> (End, Option<Instant>) {
+        match &self.target {
+            Parsed::WebRtc(place) => webrtc::Session::new(context, place, resumed, &mut self.memory).run(stopped).await,
+            Parsed::Rtmp { target, options } => rtmp::Session { context, target, options, resumed }.run(stopped).await,
+            Parsed::Datagrams(link) => datagram::Session { context, link, resumed }.run(stopped).await,
+            Parsed::Rtp(link) => rtp::Session { context, link, resumed }.run(stopped).await,
+        }
     }
 }
 

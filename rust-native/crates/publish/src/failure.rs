@@ -66,6 +66,15 @@ impl Failure {
         )
     }
 
+    /// The machine is there, and its port is closed.
+    pub(crate) fn nobody_listens() -> Self {
+        Self::new(
+            "nobody_listens",
+            "nobody receives the stream there",
+            "Start the receiver, and check its address and port; the stream goes there by itself then.",
+        )
+    }
+
     /// Connected, and then silence.
     pub(crate) fn no_answer() -> Self {
         Self::new(
@@ -81,6 +90,15 @@ impl Failure {
             "tls_failed",
             format!("no encrypted connection came about: {error}"),
             "Check the address, and that this machine's date and the server's certificate are right.",
+        )
+    }
+
+    /// Its answers break its protocol in a way that no server's do.
+    pub(crate) fn bad_peer(what: &str) -> Self {
+        Self::new(
+            "bad_peer",
+            format!("the server sends what no server may send: {what}"),
+            "Check the address; if it is right, tell whoever runs the server.",
         )
     }
 

@@ -6,17 +6,22 @@
 mod datagram;
 mod destination;
 mod failure;
+#[cfg(test)]
+mod fault_matrix;
 mod health;
 mod mpeg_ts;
 mod net;
 mod retry;
 mod rtmp;
+mod rtp;
+mod srt;
 mod target;
+mod udp;
 mod webrtc;
 
 pub use destination::{Destination, PublishStatus, Pulse, test};
 pub use failure::Failure;
 pub use health::Health;
 pub use retry::{RetryPolicy, Verdict};
-pub use target::{BackendTarget, MpegTsTarget, RtmpTarget, SrtTarget, Target, WhipTarget};
+pub use target::{BackendTarget, MpegTsTarget, RtmpTarget, RtpTarget, SrtTarget, Target, WhipTarget};
 pub use webrtc_transport::PathLimit;

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
@@ -15,8 +16,9 @@ use tokio_rustls::TlsConnector;
 
 use crate::failure::Failure;
 
-/// A name's look-up and TCP's three steps; on the worst of paths a lost packet costs three seconds.
-const CONNECT: Duration = Duration::from_secs(10);
+/// A name's look-up and TCP's three steps. The system repeats the first after one and three seconds; the third
+/// repetition comes after seven, and an attempt of our own is earlier than that.
+const CONNECT: Duration = Duration::from_secs(6);
 /// Sent data that nobody confirms for so long: the path is gone, though TCP itself would wait a quarter of an hour.
 pub(crate) const SILENCE: Duration = Duration::from_secs(10);
 /// Bytes that may wait in the system unsent: a tenth of a second of 6 Mbit/s. More would only arrive too late.
@@ -26,10 +28,20 @@ const UNSENT: u32 = 64 * 1024;
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+/// How connections are made; a test has its own network.
+pub(crate) type Dial = Arc<dyn Fn(String, u16, bool) -> BoxFuture<'static, Result<Connection, Failure>> + Send + Sync>;
+
+/// The machine's own network.
+pub(crate) fn dial() -> Dial {
+    Arc::new(|host: String, port: u16, tls: bool| -> BoxFuture<'static, Result<Connection, Failure>> {
+        Box::pin(async move { connect(&host, port, tls).await })
+    })
+}
+
 /// A connection and a way to ask the system about it.
 pub(crate) struct Connection {
     pub(crate) stream: Box<dyn Stream>,
-    pub(crate) path: imp::Path,
+    pub(crate) path: Path,
 }
 
 /// Connects, with TLS where asked.
@@ -73,6 +85,8 @@ static CONFIG: LazyLock<Result<Arc<ClientConfig>, String>> = LazyLock::new(|| {
     Ok(Arc::new(config.with_no_client_auth()))
 });
 
+pub(crate) use imp::Path;
+
 #[cfg(target_os = "linux")]
 mod imp {
     use std::io;
@@ -97,6 +111,10 @@ mod imp {
     }
 
     impl Path {
+        /// Of a connection that is none of the system's.
+        #[cfg(test)]
+        pub(crate) const NONE: Self = Self(-1);
+
         /// Round trip, and how many segments had to be sent again since the start.
         pub(crate) fn read(&self) -> (Option<Duration>, Option<u32>) {
             let mut info = std::mem::MaybeUninit::<libc::tcp_info>::zeroed();
@@ -138,6 +156,10 @@ mod imp {
     }
 
     impl Path {
+        /// Of a connection that is none of the system's.
+        #[cfg(test)]
+        pub(crate) const NONE: Self = Self;
+
         /// Unknown here.
         pub(crate) fn read(&self) -> (Option<Duration>, Option<u32>) {
             (None, None)

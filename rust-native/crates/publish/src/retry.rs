@@ -6,12 +6,12 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_secs(1);
 /// On this machine a server that restarts is back at once, and asking costs nothing.
 const FIRST_LOOPBACK: Duration = Duration::from_millis(250);
-/// In the first minutes most breaks end, and somebody watches: with this pause and what connecting takes, a server
-/// that is back has the stream again within 5 s.
-const LONGEST_AT_FIRST: Duration = Duration::from_secs(2);
-/// How long that is.
-const AT_FIRST: Duration = Duration::from_secs(2 * 60);
-/// After that a server that comes back is found within this.
+/// While viewers still wait, a server that comes back is found within five seconds: this, its jitter, and the time
+/// that a connection takes.
+const LONGEST_SOON: Duration = Duration::from_millis(3500);
+/// How long they wait.
+const SOON: Duration = Duration::from_secs(120);
+/// Later on a server that comes back is found within this.
 const LONGEST: Duration = Duration::from_secs(30);
 /// For so long without a connection a destination keeps trying: a router's restart and a change of network end
 /// sooner, and whoever watches a stream gives up later.
@@ -41,6 +41,9 @@ pub struct RetryPolicy {
     pub retry_after: Option<Duration>,
     /// The target is on this machine.
     pub loopback: bool,
+    /// How long the failed attempt took: pauses count from its beginning, so that one that waited in vain for an
+    /// answer is followed by the next at once.
+    pub took: Duration,
 }
 
 impl RetryPolicy {
@@ -51,9 +54,10 @@ impl RetryPolicy {
         }
         let first = if self.loopback { FIRST_LOOPBACK } else { FIRST };
         let doublings = self.attempt.saturating_sub(1).min(16);
-        let longest = if self.down_for < AT_FIRST { LONGEST_AT_FIRST } else { LONGEST };
+        let longest = if self.down_for < SOON { LONGEST_SOON } else { LONGEST };
         let pause = first.saturating_mul(1 << doublings).min(longest);
         let pause = pause.mul_f64(1.0 + JITTER * (2.0 * dice.clamp(0.0, 1.0) - 1.0));
+        let pause = pause.saturating_sub(self.took).max(FIRST_LOOPBACK.min(pause));
         // A server that asks for more time gets it; jitter only ever adds to that.
         Verdict::Retry(match self.retry_after {
             Some(asked) => asked.max(pause),
@@ -69,7 +73,14 @@ mod tests {
     const MIDDLE: f64 = 0.5;
 
     fn failure(attempt: u32) -> RetryPolicy {
-        RetryPolicy { attempt, down_for: Duration::ZERO, is_final: false, retry_after: None, loopback: false }
+        RetryPolicy {
+            attempt,
+            down_for: Duration::ZERO,
+            is_final: false,
+            retry_after: None,
+            loopback: false,
+            took: Duration::ZERO,
+        }
     }
 
     fn pause(policy: RetryPolicy, dice: f64) -> f64 {
@@ -80,22 +91,13 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_up_to_half_a_minute() {
-        for (attempt, seconds) in
-            [(1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 16.0), (6, 30.0), (7, 30.0), (9999, 30.0)]
-        {
-            let later = RetryPolicy { down_for: AT_FIRST, ..failure(attempt) };
-            assert_eq!(pause(later, MIDDLE), seconds, "attempt {attempt}");
+    fn pauses_double_up_to_what_viewers_wait_for_and_after_two_minutes_up_to_half_a_minute() {
+        for (attempt, soon, later) in [(1, 1.0, 1.0), (2, 2.0, 2.0), (3, 3.5, 4.0), (5, 3.5, 16.0), (9999, 3.5, 30.0)] {
+            assert_eq!(pause(failure(attempt), MIDDLE), soon, "attempt {attempt}");
+            let long_gone = RetryPolicy { down_for: SOON, ..failure(attempt) };
+            assert_eq!(pause(long_gone, MIDDLE), later, "attempt {attempt}");
         }
-    }
-
-    #[test]
-    fn in_the_first_minutes_a_server_is_asked_every_two_seconds() {
-        for down in [0, 20, 60, 119] {
-            let early = RetryPolicy { down_for: Duration::from_secs(down), ..failure(20) };
-            assert_eq!(pause(early, MIDDLE), 2.0, "down for {down} s");
-            assert!(pause(early, 1.0) < 3.0);
-        }
+        assert!(pause(failure(99), 1.0) < 4.5, "five seconds, less what connecting takes");
     }
 
     #[test]
@@ -106,16 +108,22 @@ mod tests {
 
     #[test]
     fn pauses_vary_by_a_fifth_either_way() {
-        assert_eq!(pause(failure(3), 0.0), 1.6);
-        assert_eq!(pause(failure(3), 1.0), 2.4);
-        assert_eq!(pause(failure(3), f64::INFINITY), 2.4);
+        assert_eq!(pause(failure(2), 0.0), 1.6);
+        assert_eq!(pause(failure(2), 1.0), 2.4);
+        assert_eq!(pause(failure(2), f64::INFINITY), 2.4);
     }
 
     #[test]
     fn the_server_gets_the_time_it_asks_for() {
         let asked = |seconds| RetryPolicy { retry_after: Some(Duration::from_secs(seconds)), ..failure(3) };
         assert_eq!(pause(asked(60), MIDDLE), 60.0);
-        assert_eq!(pause(asked(0), MIDDLE), 2.0, "but never less than the policy's own pause");
+        assert_eq!(pause(asked(0), MIDDLE), 3.5, "but never less than the policy's own pause");
+    }
+
+    #[test]
+    fn an_attempt_that_waited_in_vain_is_followed_by_the_next_at_once() {
+        let took = |seconds| RetryPolicy { took: Duration::from_secs(seconds), ..failure(9) };
+        assert_eq!((pause(took(2), MIDDLE), pause(took(6), MIDDLE)), (1.5, 0.25));
     }
 
     #[test]

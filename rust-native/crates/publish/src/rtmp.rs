@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::destination::{Context, End, PublishStatus, until_stopped};
 use crate::failure::Failure;
 use crate::health::Gauges;
-use crate::net::{self, Connection, SILENCE};
+use crate::net::{self, Connection, Dial, SILENCE};
 use crate::target::RtmpTarget;
 
 /// Units that may wait: three seconds of 60 pictures and 47 sounds. TCP that lost a packet catches up from here.
@@ -45,7 +45,7 @@ impl Session<'_> {
         let mut live_since = None;
         let opened = tokio::select! {
             () = until_stopped(stopped) => return (End::Stopped, None),
-            opened = open(self.target) => opened,
+            opened = open(self.target, &self.context.dial) => opened,
         };
         let outcome = match opened {
             Ok(open) => self.send(open, &gauges, stopped, &mut live_since).await,
@@ -124,8 +124,8 @@ impl Session<'_> {
 }
 
 /// Connects as far as "publishing".
-async fn open(target: &Target) -> Result<Open, Failure> {
-    let connection = net::connect(&target.host, target.port, target.tls).await?;
+async fn open(target: &Target, dial: &Dial) -> Result<Open, Failure> {
+    let connection = dial(target.host.clone(), target.port, target.tls).await?;
     let mut open = Open { connection, client: Client::new(target.clone()), features: Features::default() };
     match timeout(PUBLISH, open.negotiate()).await {
         Ok(outcome) => outcome.map(|()| open),
@@ -135,7 +135,7 @@ async fn open(target: &Target) -> Result<Open, Failure> {
 
 /// Connects as far as "publishing", and leaves again.
 pub(crate) async fn test(target: &Target) -> Result<(), Failure> {
-    let mut open = open(target).await?;
+    let mut open = open(target, &net::dial()).await?;
     open.client.close();
     let goodbye = open.client.output().split();
     let _ = timeout(GOODBYE, async {

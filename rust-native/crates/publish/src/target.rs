@@ -1,13 +1,16 @@
 //! Where to: one variant for each protocol.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use media::{Bitrate, FrameRate, Secret};
 use url::{Host, Url};
 
-use crate::datagram::{Link, SrtLink};
+use crate::datagram::Link;
 use crate::failure::Failure;
+use crate::rtp::RtpLink;
+use crate::srt::SrtLink;
 use crate::webrtc::{Place, backend_url};
 
 /// One destination's protocol, address and key.
@@ -24,6 +27,8 @@ pub enum Target {
     Srt(SrtTarget),
     /// MPEG-TS over plain UDP or TCP.
     MpegTs(MpegTsTarget),
+    /// RTP to one address or group.
+    Rtp(RtpTarget),
 }
 
 /// A WHIP server (RFC 9725).
@@ -87,6 +92,23 @@ pub struct MpegTsTarget {
     pub target_bitrate: Bitrate,
 }
 
+/// RTP (RFC 6184, RFC 7587) to one address or group.
+#[derive(Debug, Clone)]
+pub struct RtpTarget {
+    /// `rtp://host:port`: the picture's port; sound goes to the second above it, reports to those between.
+    pub url: String,
+    /// Where the description for players is written, and written anew when it changes.
+    pub sdp_file: Option<PathBuf>,
+    /// What the encoder gives.
+    pub target_bitrate: Bitrate,
+}
+
+impl From<RtpTarget> for Target {
+    fn from(target: RtpTarget) -> Self {
+        Self::Rtp(target)
+    }
+}
+
 impl From<SrtTarget> for Target {
     fn from(target: SrtTarget) -> Self {
         Self::Srt(target)
@@ -123,6 +145,7 @@ pub(crate) enum Parsed {
     WebRtc(Place),
     Rtmp { target: rtmp::Target, options: RtmpTarget },
     Datagrams(Link),
+    Rtp(RtpLink),
 }
 
 impl Target {
@@ -133,6 +156,7 @@ impl Target {
             Self::Rtmp(target) => target.target_bitrate,
             Self::Srt(target) => target.target_bitrate,
             Self::MpegTs(target) => target.target_bitrate,
+            Self::Rtp(target) => target.target_bitrate,
         }
     }
 
@@ -153,6 +177,7 @@ impl Target {
             }
             Self::Srt(target) => target.parse().map(|link| Parsed::Datagrams(Link::Srt(link))),
             Self::MpegTs(target) => target.parse().map(Parsed::Datagrams),
+            Self::Rtp(target) => target.parse().map(Parsed::Rtp),
         }
     }
 }
@@ -164,6 +189,7 @@ impl Parsed {
             Self::WebRtc(place) => place.is_loopback(),
             Self::Rtmp { target, .. } => is_loopback_host(&target.host),
             Self::Datagrams(Link::Udp { host, .. } | Link::Tcp { host, .. }) => is_loopback_host(host),
+            Self::Rtp(link) => is_loopback_host(&link.host),
             Self::Datagrams(Link::Srt(link)) => link.host.as_deref().is_none_or(is_loopback_host),
         }
     }
@@ -228,6 +254,25 @@ impl MpegTsTarget {
     }
 }
 
+impl RtpTarget {
+    fn parse(&self) -> Result<RtpLink, Failure> {
+        let bad = || Failure {
+            is_final: true,
+            ..Failure::new(
+                "bad_rtp_url",
+                "the address is not rtp://host:port",
+                "Enter the whole address, such as rtp://192.168.1.20:5004; three ports above it are used, too.",
+            )
+        };
+        let url = Url::parse(self.url.trim()).ok().filter(|url| url.scheme() == "rtp").ok_or_else(bad)?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(bad)?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = url.port().filter(|port| *port <= u16::MAX - 3).ok_or_else(bad)?;
+        let sdp_file = self.sdp_file.clone().filter(|file| !file.as_os_str().is_empty());
+        Ok(RtpLink { host, port, sdp_file, bitrate: self.target_bitrate })
+    }
+}
+
 /// Whether a name or address without brackets is this machine's own.
 pub(crate) fn is_loopback_host(host: &str) -> bool {
     match host.parse::<IpAddr>() {
@@ -271,6 +316,19 @@ mod tests {
             assert!(srt(url, passphrase, None).is_err_and(|failure| failure.is_final), "{url}");
         }
         assert!(srt("srt://host:1", None, Some(&"x".repeat(513))).is_err());
+    }
+
+    #[test]
+    fn an_rtp_address_leaves_room_for_its_four_ports() {
+        let parse = |url: &str| {
+            let target = RtpTarget { url: url.to_owned(), sdp_file: None, target_bitrate: Bitrate::from_kbps(1) };
+            target.parse().map(|link| (link.host, link.port)).map_err(|failure| failure.code)
+        };
+        assert_eq!(parse("rtp://[::1]:5004"), Ok(("::1".to_owned(), 5004)));
+        assert_eq!(parse(" rtp://239.1.2.3:65532 "), Ok(("239.1.2.3".to_owned(), 65_532)));
+        for bad in ["rtp://host", "udp://host:1", "rtp://host:65533", "rtp://:5004", ""] {
+            assert_eq!(parse(bad), Err("bad_rtp_url"), "{bad}");
+        }
     }
 
     #[test]

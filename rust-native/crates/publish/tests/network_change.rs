@@ -1,6 +1,7 @@
 //! A machine that changes its network in mid-stream: ICE is restarted, and the same session goes on.
 //!
 //! Each test runs in a network namespace of its own (`rig/network.rs`), with Janus at the far end of two lines.
+#![cfg(target_os = "linux")]
 
 mod rig;
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use media::Secret;
 use publish::{PublishStatus, RtmpTarget};
+use rig::nginx::Nginx;
 use rig::{Feed, Folder, Peer, Received, bitrate, frame_rate, free_port, listening};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -28,46 +29,6 @@ async fn ffmpeg_listener(port: u16, file: &std::path::Path) -> Peer {
     let peer = Peer::start("ffmpeg", &["-v", "error", "-y", "-listen", "1", "-i", &url, "-c", "copy", file]);
     listening(port).await;
     peer
-}
-
-struct Nginx {
-    port: u16,
-    folder: Folder,
-    peer: Peer,
-}
-
-impl Nginx {
-    async fn start(port: u16) -> Self {
-        let folder = Folder::new();
-        let place = folder.file("");
-        let place = place.to_str().expect("UTF-8").trim_end_matches('/');
-        let user = if std::fs::metadata("/root").is_ok_and(|_| is_root()) { "user root;" } else { "" };
-        let conf = format!(
-            "load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
-             daemon off; master_process off; {user}
-             error_log {place}/error.log; pid {place}/pid;
-             events {{}}
-             rtmp {{ server {{ listen 127.0.0.1:{port};
-               application live {{ live on; record all; record_path {place}; record_unique on; }} }} }}"
-        );
-        std::fs::write(folder.file("conf"), conf).expect("written");
-        let conf = folder.file("conf");
-        let peer = Peer::start("/usr/sbin/nginx", &["-c", conf.to_str().expect("UTF-8"), "-p", place]);
-        listening(port).await;
-        Self { port, folder, peer }
-    }
-
-    /// What was recorded, oldest first.
-    fn recordings(&self) -> Vec<std::path::PathBuf> {
-        let files = std::fs::read_dir(self.folder.file("")).expect("a folder").flatten().map(|entry| entry.path());
-        let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "flv")).collect();
-        files.sort();
-        files
-    }
-}
-
-fn is_root() -> bool {
-    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| status.contains("Uid:\t0\t"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! What a WHIP server and a backend's WebSocket can do to a stream: not be there, die, vanish, refuse, hang up.
 //!
 //! After each the state must be right, and the stream live within 5 s of the server's return.
+#![cfg(target_os = "linux")]
 
 mod rig;
 

@@ -1,5 +1,6 @@
 //! WHIP and our WebSocket signalling against peers that no one here wrote: aiortc, Janus as an SFU, and our own server
 //! watched by aiortc. What arrives is read back: pictures by their numbers, sound by its tone.
+#![cfg(target_os = "linux")]
 
 mod rig;
 

@@ -106,7 +106,7 @@ impl OutputFile {
             let _ = fs::remove_file(&self.path);
             return Err(RecordError::NothingRecorded);
         };
-        let (tail, patches) = muxer.finish(duration);
+        let (tail, patches) = muxer.finish(duration, self.length, true);
         let mut complete = || -> io::Result<()> {
             // Marks set before the first fragment.
             if let Ok(patch) = muxer.chapters(&self.chapters)
@@ -116,7 +116,11 @@ impl OutputFile {
             }
             self.file.seek(SeekFrom::Start(self.length))?;
             if let Err(error) = self.file.write_all(&tail) {
+                // No room for it: what stands in the head already is completed all the same.
                 self.file.set_len(self.length)?;
+                let (_, patches) = muxer.finish(duration, self.length, false);
+                patches.iter().try_for_each(|patch| self.patch(patch))?;
+                self.file.sync_all()?;
                 return Err(error);
             }
             self.length += tail.len() as u64;

@@ -356,7 +356,10 @@ impl<E: Fn(RecordEvent)> Work<E> {
     fn close(&self, file: OutputFile) {
         let path = file.path().to_path_buf();
         let outcome = file.close(self.assembler.duration(), self.options.plain);
-        (self.on_event)(RecordEvent::Closed(path, outcome.err()));
+        // What was taken away while it was written is no file to be shown.
+        if path.exists() {
+            (self.on_event)(RecordEvent::Closed(path, outcome.err()));
+        }
     }
 
     fn chapter(&mut self, title: String) {

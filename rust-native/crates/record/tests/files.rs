@@ -34,6 +34,7 @@ fn every_format_opens_without_a_warning_and_shows_and_sounds_right() {
         let info = probe(&files[0]);
         assert!((info.duration - 12.0).abs() < 0.1, "{what}: {info:?}");
         assert_eq!((info.width, info.height), (64, 64), "{what}");
+        assert_eq!(studio::gstreamer(&files[0], format, audio), (120, 12), "{what}");
         // Each second begins white and with a beep: at the first and at the last second they are in step.
         let played = play(&files[0]);
         assert_eq!(played.flashes.len(), 12, "{what}: {:?}", played.flashes);

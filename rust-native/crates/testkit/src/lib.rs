@@ -1,6 +1,9 @@
 //! For tests and the bench only: real screens, sound and network faults on a machine that has none, and the
 //! time pattern by which pictures are told apart. Nothing that ships depends on this crate.
 
+pub mod fuzz;
+#[cfg(target_os = "linux")]
+pub mod shared_screen;
 pub mod sine;
 #[cfg(target_os = "linux")]
 pub mod sound;

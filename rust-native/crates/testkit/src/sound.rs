@@ -139,6 +139,28 @@ impl SoundRig {
         self.servers.iter().for_each(|pid| keeper::signal(*pid, libc::SIGCONT));
     }
 
+    /// Starts a program of the Debian package `package` in this session; returns its id, for [`Self::end`].
+    ///
+    /// # Errors
+    /// See [`SoundRigError`].
+    pub fn run(&self, program: &str, package: &'static str, arguments: &[&str]) -> Result<u32, SoundRigError> {
+        let log = std::fs::File::create(self.folder.path().join(format!("{program}.log")))?;
+        let mut command = std::process::Command::new(program);
+        command
+            .args(arguments)
+            .envs(self.env())
+            .stdin(std::process::Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let (pid, _) = self.keeper.spawn(command).map_err(|error| servers::missing(error, program, package))?;
+        Ok(pid)
+    }
+
+    /// Kills what [`Self::run`] started.
+    pub fn end(&self, pid: u32) {
+        self.keeper.kill(pid);
+    }
+
     /// Runs `pactl` against these servers; returns what it prints.
     ///
     /// # Errors

@@ -323,6 +323,8 @@ mod running {
                     }
                 }
                 VideoEvent::Area(area) => (self.on_event)(VideoEvent::Area(area)),
+                // These systems ask once for all screens, and so grant nothing for one.
+                VideoEvent::Remember(_) => {}
             }
             Ok(())
         }

@@ -91,6 +91,27 @@ pub enum VideoError {
     /// The system has no such capture yet.
     #[error("this version of the system can't capture screens")]
     SystemTooOld,
+    /// A Wayland session without a portal that shares screens.
+    #[error("the desktop has no portal that shares screens: {0}")]
+    PortalMissing(String),
+    /// The user, or a rule of the desktop, said no.
+    #[error("sharing the screen was refused")]
+    PortalRefused,
+    /// The portal's question stands.
+    #[error("the system asks which screen or window to share")]
+    PortalAsking,
+    /// The portal or PipeWire failed to share what was chosen.
+    #[error("the desktop could not share the screen: {0}")]
+    SharingFailed(String),
+    /// The user or the desktop ended the sharing, or what was shared is gone.
+    #[error("the desktop ended the sharing")]
+    SharingEnded,
+    /// What is shared gives no picture now.
+    #[error("the shared screen or window gives no picture now")]
+    SharingPaused,
+    /// PipeWire, which carries the pictures, can't be used.
+    #[error("PipeWire can't be used: {0}")]
+    PipeWireMissing(String),
     /// This system's screens can't be captured yet.
     #[error("{0} can't be captured here yet")]
     NotSupportedHere(&'static str),
@@ -129,6 +150,13 @@ impl VideoError {
             Self::PermissionMissing(_) => "screen_permission_missing",
             Self::GraphicsDevice(_) => "graphics_device",
             Self::SystemTooOld => "system_too_old",
+            Self::PortalMissing(_) => "portal_missing",
+            Self::PortalRefused => "portal_refused",
+            Self::PortalAsking => "portal_asking",
+            Self::SharingFailed(_) => "sharing_failed",
+            Self::SharingEnded => "sharing_ended",
+            Self::SharingPaused => "sharing_paused",
+            Self::PipeWireMissing(_) => "pipewire_missing",
             Self::NotSupportedHere(_) => "not_supported_here",
         }
     }
@@ -169,6 +197,17 @@ impl VideoError {
                 "Update the graphics driver, or let the app run on the graphics card that drives the monitor."
             }
             Self::SystemTooOld => "Update the system: Windows 10 (1903) or macOS 14.6 is the oldest that works.",
+            Self::PortalMissing(_) => {
+                "Install xdg-desktop-portal and your desktop's own back end for it (-gnome, -kde, -wlr, …), then log in again."
+            }
+            Self::PortalRefused => "Choose the source again, and allow it in the question that the desktop asks.",
+            Self::PortalAsking => "Choose a screen or window in the desktop's question, and allow it.",
+            Self::SharingFailed(_) => {
+                "Choose the source again, and another screen or window in the desktop's question."
+            }
+            Self::SharingEnded => "Choose the source again to share it anew.",
+            Self::SharingPaused => "Show the window again, or switch the screen on; it is picked up by itself.",
+            Self::PipeWireMissing(_) => "Install pipewire, libpipewire-0.3-0 and wireplumber, then log in again.",
             Self::NotSupportedHere(_) => "Use an X11 session on Linux for now.",
         }
     }

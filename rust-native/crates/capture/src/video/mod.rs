@@ -18,11 +18,13 @@ mod desktop_follow;
 mod desktop_id;
 mod error;
 mod generated;
+#[cfg(target_os = "linux")]
+mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(any(target_os = "linux", target_os = "windows", target_os = "macos", test))]
 mod pacing;
-#[cfg(any(target_os = "windows", target_os = "macos", test))]
+#[cfg(any(target_os = "linux", target_os = "windows", target_os = "macos", test))]
 mod pool;
 mod rect;
 #[cfg(any(target_os = "linux", target_os = "windows", target_os = "macos", test))]
@@ -31,18 +33,22 @@ mod region;
 mod screens;
 mod shrink;
 mod spec;
-#[cfg(any(target_os = "windows", target_os = "macos", test))]
+#[cfg(any(target_os = "linux", target_os = "windows", target_os = "macos", test))]
 mod stamps;
 #[cfg(any(target_os = "windows", test))]
 mod tone_map;
 #[cfg(not(any(target_os = "linux", target_os = "windows", target_os = "macos")))]
 mod unsupported;
+#[cfg(target_os = "linux")]
+mod waker;
+#[cfg(target_os = "linux")]
+mod wayland;
 #[cfg(target_os = "windows")]
 mod windows;
 #[cfg(target_os = "linux")]
 mod x11;
 
-use media::{FrameRate, Size, VideoFrame};
+use media::{FrameRate, Secret, Size, VideoFrame};
 use stream::FrameSlot;
 
 use backend::Backend;
@@ -52,12 +58,12 @@ pub use rect::Rect;
 
 #[cfg(target_os = "windows")]
 use self::windows as imp;
+#[cfg(target_os = "linux")]
+use linux as imp;
 #[cfg(target_os = "macos")]
 use macos as imp;
 #[cfg(not(any(target_os = "linux", target_os = "windows", target_os = "macos")))]
 use unsupported as imp;
-#[cfg(target_os = "linux")]
-use x11 as imp;
 
 #[cfg(not(any(target_os = "windows", target_os = "macos")))]
 use imp as screens;
@@ -73,6 +79,8 @@ pub enum SourceKind {
     Game,
     /// A rectangle of a monitor.
     Region,
+    /// A screen or window that the desktop lets its user choose.
+    Portal,
     /// A camera.
     Camera,
     /// A picture file.
@@ -93,6 +101,7 @@ impl SourceKind {
             Self::Window => "window",
             Self::Game => "game",
             Self::Region => "region",
+            Self::Portal => "portal",
             Self::Camera => "camera",
             Self::Image => "image",
             Self::Text => "text",
@@ -132,6 +141,8 @@ pub struct VideoOptions {
     /// The app's own window (on X11 its XID, or that of any window inside its frame): a change of nothing but its
     /// own picture gives at most one frame per second.
     pub own_window: Option<u32>,
+    /// What the last [`VideoEvent::Remember`] of this source brought: its desktop then shares the same without asking.
+    pub restore_token: Option<Secret>,
 }
 
 /// What a running capture says of its own accord, on its thread.
@@ -144,6 +155,8 @@ pub enum VideoEvent {
     Paused(VideoError),
     /// It does again.
     Resumed,
+    /// The user's choice can be had again by this token, once, and by no other: for [`VideoOptions::restore_token`].
+    Remember(Secret),
     /// No frame will follow: the source or the display is gone. The last event.
     Lost(VideoError),
 }
@@ -152,7 +165,7 @@ pub enum VideoEvent {
 ///
 /// Windows without a name, desktops, docks, and the windows of this process and of its parent (the app that holds
 /// the engine) are left out. Minimised windows are listed: they can be captured once they are shown. In a Wayland
-/// session only the windows of X programs can be listed; where there are none the error says so.
+/// session there is one entry for all that the desktop may share, and the windows of X programs.
 pub fn list_sources() -> Result<Vec<SourceInfo>, VideoError> {
     list_sources_on(None)
 }
@@ -175,7 +188,8 @@ pub fn describe_on(display: Option<&str>, id: &str) -> Result<SourceInfo, VideoE
     if camera::is_camera(id) { camera::describe(id) } else { screens::describe(display, id) }
 }
 
-/// [`list_sources`] on a display by name (`":7"`); `None` takes `$DISPLAY`.
+/// [`list_sources`] on a display by name (`":7"`, or for a Wayland session the address of its bus, `"unix:path=…"`);
+/// `None` takes the user's session.
 pub fn list_sources_on(display: Option<&str>) -> Result<Vec<SourceInfo>, VideoError> {
     screens::list_sources(display)
 }

@@ -76,6 +76,7 @@ impl Running {
             frame_rate: FrameRate::new(60).expect("rate"),
             cursor: false,
             own_window: None,
+            restore_token: None,
         };
         change(&mut options);
         let slot = FrameSlot::default();
@@ -88,7 +89,8 @@ impl Running {
     /// A source that needs no display.
     pub(crate) fn generated(id: &str, fps: u32) -> Result<Self, VideoError> {
         let frame_rate = FrameRate::new(fps).expect("rate");
-        let options = VideoOptions { source_id: id.to_owned(), frame_rate, cursor: false, own_window: None };
+        let options =
+            VideoOptions { source_id: id.to_owned(), frame_rate, cursor: false, own_window: None, restore_token: None };
         let slot = FrameSlot::default();
         let (sender, events) = mpsc::channel();
         let on_event = move |event| drop(sender.send(event));

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod network;
+pub(crate) mod nginx;
 pub(crate) mod program;
 pub(crate) mod relay;
 
@@ -214,6 +215,10 @@ impl Drop for Folder {
     }
 }
 
+pub(crate) fn is_root() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| status.contains("Uid:\t0\t"))
+}
+
 /// A TCP port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a port").port()
@@ -238,9 +243,13 @@ impl Peer {
 
     /// Asks it to end, so that it finishes its file.
     pub(crate) async fn interrupt(self) {
-        let pid = self.0.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().is_ok_and(|status| status.success()));
+        self.signal("INT");
         self.ended().await;
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().is_ok_and(|status| status.success()));
     }
 
     pub(crate) fn kill(&mut self) {
@@ -292,8 +301,13 @@ impl Received {
     pub(crate) fn read(file: &Path) -> Self {
         let luma = ffmpeg(file, &["-fps_mode", "passthrough", "-vf", "extractplanes=y", "-f", "rawvideo"]);
         let sound = ffmpeg(file, &["-map", "0:a:0", "-af", "pan=mono|c0=c0", "-ar", "48000", "-f", "f32le"]);
+        Self::of(&luma, &sound)
+    }
+
+    /// Of whole pictures of luma and one channel of 32-bit samples at 48 kHz.
+    pub(crate) fn of(luma: &[u8], sound: &[u8]) -> Self {
         let samples = sound.chunks_exact(4).map(|s| f32::from_le_bytes([s[0], s[1], s[2], s[3]])).collect();
-        Self::decode(&luma, samples)
+        Self::decode(luma, samples)
     }
 
     /// From luma planes and one channel of 48 kHz.

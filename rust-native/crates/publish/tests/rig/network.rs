@@ -2,6 +2,8 @@
 
 use std::process::{Child, Command, Stdio};
 
+use super::is_root;
+
 /// Says that a process is inside already.
 const INSIDE: &str = "TIDECAST_TEST_NETWORK";
 /// Where the far machine is reached, whichever line is plugged in.
@@ -13,10 +15,8 @@ pub(crate) fn inside(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
-    // SAFETY: geteuid has no conditions.
-    let root = unsafe { libc::geteuid() } == 0;
     let mut unshare = Command::new("unshare");
-    unshare.args(if root { &["--net"][..] } else { &["--user", "--map-root-user", "--net"] });
+    unshare.args(if is_root() { &["--net"][..] } else { &["--user", "--map-root-user", "--net"] });
     unshare.arg(std::env::current_exe().expect("this test")).args([test, "--exact", "--nocapture"]);
     let status = unshare.env(INSIDE, "1").status().expect("unshare (package util-linux)");
     assert!(status.success(), "inside of its own network the test failed, or there may be none: {status}");

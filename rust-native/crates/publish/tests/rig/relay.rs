@@ -2,6 +2,8 @@
 //!
 //! As behind a NAT the server is not told our addresses, so that nothing goes around the relay.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -14,12 +16,17 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+/// What a narrow path holds back before it throws away: as much as a home router does.
+const BUFFER: Duration = Duration::from_millis(500);
+
 /// What the path does to packets, in both directions.
 #[derive(Debug, Default)]
 pub(crate) struct Conditions {
     /// Of a thousand.
     pub(crate) lost: AtomicU32,
     pub(crate) delay_ms: AtomicU32,
+    /// How narrow it is, in kbit/s; zero is as wide as the machine.
+    pub(crate) kbps: AtomicU32,
     /// Nothing gets through, and nobody is told.
     pub(crate) blackhole: AtomicBool,
     carried: AtomicU32,
@@ -139,49 +146,53 @@ async fn read(stream: &mut TcpStream) -> Option<(String, String)> {
 }
 
 /// Begins to pass packets between whoever sends to the address that this gives, and `target`.
-async fn relay(ip: IpAddr, target: SocketAddr, conditions: Arc<Conditions>) -> SocketAddr {
+///
+/// As at a NAT each sender is another one for the target, too.
+pub(crate) async fn relay(ip: IpAddr, target: SocketAddr, conditions: Arc<Conditions>) -> SocketAddr {
     let front = Arc::new(UdpSocket::bind((ip, 0)).await.expect("a socket"));
-    let back = Arc::new(UdpSocket::bind(("0.0.0.0", 0)).await.expect("a socket"));
-    back.connect(target).await.expect("a route");
     let address = front.local_addr().expect("its address");
-    let client: Arc<Mutex<Option<SocketAddr>>> = Arc::default();
-    let (forth, back_again) = {
-        let (back, client) = (Arc::clone(&back), Arc::clone(&client));
-        let forth = delayed(Arc::clone(&conditions), move |packet| {
-            let _ = back.try_send(packet);
-        });
-        let (front, client) = (Arc::clone(&front), client);
-        let back_again = delayed(Arc::clone(&conditions), move |packet| {
-            if let Some(client) = *client.lock() {
-                let _ = front.try_send_to(packet, client);
-            }
-        });
-        (forth, back_again)
-    };
     tokio::spawn(async move {
-        let (mut one, mut other) = ([0; 2048], [0; 2048]);
+        let mut ways: HashMap<SocketAddr, Lane> = HashMap::new();
+        let mut packet = [0; 2048];
         loop {
-            tokio::select! {
-                received = front.recv_from(&mut one) => {
-                    let Ok((size, from)) = received else { continue };
-                    *client.lock() = Some(from);
-                    forth.carry(&one[..size]);
-                }
-                received = back.recv(&mut other) => {
-                    let Ok(size) = received else { continue };
-                    back_again.carry(&other[..size]);
-                }
-            }
+            let Ok((size, from)) = front.recv_from(&mut packet).await else { continue };
+            let way = match ways.entry(from) {
+                Entry::Occupied(way) => way.into_mut(),
+                Entry::Vacant(new) => new.insert(way(Arc::clone(&front), from, target, &conditions).await),
+            };
+            way.carry(&packet[..size]);
         }
     });
     address
+}
+
+/// From one sender to the target, and back.
+async fn way(front: Arc<UdpSocket>, from: SocketAddr, target: SocketAddr, conditions: &Arc<Conditions>) -> Lane {
+    let back = Arc::new(UdpSocket::bind(("0.0.0.0", 0)).await.expect("a socket"));
+    back.connect(target).await.expect("a route");
+    let home = delayed(Arc::clone(conditions), move |packet| {
+        let _ = front.try_send_to(packet, from);
+    });
+    let heard = Arc::clone(&back);
+    tokio::spawn(async move {
+        let mut packet = [0; 2048];
+        loop {
+            // A refusal is told once for each packet: it can't spin.
+            let Ok(size) = heard.recv(&mut packet).await else { continue };
+            home.carry(&packet[..size]);
+        }
+    });
+    delayed(Arc::clone(conditions), move |packet| {
+        let _ = back.try_send(packet);
+    })
 }
 
 /// One direction.
 struct Lane {
     conditions: Arc<Conditions>,
     queue: mpsc::UnboundedSender<(Instant, Vec<u8>)>,
-    dice: Mutex<u64>,
+    /// What decides about losses, and until when a narrow path is busy with what came before.
+    state: Mutex<(u64, Instant)>,
 }
 
 fn delayed(conditions: Arc<Conditions>, out: impl Fn(&[u8]) + Send + 'static) -> Lane {
@@ -192,24 +203,32 @@ fn delayed(conditions: Arc<Conditions>, out: impl Fn(&[u8]) + Send + 'static) ->
             out(&packet);
         }
     });
-    Lane { conditions, queue, dice: Mutex::new(0x9e37_79b9_7f4a_7c15) }
+    Lane { conditions, queue, state: Mutex::new((0x9e37_79b9_7f4a_7c15, Instant::now())) }
 }
 
 impl Lane {
     fn carry(&self, packet: &[u8]) {
         let conditions = &self.conditions;
         conditions.carried.fetch_add(1, Ordering::Relaxed);
+        let now = Instant::now();
+        let (dice, free) = &mut *self.state.lock();
         // The same packets are lost in each run, as far as the same are sent (xorshift64).
-        let mut dice = self.dice.lock();
         *dice ^= *dice << 13;
         *dice ^= *dice >> 7;
         *dice ^= *dice << 17;
         let lost = *dice % 1000 < u64::from(conditions.lost.load(Ordering::Relaxed));
-        if lost || conditions.blackhole.load(Ordering::Relaxed) {
+        let kbps = conditions.kbps.load(Ordering::Relaxed);
+        *free = now.max(*free);
+        let full = kbps > 0 && *free - now > BUFFER;
+        if lost || full || conditions.blackhole.load(Ordering::Relaxed) {
             conditions.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        if kbps > 0 {
+            // With the headers of UDP and IP.
+            *free += Duration::from_micros(8000 * (packet.len() as u64 + 28) / u64::from(kbps));
+        }
         let delay = Duration::from_millis(u64::from(conditions.delay_ms.load(Ordering::Relaxed)));
-        let _ = self.queue.send((Instant::now() + delay, packet.to_vec()));
+        let _ = self.queue.send((*free + delay, packet.to_vec()));
     }
 }

@@ -216,6 +216,7 @@ mod tests {
             frame_rate: FrameRate::new(30).expect("rate"),
             cursor: false,
             own_window: None,
+            restore_token: None,
         };
         let refusal = start(&options, FrameSlot::default(), Box::new(|_| {})).expect_err("no camera");
         assert_eq!(refusal.code(), "camera_unplugged");

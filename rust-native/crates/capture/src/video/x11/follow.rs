@@ -23,10 +23,10 @@ use x11rb::protocol::xproto::{
 use super::display::{Display, if_exists};
 use super::sources::{describe, property, windows};
 use super::target::{SourceId, monitors};
-use super::waker::Waker;
 use super::{Capture, Settings};
 use crate::video::backend::Backend;
 use crate::video::spec::{Spec, encode};
+use crate::video::waker::Waker;
 use crate::video::{Rect, SourceInfo, VideoError, VideoEvent, VideoOptions, card};
 
 const FIND: &str = "x11:find:";
@@ -447,15 +447,17 @@ impl Follower {
             frame_rate: settings.rate,
             cursor: settings.cursor,
             own_window: settings.own_window,
+            restore_token: None,
         };
         // One that came while it was waited for may not have painted itself yet.
         let is_new = matches!(self.told, Told::Paused(_));
         match Capture::start(self.display_name.as_deref(), options, self.slot.clone(), on_event, is_new) {
             Ok(capture) => {
-                // What was changed while it opened.
-                let settings = *self.shared.settings.lock();
-                apply(&capture, settings);
-                *self.shared.inner.lock() = Some(capture);
+                // What was changed while it opened; what changes from here on waits for it to be there.
+                let mut inner = self.shared.inner.lock();
+                apply(&capture, *self.shared.settings.lock());
+                *inner = Some(capture);
+                drop(inner);
                 self.window = Some(window);
                 if matches!(self.told, Told::Paused(_)) {
                     (self.on_event)(VideoEvent::Resumed);
@@ -501,6 +503,8 @@ impl Follower {
                 }
                 (self.on_event)(VideoEvent::Area(area));
             }
+            // An X server asks nobody, and so grants nothing.
+            VideoEvent::Remember(_) => {}
         }
         Ok(())
     }

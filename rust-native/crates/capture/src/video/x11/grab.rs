@@ -15,7 +15,7 @@ use x11rb::protocol::xproto::{ConnectionExt as _, Drawable, ImageFormat, QueryPo
 use super::display::Display;
 use super::memory::Pool;
 use super::target::View;
-use super::waker::Waker;
+use crate::video::waker::Waker;
 use crate::video::{Rect, VideoError};
 
 /// How long a window that comes out from under others may take to paint itself before its picture is used.

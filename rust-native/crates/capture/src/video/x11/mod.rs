@@ -13,7 +13,6 @@ mod sources;
 mod stacking;
 mod target;
 mod thumbnail;
-mod waker;
 mod worker;
 
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -29,10 +28,10 @@ use stream::FrameSlot;
 
 use self::display::Display;
 use self::follow::{Follow, Rule};
-use self::waker::Waker;
 use self::worker::Worker;
 use super::backend::Backend;
 use super::card::with_cards;
+use super::waker::Waker;
 use super::{SourceInfo, VideoError, VideoEvent, VideoOptions};
 
 /// How long a display may take to give the first frame: a machine that is swapping is slow, not dead.

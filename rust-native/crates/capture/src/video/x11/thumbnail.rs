@@ -7,7 +7,7 @@ use super::grab::{Grab, SETTLE_QUIET, Watch, grab};
 use super::memory::Pool;
 use super::stacking;
 use super::target::{SourceId, Target, View};
-use super::waker::Waker;
+use crate::video::waker::Waker;
 use crate::video::{VideoError, shrink};
 
 /// See [`crate::video::thumbnail`].

@@ -1,4 +1,4 @@
-//! Sleeping until the X server speaks, the owner calls or a deadline passes, and not a moment less.
+//! Sleeping until a server speaks, the owner calls or a deadline passes, and not a moment less.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
