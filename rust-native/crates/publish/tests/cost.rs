@@ -238,5 +238,5 @@ async fn each_destination_costs_a_twentieth_of_a_core_at_the_most() {
     assert!(figures.iter().all(|(_, cores)| *cores <= MOST), "{said}");
     assert!(together <= MOST * figures.len() as f64, "{said}");
     // The figures are what the test is for.
-    std::io::Write::write_all(&mut std::io::stderr(), format!("{said}\n").as_bytes()).expect("written");
+    rig::say(&said);
 }

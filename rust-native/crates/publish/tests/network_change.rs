@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use publish::{PublishStatus, WhipTarget};
 use rig::network::{FAR, Line, Lines, inside};
 use rig::program::Program;
-use rig::{Feed, Folder, Live, bitrate};
+use rig::{Feed, Folder, Live, bitrate, say};
 
 async fn far_sfu(lines: &Lines, folder: &Folder) -> Program {
     let command = lines.command();
@@ -51,7 +51,7 @@ async fn the_stream_follows_to_another_network_by_an_ice_restart() {
     let told = changed.elapsed();
     assert_eq!(live.next().await, PublishStatus::Live { resumed: true });
     let took = changed.elapsed();
-    println!("told after {told:?}, live again after {took:?}");
+    say(&format!("told after {told:?}, live again after {took:?}"));
     server.said("restarted 1").await;
     assert!(took < Duration::from_secs(5), "{took:?}");
     pictures_pass(&feed, 60).await;
@@ -82,7 +82,7 @@ async fn a_cable_that_is_out_for_a_while_is_survived() {
     let plugged = Instant::now();
     live.until_live().await;
     let took = plugged.elapsed();
-    println!("live {took:?} after the cable was in again; {} restarts", server.count("restarted"));
+    say(&format!("live {took:?} after the cable was in again; {} restarts", server.count("restarted")));
     assert!(took < Duration::from_secs(5), "{took:?}");
     server.said("restarted 1").await;
     assert_eq!(server.count("POST"), 1, "no second session");

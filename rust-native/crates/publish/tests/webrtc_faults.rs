@@ -11,7 +11,7 @@ use media::Secret;
 use publish::{BackendTarget, PublishStatus, Target, WhipTarget};
 use rig::program::{Program, until_pictures};
 use rig::relay::{WhipRelay, outside};
-use rig::{Feed, Folder, Live, bitrate, free_port};
+use rig::{Feed, Folder, Live, bitrate, free_port, say};
 use tokio::net::TcpListener;
 
 const RETURN: Duration = Duration::from_secs(5);
@@ -44,7 +44,7 @@ async fn server(folder: &Folder, port: u16) -> (Program, Instant) {
 async fn back(live: &mut Live, since: Instant, what: &str) {
     live.until_live().await;
     let took = since.elapsed();
-    println!("{what}: live {took:?} after the server's return");
+    say(&format!("{what}: live {took:?} after the server's return"));
     assert!(took <= RETURN, "{what}: {took:?}");
 }
 

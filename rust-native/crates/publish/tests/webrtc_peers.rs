@@ -14,7 +14,7 @@ use media::Secret;
 use publish::{BackendTarget, Target, WhipTarget};
 use rig::program::{Program, until_pictures};
 use rig::relay::{WhipRelay, outside};
-use rig::{Feed, Folder, Peer, Received, SIZE, bitrate, free_port, listening, number_of};
+use rig::{Feed, Folder, Peer, Received, SIZE, bitrate, free_port, listening, number_of, say};
 
 const KEY: &str = "live_4711";
 
@@ -66,14 +66,14 @@ async fn nearly_every_picture_is_decoded_where_packets_are_lost_and_late() {
     let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
     let share = numbers.len() as f64 / (last - first + 1) as f64;
     let (carried, dropped) = relay.conditions.counts();
-    println!(
+    say(&format!(
         "decoded {:.2} % of {} pictures; {dropped} of {carried} packets lost; {health:?}",
         share * 100.0,
         last - first + 1
-    );
+    ));
     assert!(dropped * 100 >= carried, "the path lost {dropped} of {carried}");
     assert!(share >= 0.99, "{:.2} % of {} pictures", share * 100.0, last - first + 1);
-    assert!(health.round_trip.is_some_and(|time| time >= Duration::from_millis(80)), "{health:?}");
+    assert!(health.loss.is_some_and(|loss| loss > 0.0), "{health:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,14 +172,26 @@ async fn our_server_passes_both_on_to_a_viewer() {
 /// What Janus recorded of a publisher, made a file by its own tool.
 fn recorded(folder: &Folder, publisher: u32) -> Received {
     let file = |name: &str| -> PathBuf { folder.file(&format!("{publisher}-{name}")) };
-    for (record, made) in [("video.mjr", "video.mp4"), ("audio.mjr", "audio.opus")] {
-        let output = Command::new("janus-pp-rec").arg(file(record)).arg(file(made)).output();
+    for (track, made) in [("video", "video.mp4"), ("audio", "audio.opus")] {
+        let record = record_of(folder, &format!("{publisher}-{track}"));
+        let output = Command::new("janus-pp-rec").arg(&record).arg(file(made)).output();
         let output = output.expect("janus-pp-rec (package janus-tools)");
         assert!(output.status.success(), "janus-pp-rec: {}", String::from_utf8_lossy(&output.stdout));
     }
-    let mut together = Command::new("ffmpeg");
-    together.args(["-v", "error", "-i"]).arg(file("video.mp4")).arg("-i").arg(file("audio.opus"));
-    let status = together.args(["-c", "copy"]).arg(file("both.mkv")).status().expect("ffmpeg");
-    assert!(status.success(), "ffmpeg can't read what was recorded");
-    Received::read(&file("both.mkv"))
+    // The pictures by themselves: at the times of packets, in milliseconds, two may fall together.
+    let mut bare = Command::new("ffmpeg");
+    bare.args(["-v", "error", "-i"]).arg(file("video.mp4")).args(["-c", "copy", "-f", "h264"]).arg(file("video.h264"));
+    assert!(bare.status().expect("ffmpeg").success(), "ffmpeg can't read what was recorded");
+    Received::read_apart(&file("video.h264"), &file("audio.opus"))
+}
+
+/// Janus adds the number of the media section to a record's name.
+fn record_of(folder: &Folder, beginning: &str) -> PathBuf {
+    let files: Vec<PathBuf> =
+        std::fs::read_dir(folder.path()).expect("a folder").flatten().map(|entry| entry.path()).collect();
+    let is_it = |file: &&PathBuf| {
+        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with(beginning) && name.ends_with(".mjr")
+    };
+    files.iter().find(is_it).unwrap_or_else(|| panic!("no {beginning}….mjr in {files:?}")).clone()
 }

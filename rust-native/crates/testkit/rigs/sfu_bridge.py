@@ -113,8 +113,8 @@ class Bridge:
         await publisher.open()
         return publisher
 
-    def shown(self, sdp):
-        """The answer; without its UDP candidates where only TCP is to be had."""
+    def passed(self, sdp):
+        """An offer or answer; without its UDP candidates where only TCP is to be had."""
         if not self.only_tcp:
             return sdp
         return "".join(line for line in sdp.splitlines(True) if not re.match(r"a=candidate:\S+ \d+ udp", line, re.I))
@@ -139,7 +139,7 @@ class Bridge:
                 elif said["type"] == "offer":
                     if publisher is None or not said.get("ice_restart"):
                         publisher = await self.publisher()
-                    await ws.send_json({"type": "answer", "sdp": self.shown(await publisher.offer(said["sdp"]))})
+                    await ws.send_json({"type": "answer", "sdp": self.passed(await publisher.offer(self.passed(said["sdp"])))})
                 elif said["type"] == "candidate":
                     await publisher.trickle(said["candidate"])
         except RuntimeError as error:
@@ -155,7 +155,7 @@ class Bridge:
         if self.refused(request):
             return web.Response(status=401)
         publisher = await self.publisher()
-        offer = await request.text()
+        offer = self.passed(await request.text())
         answer = await publisher.offer(offer)
         session, tag = secrets.token_hex(16), f'"{secrets.token_hex(8)}"'
         self.sessions[session] = [publisher, tag, offer]
@@ -163,7 +163,7 @@ class Bridge:
         if self.link is not None:
             headers["Link"] = self.link
         say("POST", publisher.number)
-        return web.Response(status=201, text=self.shown(answer), content_type="application/sdp", headers=headers)
+        return web.Response(status=201, text=self.passed(answer), content_type="application/sdp", headers=headers)
 
     async def patch(self, request):
         if self.refused(request):
@@ -172,7 +172,7 @@ class Bridge:
         if session is None:
             return web.Response(status=404)
         publisher, tag, offer = session
-        fragment, match = await request.text(), request.headers.get("If-Match")
+        fragment, match = self.passed(await request.text()), request.headers.get("If-Match")
         if match is None:
             return web.Response(status=428)
         lines = fragment.split("\r\n")
@@ -190,7 +190,7 @@ class Bridge:
         candidates = "".join(f"{line}\r\n" for line in lines if line.startswith("a=candidate:"))
         offer = re.sub(r"a=candidate:.*\r\n", "", offer)
         offer = re.sub(r"(a=ice-pwd:\S+\r\n)", lambda found: found.group(1) + candidates, offer, count=1)
-        answer = self.shown(await publisher.offer(offer))
+        answer = self.passed(await publisher.offer(offer))
         session[1], session[2] = f'"{secrets.token_hex(8)}"', offer
         kept = [line for line in answer.split("\r\n") if re.match(r"a=(ice-ufrag|ice-pwd|candidate|mid)|m=", line)]
         first = kept[: next((n for n, line in enumerate(kept) if n > 0 and line.startswith("m=")), len(kept))]

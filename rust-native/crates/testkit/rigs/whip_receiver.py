@@ -6,7 +6,7 @@
 
 Prints `listening PORT`, then a line for each request and change of state. Of the n-th session it writes the decoded
 pictures as raw luma planes (FOLDER/n.gray, the size in FOLDER/n.size) and the sound as mono s16 at 48 kHz
-(FOLDER/n.s16).
+(FOLDER/n.s16). Ends with its input.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import asyncio
 import json
 import pathlib
 import secrets
+import sys
 
 from aiohttp import ClientSession, web
 from aiortc import RTCPeerConnection, RTCSessionDescription
@@ -150,7 +151,7 @@ async def main():
     if options.watch is not None:
         await receiver.watch(options.watch)
         say("listening", 0)
-        await asyncio.Event().wait()
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     app = web.Application()
     app.router.add_post("/whip/{stream}", receiver.offer)
     app.router.add_get("/ws/{stream}", receiver.socket)
@@ -160,7 +161,7 @@ async def main():
     site = web.TCPSite(runner, options.host, options.port, reuse_address=True)
     await site.start()
     say("listening", site._server.sockets[0].getsockname()[1])
-    await asyncio.Event().wait()
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
 asyncio.run(main())

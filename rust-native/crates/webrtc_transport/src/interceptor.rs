@@ -162,7 +162,6 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for WireCounter {
     fn handle_read(&mut self, mut msg: TaggedPacket) -> Result<(), Error> {
         if let Packet::Rtcp(_) = &msg.message.packet {
             self.counters.heard.fetch_add(1, Ordering::Relaxed);
-            *self.counters.path.lock() = Some(msg.transport.local_addr.ip());
         }
         if let (Some(pace), Packet::Rtcp(_)) = (&self.pace, &msg.message.packet)
             && !self.counters.feedback_seen.load(Ordering::Relaxed)

@@ -62,28 +62,43 @@ fn is_reachable(ip: IpAddr) -> bool {
     }
 }
 
+/// More addresses than a machine has in a stream's time.
+const MOST_OURS: usize = 256;
+
 /// Sees that the network has changed under a connection. Pure: it is told what there is.
 #[derive(Debug)]
 pub(crate) struct Watch {
     seen: Vec<IpAddr>,
+    /// All that this machine had so far: what a connection uses may be another's address, a NAT's or a relay's.
+    ours: Vec<IpAddr>,
 }
 
 impl Watch {
     pub(crate) fn new(now: Vec<IpAddr>) -> Self {
-        Self { seen: now }
+        Self { ours: now.clone(), seen: now }
     }
 
-    /// Whether `now` is another network than at the last look, and one that matters: the address that the connection
-    /// uses (`path`) is gone from it, or the connection is down and may come about by an address that is new.
+    /// Whether `now` differs from the last look: only then is it worth asking what a connection uses.
+    pub(crate) fn differs(&self, now: &[IpAddr]) -> bool {
+        self.seen != now
+    }
+
+    /// Whether `now` is another network than at the last look, and one that matters: an address of this machine that
+    /// the connection uses (`path`) is gone from it, or the connection is down and may come about by a new address.
     ///
     /// An address more beside a connection that works changes nothing: what works is not torn down.
-    pub(crate) fn look(&mut self, now: Vec<IpAddr>, path: Option<IpAddr>, connected: bool) -> bool {
-        if now == self.seen {
+    pub(crate) fn look(&mut self, now: Vec<IpAddr>, path: &[IpAddr], connected: bool) -> bool {
+        if !self.differs(&now) {
             return false;
         }
         let is_new = now.iter().any(|ip| !self.seen.contains(ip));
-        let lost = path.is_some_and(|path| !path.is_loopback() && !now.contains(&path));
+        let lost = path.iter().any(|ip| self.ours.contains(ip) && !now.contains(ip));
         let usable = !now.is_empty();
+        for ip in &now {
+            if !self.ours.contains(ip) && self.ours.len() < MOST_OURS {
+                self.ours.push(*ip);
+            }
+        }
         self.seen = now;
         usable && (lost || !connected && is_new)
     }
@@ -108,24 +123,38 @@ mod tests {
     #[test]
     fn only_the_loss_of_the_address_in_use_is_a_change_for_a_connection_that_works() {
         let mut watch = Watch::new(vec![ip(1), ip(2)]);
-        assert!(!watch.look(vec![ip(1), ip(2)], Some(ip(1)), true));
-        assert!(!watch.look(vec![ip(1), ip(2), ip(3)], Some(ip(1)), true), "one more");
-        assert!(!watch.look(vec![ip(1), ip(3)], Some(ip(1)), true), "another one went");
-        assert!(watch.look(vec![ip(3)], Some(ip(1)), true));
-        assert!(!watch.look(vec![ip(3)], Some(ip(1)), true), "told once");
+        assert!(!watch.look(vec![ip(1), ip(2)], &[ip(1)], true));
+        assert!(!watch.look(vec![ip(1), ip(2), ip(3)], &[ip(1)], true), "one more");
+        assert!(!watch.look(vec![ip(1), ip(3)], &[ip(1)], true), "another one went");
+        assert!(watch.look(vec![ip(3)], &[ip(1)], true));
+        assert!(!watch.look(vec![ip(3)], &[ip(1)], true), "told once");
     }
 
     #[test]
     fn a_connection_that_is_down_hears_of_each_new_address_and_not_of_an_empty_network() {
         let mut watch = Watch::new(vec![ip(1)]);
-        assert!(!watch.look(vec![], Some(ip(1)), true), "the cable is out: there is nothing to go on with");
-        assert!(watch.look(vec![ip(1)], Some(ip(1)), false), "and in again");
-        assert!(!watch.look(vec![ip(1)], Some(ip(1)), false));
+        assert!(!watch.look(vec![], &[ip(1)], true), "the cable is out: there is nothing to go on with");
+        assert!(watch.look(vec![ip(1)], &[ip(1)], false), "and in again");
+        assert!(!watch.look(vec![ip(1)], &[ip(1)], false));
+    }
+
+    #[test]
+    fn a_move_over_an_empty_network_is_one_too() {
+        let mut watch = Watch::new(vec![ip(1)]);
+        assert!(!watch.look(vec![], &[ip(1)], true));
+        assert!(watch.look(vec![ip(2)], &[ip(1)], true));
+    }
+
+    #[test]
+    fn what_a_nat_or_a_relay_lends_is_not_missed() {
+        let mut watch = Watch::new(vec![ip(1), ip(2)]);
+        assert!(!watch.look(vec![ip(1)], &[ip(9), ip(1)], true));
+        assert!(watch.look(vec![ip(2)], &[ip(9), ip(1)], true));
     }
 
     #[test]
     fn loopback_does_not_go_away() {
         let mut watch = Watch::new(vec![ip(1)]);
-        assert!(!watch.look(vec![ip(2)], Some(Ipv4Addr::LOCALHOST.into()), true));
+        assert!(!watch.look(vec![ip(2)], &[Ipv4Addr::LOCALHOST.into()], true));
     }
 }

@@ -98,7 +98,7 @@ impl Sender {
                 () = counters.keyframe_wanted.notified() => self.emit(PeerEvent::KeyframeRequest),
                 () = counters.estimate_moved.notified() => self.emit_estimate(),
                 _ = again.tick() => {
-                    self.look_at_network(told);
+                    self.look_at_network(told).await;
                     if outgoing.is_some() && video == Video::AwaitsKeyframe && !ended {
                         self.emit(PeerEvent::KeyframeRequest);
                     }
@@ -180,10 +180,14 @@ impl Sender {
     }
 
     /// A list of addresses costs some 50 µs: once a second is nothing, and soon enough.
-    fn look_at_network(&mut self, state: State) {
+    async fn look_at_network(&mut self, state: State) {
         let Some(watch) = &mut self.watch else { return };
-        let path = *self.counters.path.lock();
-        if watch.look(network::reachable(), path, state == State::Connected) {
+        let now = network::reachable();
+        if !watch.differs(&now) {
+            return;
+        }
+        let path = self.session.path().await;
+        if watch.look(now, &path, state == State::Connected) {
             tracing::info!("the network has changed under a connection");
             self.emit_state(PeerEvent::NetworkChanged);
         }

@@ -1,5 +1,6 @@
 //! The peer connection itself: codecs, interceptors, sockets, and what the answer settled.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,6 +122,15 @@ impl Session {
         let video_sender = add(&*connection, &video).await?;
         let audio_sender = add(&*connection, &audio).await?;
         Ok(Self { connection, video, audio, video_sender, audio_sender })
+    }
+
+    /// The addresses that the connection uses, as ICE's chosen pair tells them: this machine's is among them, beside
+    /// what a NAT makes of it.
+    pub(crate) async fn path(&self) -> Vec<IpAddr> {
+        let Ok(Some(transport)) = self.video_sender.transport().await else { return Vec::new() };
+        let Ok(Some(pair)) = transport.ice_transport().get_selected_candidate_pair().await else { return Vec::new() };
+        let local = pair.local();
+        [&local.address, &local.related_address].into_iter().filter_map(|address| address.parse().ok()).collect()
     }
 
     /// Reads what the answer settled; call after the remote description was set.

@@ -1,6 +1,5 @@
 //! What a peer counts, shared between the driver's interceptors, the sending task and whoever asks.
 
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -64,9 +63,8 @@ pub(crate) struct Counters {
     pub(crate) video_written: AtomicU32,
     pub(crate) video_left: AtomicU32,
     pub(crate) reports: Mutex<Reports>,
-    /// Compound RTCP packets that came in, and the address of this machine that the newest came to.
+    /// Compound RTCP packets that came in.
     pub(crate) heard: AtomicU64,
-    pub(crate) path: Mutex<Option<IpAddr>>,
     /// Woken for each PLI or FIR.
     pub(crate) keyframe_wanted: Notify,
     /// Woken when `estimate` has moved.

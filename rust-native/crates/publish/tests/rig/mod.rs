@@ -73,6 +73,7 @@ impl Feed {
         let wanted = Arc::clone(&self.wanted);
         let request = Arc::new(move || wanted.store(true, Ordering::Relaxed));
         let destination = Destination::start(target, self.hub.clone(), request, move |status| {
+            tell(|| format!("{status:?}"));
             let _ = sender.send(status);
         });
         Live { destination, statuses }
@@ -166,13 +167,17 @@ impl Live {
     }
 
     pub(crate) async fn until_live(&mut self) {
-        loop {
+        let mut told = Vec::new();
+        let deadline = Instant::now() + 2 * PATIENCE;
+        while Instant::now() < deadline {
             match self.next().await {
                 PublishStatus::Live { .. } => return,
-                PublishStatus::Connecting | PublishStatus::Reconnecting { .. } => {}
+                PublishStatus::Connecting => {}
+                PublishStatus::Reconnecting { code, .. } => told.push(code),
                 end => panic!("{end:?}"),
             }
         }
+        panic!("not live after {told:?}");
     }
 
     /// The code of the next pause or failure, and whether it is the end.
@@ -212,6 +217,19 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A figure that the test is for.
+pub(crate) fn say(text: &str) {
+    std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes()).expect("written");
+}
+
+/// What happens, for whoever looks for a fault: with `TIDECAST_TEST_TELL` in the environment.
+pub(crate) fn tell(text: impl FnOnce() -> String) {
+    if std::env::var_os("TIDECAST_TEST_TELL").is_some() {
+        let at = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        say(&format!("{:.3} {}", at.as_secs_f64(), text()));
     }
 }
 
@@ -299,8 +317,13 @@ pub(crate) struct Received {
 
 impl Received {
     pub(crate) fn read(file: &Path) -> Self {
-        let luma = ffmpeg(file, &["-fps_mode", "passthrough", "-vf", "extractplanes=y", "-f", "rawvideo"]);
-        let sound = ffmpeg(file, &["-map", "0:a:0", "-af", "pan=mono|c0=c0", "-ar", "48000", "-f", "f32le"]);
+        Self::read_apart(file, file)
+    }
+
+    /// Of a file of pictures and one of sound.
+    pub(crate) fn read_apart(pictures: &Path, sound: &Path) -> Self {
+        let luma = ffmpeg(pictures, &["-fps_mode", "passthrough", "-vf", "extractplanes=y", "-f", "rawvideo"]);
+        let sound = ffmpeg(sound, &["-map", "0:a:0", "-af", "pan=mono|c0=c0", "-ar", "48000", "-f", "f32le"]);
         Self::of(&luma, &sound)
     }
 

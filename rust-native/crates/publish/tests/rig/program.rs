@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::{Folder, Received, SIZE};
+use super::{Folder, Received, SIZE, tell};
 
 /// Python starts slowly on a machine that builds something else besides.
 const START: Duration = Duration::from_secs(60);
@@ -41,6 +41,7 @@ impl Program {
         let (output, kept) = (child.stdout.take().expect("its output"), Arc::clone(&lines));
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
+                tell(|| format!("the peer: {line}"));
                 kept.lock().push(line);
             }
         });
@@ -96,7 +97,7 @@ impl Drop for Program {
 /// How many pictures `whip_receiver.py` has written of a session.
 pub(crate) fn pictures(folder: &Folder, session: u32) -> usize {
     let size = std::fs::metadata(folder.file(&format!("{session}.gray"))).map_or(0, |file| file.len());
-    (size / SIZE.area() as u64) as usize
+    (size / SIZE.area()) as usize
 }
 
 /// Waits for so many pictures.

@@ -1,6 +1,7 @@
 //! A path with loss and delay to a WHIP server: its HTTP is passed on, its candidates are replaced by a UDP relay's.
 //!
-//! As behind a NAT the server is not told our addresses, so that nothing goes around the relay.
+//! As behind a NAT the server is not told our addresses, so that nothing goes around the relay: it hears of one where
+//! nobody answers, as a server that hears of none (aiortc) gives up before our first check arrives.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -94,7 +95,14 @@ async fn exchange(mut client: TcpStream, ip: IpAddr, server: u16, conditions: Ar
         return;
     }
     let Some((head, body)) = read(&mut client).await else { return };
-    let body: String = body.split_inclusive('\n').filter(|line| !line.starts_with("a=candidate:")).collect();
+    // Bound for as long as the exchange lasts, and after it at most refused.
+    let nobody = UdpSocket::bind((ip, 0)).await.expect("a socket");
+    let nobody = nobody.local_addr().expect("its address");
+    let hidden = |line: &str| match line.starts_with("a=candidate:") {
+        true => format!("a=candidate:1 1 udp 1 {} {} typ host\r\n", nobody.ip(), nobody.port()),
+        false => line.to_owned(),
+    };
+    let body: String = body.split_inclusive('\n').map(hidden).collect();
     let Ok(mut upstream) = TcpStream::connect(("127.0.0.1", server)).await else { return };
     let _ = upstream.write_all(message(&head, &body).as_bytes()).await;
     let Some((head, answer)) = read(&mut upstream).await else { return };
