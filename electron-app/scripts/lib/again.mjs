@@ -1,6 +1,6 @@
 // The second look at a test that failed. Latencies are measured on processors that others use, too: a few failures are
-// run once more, alone, and what passes then is counted as passed and named as unsteady. Many failures, a crash or a
-// build that fails are no accident and get none. Pure.
+// run once more, alone, and what passes then is counted as passed and named as unsteady. Many failures are no accident
+// and get none, nor do crashed Rust tests or a build that fails. Pure.
 
 /** More than these are no accident. */
 const mostTests = 5;

@@ -68,6 +68,7 @@ export const testPackages = [
   "espeak-ng", // speaks what noise suppression is measured on
   "qemu-system-x86", // a machine with a camera, see rust-native/crates/testkit/rigs/camera-vm
   "cpio",
+  "valgrind", // counts the instructions of the work on a picture (test:long)
   "python3", // computes what scenes have to look like, without our code
 ];
 

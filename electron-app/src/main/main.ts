@@ -8,6 +8,7 @@ import { dictionaryOf, languageFor } from '../shared/i18n/index';
 import type { Language } from '../shared/settings';
 import { runDemo, wantsDemo } from './demo';
 import { diagnosticsBundle } from './diagnostics';
+import { deviceNodes, drawsWithoutOpenGl } from './drawing';
 import { EngineHost } from './engine_host';
 import { serveCalls, tell, type Handlers } from './ipc';
 import { Journal } from './journal';
@@ -40,6 +41,7 @@ const userData = process.env.TIDECAST_USER_DATA;
 if (userData !== undefined && userData !== '') app.setPath('userData', path.resolve(userData));
 
 declareScheme();
+if (drawsWithoutOpenGl(process.platform, deviceNodes(), process.argv)) app.disableHardwareAcceleration();
 
 if (app.requestSingleInstanceLock()) void app.whenReady().then(run);
 else app.quit();

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startDisplay } from "../rigs/display.mjs";
 import { startBlankPage } from "../rigs/pages.mjs";
-import { bars, installReader, startPattern, summary } from "../rigs/pattern.mjs";
+import { assertBars, installReader, startPattern, summary } from "../rigs/pattern.mjs";
 import { installEar, startSound } from "../rigs/sound.mjs";
 import { startChromium } from "../rigs/viewer.mjs";
 import { captureLoop } from "../rigs/chromium_loop.mjs";
@@ -48,11 +48,7 @@ test("the pattern is read out of Chromium's own screen capture, in its colours",
   const p50 = percentile(latencies, 0.5);
   assert.ok(p50 > 0 && p50 < 500, `latency ${p50} ms`);
   const { bars: colours } = await page.evaluate(() => window.tidecastPattern.colours());
-  for (const [index, want] of bars.entries()) {
-    for (const channel of [0, 1, 2]) {
-      assert.ok(Math.abs(colours[index][channel] - want[channel]) <= 4, `bar ${index}: ${colours[index]} for ${want}`);
-    }
-  }
+  assertBars(colours, 4);
 });
 
 test("the ear hears the rig's microphone at its pitch, and when it began", { timeout: 90_000 }, async (t) => {

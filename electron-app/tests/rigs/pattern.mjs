@@ -1,12 +1,19 @@
 // The time pattern's window, and its reader in a browser. The geometry is that of rust-native/crates/testkit/src/
 // time_pattern: change the two together.
 
+import assert from "node:assert/strict";
 import { json, ours, talk } from "./programs.mjs";
 
 /** The colour bars, RGB, from left to right. */
-export const bars = [
+const bars = [
   [191, 191, 191], [191, 191, 0], [0, 191, 191], [0, 191, 0], [191, 0, 191], [191, 0, 0], [0, 0, 191], [40, 40, 40],
 ];
+
+/** Each bar as it was read is its colour, no channel further off than `tolerance` levels. */
+export function assertBars(found, tolerance) {
+  const wrong = found.filter((colour, bar) => colour.some((value, channel) => Math.abs(value - bars[bar][channel]) > tolerance));
+  assert.equal(wrong.length, 0, `colour bars off by more than ${tolerance} levels: ${JSON.stringify(found)}`);
+}
 
 /** Opens the window; `options`: size, position, content, title, fps, overrideRedirect, flashLog. */
 export async function startPattern(display, options = {}) {

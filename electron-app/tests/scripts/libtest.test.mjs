@@ -53,8 +53,10 @@ test("a build that fails counts as one failure", () => {
   assert.equal(count.failed, 1);
 });
 
-test("a run without any test is a failure", () => {
+test("a run without any test is a failure, unless it may be empty; a build that fails always is", () => {
   assert.equal(countLibtest("    Finished `test` profile", 0).failed, 1);
+  assert.equal(countLibtest("    Finished `test` profile", 0, { mayBeEmpty: true }).failed, 0);
+  assert.equal(countLibtest("error: could not compile `x`", 101, { mayBeEmpty: true }).failed, 1);
 });
 
 test("a TAP report is counted", () => {

@@ -1,4 +1,7 @@
-//! What the bench's tools share: the pattern as a picture for an encoder, and as the luma a decoder should give.
+//! What the bench's tools share: the pattern as a picture for an encoder, and as the luma a decoder should give; and
+//! the work on a picture, piece by piece.
+
+pub mod hot_paths;
 
 use media::{Picture, Size};
 use testkit::time_pattern::{Content, Painter, Stamp};

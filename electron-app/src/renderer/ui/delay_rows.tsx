@@ -25,7 +25,7 @@ export function DelayRows() {
   const whole = known.length === all.length ? known.reduce((sum, ms) => sum + ms, 0) : undefined;
   const write = (ms: number | undefined): string => (typeof ms === 'number' ? `${ms.toFixed(1)} ms` : words.unknownValue);
   return (
-    <>
+    <section>
       <h3 title={words.delayNote}>{words.delay}</h3>
       <dl data-testid="delay">
         {all.map(({ testid, label, ms }) => (
@@ -34,11 +34,11 @@ export function DelayRows() {
             <dd data-testid={testid}>{write(ms)}</dd>
           </div>
         ))}
-        <div>
+        <div class="figure-sum">
           <dt>{words.delaySum}</dt>
           <dd data-testid="delay-sum">{write(whole)}</dd>
         </div>
       </dl>
-    </>
+    </section>
   );
 }

@@ -17,6 +17,8 @@ export function EncoderRow() {
 
   useEffect(() => {
     if (!open) return undefined;
+    // It opens below, where a small window's panel ends.
+    box.current?.scrollIntoView({ block: 'nearest' });
     const away = (event: MouseEvent): void => {
       if (box.current !== null && event.target instanceof Node && !box.current.contains(event.target)) setOpen(false);
     };

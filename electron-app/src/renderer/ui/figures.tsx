@@ -7,12 +7,13 @@ import { useUi } from './context';
 import { DelayRows } from './delay_rows';
 import { Icon } from './icons';
 
+type Group = 'picture' | 'network' | 'machine';
+
 interface Figure {
   testid: string;
   label: TextKey;
+  group: Group;
   text(stats: Stats, words: Dictionary): string;
-  /** Words instead of a number. */
-  words?: true;
 }
 
 const kbps = (value: number): string => (value >= 1000 ? `${(value / 1000).toFixed(2)} Mbit/s` : `${Math.round(value)} kbit/s`);
@@ -33,24 +34,30 @@ function target({ aim }: Stats, words: Dictionary): string {
 }
 
 const FIGURES: readonly Figure[] = [
-  { testid: 'stats-encoder', label: 'encoder', text: (s, w) => (s.encoder === '' ? w.unknownValue : s.encoder) },
-  { testid: 'stats-fps-captured', label: 'fpsCaptured', text: (s, w) => `${s.fpsCaptured.toFixed(1)} ${w.framesUnit}` },
-  { testid: 'stats-fps-encoded', label: 'fpsEncoded', text: (s, w) => `${s.fpsEncoded.toFixed(1)} ${w.framesUnit}` },
-  { testid: 'stats-fps-dropped', label: 'fpsDropped', text: (s, w) => `${s.fpsDropped.toFixed(1)} ${w.framesUnit}` },
-  { testid: 'stats-encode-ms', label: 'encodeTime', text: (s) => `${s.encodeMs.toFixed(1)} ms` },
-  { testid: 'stats-copies', label: 'copies', text: (s) => String(s.copies) },
-  { testid: 'stats-bitrate', label: 'videoBitrate', text: (s) => kbps(s.videoKbps) },
-  { testid: 'stats-target', label: 'targetBitrate', text: target, words: true },
-  { testid: 'stats-limited', label: 'limitedBy', text: limit, words: true },
-  { testid: 'stats-estimate', label: 'estimate', text: (s, w) => known(s.aim.estimateKbps, kbps, w) },
-  { testid: 'stats-encoded-as', label: 'encodedAs', text: ({ aim }, w) => fill(w.encodedAsText, { width: aim.width, height: aim.height, fps: aim.fps }), words: true },
-  { testid: 'stats-sent', label: 'sentBitrate', text: (s) => kbps(s.sentKbps) },
-  { testid: 'stats-rtt', label: 'roundTrip', text: (s, w) => known(s.roundTripMs, (ms) => `${ms.toFixed(1)} ms`, w) },
-  { testid: 'stats-loss', label: 'loss', text: (s, w) => known(s.loss, (share) => `${(share * 100).toFixed(2)} %`, w) },
-  { testid: 'stats-viewers', label: 'viewers', text: (s) => String(s.viewers) },
-  { testid: 'stats-audio', label: 'audioPeak', text: (s) => (s.audioPeakDb <= -119 ? '−∞ dBFS' : `${s.audioPeakDb.toFixed(1)} dBFS`) },
-  { testid: 'stats-cpu', label: 'cpu', text: (s, w) => known(s.cpuCores, (cores) => `${cores.toFixed(2)} ${w.coresUnit}`, w) },
-  { testid: 'stats-memory', label: 'memory', text: (s, w) => known(s.memoryMib, (mib) => `${Math.round(mib)} MiB`, w) },
+  { testid: 'stats-encoder', group: 'picture', label: 'encoder', text: (s, w) => (s.encoder === '' ? w.unknownValue : s.encoder) },
+  { testid: 'stats-encoded-as', group: 'picture', label: 'encodedAs', text: ({ aim }, w) => fill(w.encodedAsText, { width: aim.width, height: aim.height, fps: aim.fps }) },
+  { testid: 'stats-fps-captured', group: 'picture', label: 'fpsCaptured', text: (s, w) => `${s.fpsCaptured.toFixed(1)} ${w.framesUnit}` },
+  { testid: 'stats-fps-encoded', group: 'picture', label: 'fpsEncoded', text: (s, w) => `${s.fpsEncoded.toFixed(1)} ${w.framesUnit}` },
+  { testid: 'stats-fps-dropped', group: 'picture', label: 'fpsDropped', text: (s, w) => `${s.fpsDropped.toFixed(1)} ${w.framesUnit}` },
+  { testid: 'stats-encode-ms', group: 'picture', label: 'encodeTime', text: (s) => `${s.encodeMs.toFixed(1)} ms` },
+  { testid: 'stats-copies', group: 'picture', label: 'copies', text: (s) => String(s.copies) },
+  { testid: 'stats-limited', group: 'picture', label: 'limitedBy', text: limit },
+  { testid: 'stats-bitrate', group: 'network', label: 'videoBitrate', text: (s) => kbps(s.videoKbps) },
+  { testid: 'stats-target', group: 'network', label: 'targetBitrate', text: target },
+  { testid: 'stats-estimate', group: 'network', label: 'estimate', text: (s, w) => known(s.aim.estimateKbps, kbps, w) },
+  { testid: 'stats-sent', group: 'network', label: 'sentBitrate', text: (s) => kbps(s.sentKbps) },
+  { testid: 'stats-rtt', group: 'network', label: 'roundTrip', text: (s, w) => known(s.roundTripMs, (ms) => `${ms.toFixed(1)} ms`, w) },
+  { testid: 'stats-loss', group: 'network', label: 'loss', text: (s, w) => known(s.loss, (share) => `${(share * 100).toFixed(2)} %`, w) },
+  { testid: 'stats-viewers', group: 'network', label: 'viewers', text: (s) => String(s.viewers) },
+  { testid: 'stats-audio', group: 'machine', label: 'audioPeak', text: (s) => (s.audioPeakDb <= -119 ? '−∞ dBFS' : `${s.audioPeakDb.toFixed(1)} dBFS`) },
+  { testid: 'stats-cpu', group: 'machine', label: 'cpu', text: (s, w) => known(s.cpuCores, (cores) => `${cores.toFixed(2)} ${w.coresUnit}`, w) },
+  { testid: 'stats-memory', group: 'machine', label: 'memory', text: (s, w) => known(s.memoryMib, (mib) => `${Math.round(mib)} MiB`, w) },
+];
+
+const GROUPS: ReadonlyArray<{ group: Group; title: TextKey }> = [
+  { group: 'picture', title: 'figuresPicture' },
+  { group: 'machine', title: 'figuresMachine' },
+  { group: 'network', title: 'figuresNetwork' },
 ];
 
 /** What the line shows, in its order. */
@@ -67,15 +74,22 @@ export function FiguresPanel() {
           <Icon name="close" />
         </button>
       </header>
-      <dl>
-        {FIGURES.map((figure) => (
-          <div key={figure.testid}>
-            <dt>{words[figure.label]}</dt>
-            <dd class={figure.words === true ? 'words' : undefined} data-testid={figure.testid}>{stats === undefined ? words.unknownValue : figure.text(stats, words)}</dd>
-          </div>
+      <div class="figure-groups">
+        {GROUPS.map(({ group, title }) => (
+          <section key={group}>
+            <h3>{words[title]}</h3>
+            <dl>
+              {FIGURES.filter((figure) => figure.group === group).map((figure) => (
+                <div key={figure.testid}>
+                  <dt>{words[figure.label]}</dt>
+                  <dd data-testid={figure.testid}>{stats === undefined ? words.unknownValue : figure.text(stats, words)}</dd>
+                </div>
+              ))}
+            </dl>
+          </section>
         ))}
-      </dl>
-      <DelayRows />
+        <DelayRows />
+      </div>
     </div>
   );
 }

@@ -32,19 +32,12 @@ impl Session {
         self.steering.set(Course { wanted: Bitrate::from_kbps(self.settings.kbps), primary, freedom });
     }
 
-    /// Services of RTMP and players of MPEG-TS, and files, take no other size in mid-stream.
     fn freedom(&self) -> Freedom {
-        let records = self.recordings.state().is_some();
         let takes_any_size =
             |entry: &Entry| matches!(entry.target, Destination::LocalServer | Destination::Whip { .. });
         let fixed = self.destinations.iter().any(|entry| entry.running.is_some() && !takes_any_size(entry));
-        if !self.tuning.adapt || (records && !self.tuning.adapt_recording) {
-            Freedom::Nothing
-        } else if records || fixed || self.recordings.replay_stats().is_some() {
-            Freedom::Bitrate
-        } else {
-            Freedom::Picture
-        }
+        let replay = self.recordings.replay_stats().is_some();
+        freedom(self.tuning, self.recordings.state().is_some(), fixed || replay)
     }
 
     /// For the figures.
@@ -82,5 +75,34 @@ impl Session {
             .name()
             .to_owned(),
         }
+    }
+}
+
+/// What a network may change, where a recording runs or doesn't, and where something is on the encode that takes no
+/// other size in mid-stream: services of RTMP, players of MPEG-TS, the replay buffer.
+fn freedom(tuning: Tuning, records: bool, fixed_size: bool) -> Freedom {
+    if !tuning.adapt || (records && !tuning.adapt_recording) {
+        Freedom::Nothing
+    } else if records || fixed_size {
+        Freedom::Bitrate
+    } else {
+        Freedom::Picture
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_is_lowered_only_with_leave_and_keeps_its_size_in_any_case() {
+        let usual = Tuning::DEFAULT;
+        assert_eq!(freedom(usual, false, false), Freedom::Picture);
+        assert_eq!(freedom(usual, true, false), Freedom::Nothing);
+        let leave = Tuning { adapt_recording: true, ..usual };
+        assert_eq!(freedom(leave, true, false), Freedom::Bitrate);
+        assert_eq!(freedom(leave, false, true), Freedom::Bitrate);
+        let off = Tuning { adapt: false, ..leave };
+        assert_eq!(freedom(off, false, false), Freedom::Nothing);
     }
 }

@@ -47,6 +47,8 @@ impl Engine {
         let (endpoint, connections) = LocalEndpoint::start(endpoint_options).await?;
         // Unbounded, as no media passes here: device threads must never wait, and they say little.
         let (orders, inbox) = mpsc::unbounded_channel();
+        // Beside everything else: whoever comes first finds the drivers that aren't there.
+        drop(tokio::task::spawn_blocking(encoder::look_for_hardware));
         let session = Session::new(orders.clone(), connections, Arc::new(on_event))?;
         let hot_keys = session.hot_keys.clone();
         let session = tokio::spawn(session.run(inbox));

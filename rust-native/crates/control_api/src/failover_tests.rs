@@ -1,4 +1,4 @@
-//! Encoders that fail in mid-stream: a real one behind a wrapper that breaks when it is told to.
+//! Encoders that fail or starve in mid-stream: a real one behind a wrapper that does so when it is told to.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +19,8 @@ enum Fault {
     Error,
     /// As a driver that hangs: it takes pictures and gives nothing back.
     Silence,
+    /// As a processor that is wanted elsewhere: a picture takes longer than there is time to the next.
+    Slow,
 }
 
 const BREAKS: &str = "breaks";
@@ -50,6 +52,10 @@ impl VideoEncoder for Breaking {
         match self.fault {
             Fault::Error => Err(EncoderError::EncodeFailed { name: BREAKS, reason: "the device is lost".to_owned() }),
             Fault::Silence => Ok(None),
+            Fault::Slow => {
+                std::thread::sleep(Duration::from_millis(50));
+                self.inner.encode(picture, pts, idr)
+            }
         }
     }
 
@@ -152,6 +158,27 @@ fn the_next_encoder_takes_over_with_an_idr_of_the_very_picture() {
     // Every picture came out but for what a busy machine leaves out itself.
     assert!(outcome.units.len() >= 30, "{} of 40 pictures", outcome.units.len());
     assert_eq!(outcome.asked, [Vec::<String>::new(), vec![BREAKS.to_owned()]]);
+}
+
+#[test]
+fn a_starved_encode_takes_every_second_picture_and_evenly() {
+    let outcome = run(30, Fault::Slow, 270);
+    let pace = |event: &PipelineEvent| match event {
+        PipelineEvent::Pace(rate) => Some(rate.fps()),
+        _ => None,
+    };
+    let paces: Vec<u32> = outcome.events.iter().filter_map(pace).collect();
+    // A machine that builds something else besides may have to go one further, to ten.
+    assert!(paces == [15] || paces == [15, 10], "{:?}", outcome.events);
+    let interval = 1000.0 / f64::from(paces[paces.len() - 1]);
+    let gaps = outcome.units.windows(2).map(|pair| (pair[1].0 - pair[0].0).as_secs_f64() * 1000.0 / interval);
+    let mut last: Vec<f64> = gaps.rev().take(30).collect();
+    last.sort_by(f64::total_cmp);
+    assert!(last.len() == 30 && (0.8..1.3).contains(&last[15]), "gaps, in intervals: {last:?}");
+    // Left out as it comes it would be a short gap and a long one in turn.
+    let even = last.iter().filter(|gap| (0.6..1.4).contains(*gap)).count();
+    assert!(even >= 20, "gaps, in intervals: {last:?}");
+    assert_eq!(outcome.asked.len(), 1, "the encoder stays");
 }
 
 #[test]

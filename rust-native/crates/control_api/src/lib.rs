@@ -10,6 +10,7 @@ mod canvas_clock;
 mod command;
 mod commands;
 mod constant_rate;
+mod content;
 mod course;
 mod destination_commands;
 mod destinations;

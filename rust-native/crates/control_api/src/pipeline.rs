@@ -17,6 +17,7 @@ use stream::{Broadcast, SlotWait};
 use crate::adaptation::Rendition;
 use crate::canvas_clock::CanvasClock;
 use crate::constant_rate::ConstantRate;
+use crate::content::{Eye, Judge};
 use crate::encode_orders::Show;
 pub(crate) use crate::encode_orders::{EncodeControl, Feed, Wish};
 use crate::fade::Fade;
@@ -136,6 +137,9 @@ struct Encode<F> {
     allowed: Option<Rendition>,
     wish: Wish,
     governor: Governor,
+    /// What the pictures show, while an encoder cares.
+    eye: Eye,
+    judge: Judge,
     /// The pace that was told last.
     pace: Option<FrameRate>,
     /// When the bitrate changed last: each change of an encoder that can't change it is a new one, and an IDR.
@@ -201,6 +205,8 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             allowed: None,
             wish: Wish::default(),
             governor: Governor::default(),
+            eye: Eye::default(),
+            judge: Judge::default(),
             pace: None,
             rate_changed: MediaTime::ZERO,
             failed: Vec::new(),
@@ -312,6 +318,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             self.stage = Stage::new(self.config.size);
             (self.fade, self.has_picture, self.newest) = (None, false, None);
             self.governor.start_over();
+            (self.eye, self.judge) = (Eye::default(), Judge::default());
         }
         (self.wanted, self.allowed, self.wish) = (orders.config, orders.allowed, orders.wish);
         let show = if self.running { orders.show.take() } else { None };
@@ -337,6 +344,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         let (mut config, cap) = self.allowed.map_or(whole, |rendition| rendition.apply(&self.wanted));
         config.tune.preset = self.governor.preset();
         config.tune.intra_refresh = self.wish.intra_refresh;
+        config.tune.content = self.judge.content();
         if self.encoder.as_ref().is_some_and(|encoder| !encoder.abilities().live_bitrate)
             && config.size == self.config.size
         {
@@ -433,6 +441,17 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         let at = self.constant.as_mut().map_or(captured, |constant| constant.fill(now));
         self.encode(at);
         self.govern(begun.elapsed());
+        self.look(now);
+    }
+
+    /// Looks at what was composed, where that matters.
+    fn look(&mut self, now: MediaTime) {
+        if self.encoder.as_ref().is_some_and(|encoder| encoder.abilities().content)
+            && let Some(look) = self.eye.look(self.stage.picture())
+            && self.judge.saw(now, look)
+        {
+            tracing::info!(content = ?self.judge.content(), "the pictures show something else");
+        }
     }
 
     /// Lets the governor see what a picture took.
@@ -539,6 +558,10 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
 #[cfg(test)]
 #[path = "pipeline_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "content_pipeline_tests.rs"]
+mod content_tests;
 
 #[cfg(test)]
 #[path = "failover_tests.rs"]

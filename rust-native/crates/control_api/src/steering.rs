@@ -11,13 +11,15 @@ use parking_lot::Mutex;
 use publish::{Health, PathLimit, Pulse};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::timeout;
 
 use crate::adaptation::{Adaptation, Freedom, Path, Rendition};
 use crate::pipeline::EncodeControl;
 
 /// A shortage is to be obeyed within 300 ms, most of which the reports of the other side take.
 const LOOK: Duration = Duration::from_millis(50);
+/// Where nobody is live yet, or the destination is on this machine: a still desktop is to stay at rest.
+const GLANCE: Duration = Duration::from_millis(500);
 
 /// What the session knows.
 #[derive(Debug, Clone)]
@@ -82,8 +84,6 @@ impl Drop for Steering {
 async fn steer(shared: Arc<Shared>, encode: EncodeControl) {
     let mut policy = Adaptation::default();
     let mut steered_by = None;
-    let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let course = shared.course.lock().clone();
         let number = course.primary.as_ref().map(|(number, _)| *number);
@@ -101,10 +101,13 @@ async fn steer(shared: Arc<Shared>, encode: EncodeControl) {
             limit: health.map_or(PathLimit::None, |health| health.limit),
             short: policy.is_short(),
         };
-        if number.is_some() {
-            look.tick().await;
-        } else {
-            shared.changed.notified().await;
+        match (number, path) {
+            // What the session says meanwhile is read at the next look.
+            (Some(_), Some(_)) => tokio::time::sleep(LOOK).await,
+            (Some(_), None) => {
+                let _ = timeout(GLANCE, shared.changed.notified()).await;
+            }
+            (None, _) => shared.changed.notified().await,
         }
     }
 }

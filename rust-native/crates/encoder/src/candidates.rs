@@ -186,6 +186,22 @@ pub fn open_except(config: &VideoConfig, barred: &[&str]) -> Result<Opened, Enco
     Err(EncoderError::NoEncoder { refused })
 }
 
+/// Looks for each kind of hardware once, with two pictures, and remembers what is not there: at the program's start,
+/// so that nobody waits for drivers when the first picture is to be encoded. Takes a tenth of a second where there is
+/// none, up to a second where there is some.
+pub fn look_for_hardware() {
+    /// What is refused here is refused for every larger picture; smaller ones some hardware refuses for being small.
+    const SIZE: Size = Size { width: 640, height: 360 };
+    let Some(frame_rate) = FrameRate::new(30) else { return };
+    let (bitrate, gop) = (Bitrate::from_kbps(1000), Duration::from_secs(2));
+    let config = VideoConfig { size: SIZE, frame_rate, bitrate, gop, threads: 0, tune: Tune::default() };
+    for candidate in CANDIDATES.iter().filter(|candidate| candidate.hardware) {
+        if let Err(refusal) = candidate.open(&config) {
+            memory::of_this_start().lock().note(refusal, SIZE);
+        }
+    }
+}
+
 /// Opens the encoder of that name, and no other.
 ///
 /// # Errors

@@ -76,6 +76,8 @@ pub struct Abilities {
     pub live_bitrate: bool,
     /// It takes the presets of [`Tune`].
     pub presets: bool,
+    /// It goes about texts and windows in another way than about what moves: see [`Tune::content`].
+    pub content: bool,
     /// How often a raw picture is copied on its way into it.
     pub copies: u32,
 }

@@ -20,7 +20,7 @@ mod rate;
 mod sound;
 
 pub use av::AacEncoder;
-pub use candidates::{Opened, Probe, open, open_except, open_named, probe};
+pub use candidates::{Opened, Probe, look_for_hardware, open, open_except, open_named, probe};
 pub use config::{Abilities, Content, Preset, Tune, VideoConfig, VideoEncoder};
 pub use error::{EncoderError, Refusal};
 pub use sound::OpusEncoder;

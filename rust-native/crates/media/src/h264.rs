@@ -108,11 +108,13 @@ impl ParameterSets {
 
     /// The picture's size in pixels after cropping; `None` where the SPS is damaged.
     pub fn size(&self) -> Option<Size> {
-        sps_size(&self.sps)
+        size_of_sps(&self.sps)
     }
 }
 
-fn sps_size(sps: &[u8]) -> Option<Size> {
+/// The picture's size in pixels after cropping, from a sequence parameter set without its start code; `None` where it
+/// is damaged (ITU-T H.264, section 7.3.2.1.1).
+pub fn size_of_sps(sps: &[u8]) -> Option<Size> {
     size_of(&mut Bits { bytes: &unescape(sps.get(1..)?), at: 0 })
 }
 
@@ -282,20 +284,20 @@ mod tests {
     fn the_size_is_read_from_the_sps() {
         let sets = ParameterSets::find(&unit()).expect("both");
         assert_eq!(sets.size(), Some(Size { width: 1280, height: 720 }));
-        assert_eq!(sps_size(SPS_1080), Some(Size { width: 1920, height: 1080 }));
+        assert_eq!(size_of_sps(SPS_1080), Some(Size { width: 1920, height: 1080 }));
     }
 
     #[test]
     fn a_damaged_sps_has_no_size_and_does_no_harm() {
         for sps in [SPS_720, SPS_1080] {
             for length in 0..sps.len() {
-                let _ = sps_size(&sps[..length]);
+                let _ = size_of_sps(&sps[..length]);
             }
         }
         for seed in 0..2000u32 {
             let bytes: Vec<u8> = (0..24u32).map(|i| (seed.wrapping_mul(2_654_435_761) >> (i % 24)) as u8).collect();
-            let _ = sps_size(&bytes);
+            let _ = size_of_sps(&bytes);
         }
-        assert_eq!(sps_size(&[0x67, 0x42]), None);
+        assert_eq!(size_of_sps(&[0x67, 0x42]), None);
     }
 }

@@ -18,6 +18,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use media::{AudioBlock, Clock, MonotonicClock};
 use parking_lot::Mutex;
 use sound::{Chain, Filter, Loudness, LoudnessReader, LoudnessReading, Meter, MeterReader, SoundError, Strip};
+use stream::{Urgency, hurry};
 
 use super::intake::{self, Feed, Reader};
 use super::monitor::{self, Headphones};
@@ -128,6 +129,7 @@ impl Mixer {
         let on_event: Arc<dyn Fn(AudioEvent) + Send + Sync> = Arc::new(on_event);
         let tell = Arc::clone(&on_event);
         let started = std::thread::Builder::new().name("audio-mixer".into()).spawn(move || {
+            tracing::info!(granted = ?hurry(Urgency::Sound), "the mixer's turn on the processor");
             let desk = Desk::new(sink, move |event| tell(event), masters, loudness);
             run(desk, &inbox);
         });

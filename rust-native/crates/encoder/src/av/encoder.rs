@@ -194,7 +194,7 @@ impl VideoEncoder for LibavEncoder {
 
     fn abilities(&self) -> Abilities {
         let Recipe { live_bitrate, tunable, input, .. } = *self.recipe;
-        Abilities { live_bitrate, presets: tunable, copies: input.copies() }
+        Abilities { live_bitrate, presets: tunable, content: false, copies: input.copies() }
     }
 
     fn encode(

@@ -1,6 +1,9 @@
 //! What a relay must know of H.264 inside RTP (RFC 6184): where a keyframe starts and how large the picture is.
 //! It reads, it never changes a byte.
 
+use media::Size;
+use media::h264::size_of_sps;
+
 const NAL_IDR: u8 = 5;
 const NAL_SPS: u8 = 7;
 const STAP_A: u8 = 24;
@@ -41,132 +44,9 @@ pub(super) fn belongs_to_keyframe(payload: &[u8]) -> bool {
 }
 
 /// The picture's size, if a payload holds a sequence parameter set.
-pub(super) fn picture_size(payload: &[u8]) -> Option<(u32, u32)> {
+pub(super) fn picture_size(payload: &[u8]) -> Option<Size> {
     let sps = whole_units(payload).into_iter().find(|unit| nal_type(unit[0]) == NAL_SPS)?;
     size_of_sps(sps)
-}
-
-/// Reads bits of an RBSP, jumping over emulation prevention bytes.
-struct Bits {
-    bytes: Vec<u8>,
-    at: usize,
-}
-
-impl Bits {
-    fn new(nal: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(nal.len());
-        let mut zeros = 0;
-        for &byte in nal {
-            if zeros >= 2 && byte == 3 {
-                zeros = 0;
-                continue;
-            }
-            zeros = if byte == 0 { zeros + 1 } else { 0 };
-            bytes.push(byte);
-        }
-        Self { bytes, at: 0 }
-    }
-
-    fn bit(&mut self) -> Option<u32> {
-        let byte = *self.bytes.get(self.at / 8)?;
-        let bit = byte >> (7 - self.at % 8) & 1;
-        self.at += 1;
-        Some(u32::from(bit))
-    }
-
-    fn bits(&mut self, count: u32) -> Option<u32> {
-        (0..count).try_fold(0u32, |value, _| Some(value << 1 | self.bit()?))
-    }
-
-    /// ue(v), ITU-T H.264 §9.1.
-    fn unsigned(&mut self) -> Option<u32> {
-        let mut zeros = 0;
-        while self.bit()? == 0 {
-            zeros += 1;
-            if zeros > 31 {
-                return None;
-            }
-        }
-        Some((1u32 << zeros) - 1 + self.bits(zeros)?)
-    }
-
-    /// se(v), ITU-T H.264 §9.1.1.
-    fn signed(&mut self) -> Option<i64> {
-        let code = i64::from(self.unsigned()?);
-        Some(if code % 2 == 0 { -code / 2 } else { (code + 1) / 2 })
-    }
-
-    fn skip_scaling_list(&mut self, size: usize) -> Option<()> {
-        let (mut last, mut next) = (8i64, 8i64);
-        for _ in 0..size {
-            if next != 0 {
-                next = (last + self.signed()? + 256).rem_euclid(256);
-            }
-            last = if next == 0 { last } else { next };
-        }
-        Some(())
-    }
-}
-
-/// seq_parameter_set_data(), ITU-T H.264 §7.3.2.1.1, as far as the cropping rectangle.
-fn size_of_sps(sps: &[u8]) -> Option<(u32, u32)> {
-    let mut bits = Bits::new(sps.get(1..)?);
-    let profile = bits.bits(8)?;
-    bits.bits(16)?;
-    bits.unsigned()?;
-    let mut chroma_format = 1;
-    if matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
-        chroma_format = bits.unsigned()?;
-        if chroma_format == 3 {
-            bits.bit()?;
-        }
-        bits.unsigned()?;
-        bits.unsigned()?;
-        bits.bit()?;
-        if bits.bit()? == 1 {
-            for list in 0..if chroma_format == 3 { 12 } else { 8 } {
-                if bits.bit()? == 1 {
-                    bits.skip_scaling_list(if list < 6 { 16 } else { 64 })?;
-                }
-            }
-        }
-    }
-    bits.unsigned()?;
-    match bits.unsigned()? {
-        0 => {
-            bits.unsigned()?;
-        }
-        1 => {
-            bits.bit()?;
-            bits.signed()?;
-            bits.signed()?;
-            for _ in 0..bits.unsigned()?.min(255) {
-                bits.signed()?;
-            }
-        }
-        _ => {}
-    }
-    bits.unsigned()?;
-    bits.bit()?;
-    let width_in_macroblocks = bits.unsigned()?.checked_add(1)?;
-    let height_in_map_units = bits.unsigned()?.checked_add(1)?;
-    let frames_only = bits.bit()?;
-    if frames_only == 0 {
-        bits.bit()?;
-    }
-    bits.bit()?;
-    let (mut horizontal, mut vertical) = (0, 0);
-    if bits.bit()? == 1 {
-        let (left, right) = (bits.unsigned()?, bits.unsigned()?);
-        let (top, bottom) = (bits.unsigned()?, bits.unsigned()?);
-        let unit_x = if matches!(chroma_format, 1 | 2) { 2 } else { 1 };
-        let unit_y = if chroma_format == 1 { 2 } else { 1 } * (2 - frames_only);
-        horizontal = left.checked_add(right)?.checked_mul(unit_x)?;
-        vertical = top.checked_add(bottom)?.checked_mul(unit_y)?;
-    }
-    let width = width_in_macroblocks.checked_mul(16)?.checked_sub(horizontal)?;
-    let height = height_in_map_units.checked_mul(16)?.checked_mul(2 - frames_only)?.checked_sub(vertical)?;
-    Some((width, height))
 }
 
 #[cfg(test)]
@@ -183,8 +63,8 @@ mod tests {
 
     #[test]
     fn the_size_is_read_from_parameter_sets() {
-        assert_eq!(picture_size(SPS_1080), Some((1920, 1080)));
-        assert_eq!(picture_size(SPS_480), Some((640, 480)));
+        assert_eq!(picture_size(SPS_1080), Some(Size { width: 1920, height: 1080 }));
+        assert_eq!(picture_size(SPS_480), Some(Size { width: 640, height: 480 }));
     }
 
     #[test]
@@ -193,7 +73,7 @@ mod tests {
         payload.extend([0, SPS_1080.len() as u8]);
         payload.extend(SPS_1080);
         payload.extend([0, 2, 0x68, 0xee]);
-        assert_eq!(picture_size(&payload), Some((1920, 1080)));
+        assert_eq!(picture_size(&payload), Some(Size { width: 1920, height: 1080 }));
         assert!(belongs_to_keyframe(&payload));
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use media::Size;
 use str0m::Event;
 use str0m::rtp::RtpPacket;
 
@@ -59,7 +60,7 @@ pub(super) struct Stream {
     since: Option<SystemTime>,
     lost: Option<Instant>,
     last_frame: Option<u32>,
-    size: Option<(u32, u32)>,
+    size: Option<Size>,
     profile: Option<u32>,
     has: (bool, bool),
     /// Something that the figures show has changed.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use media::{FrameRate, Size, VideoFrame};
 use parking_lot::{Condvar, Mutex};
-use stream::FrameSlot;
+use stream::{FrameSlot, Urgency, hurry};
 
 use self::worker::Worker;
 use super::{SourceInfo, VideoError, VideoEvent, VideoOptions};
@@ -107,6 +107,7 @@ impl Capture {
         let run = {
             let shared = Arc::clone(&shared);
             move || {
+                hurry(Urgency::Picture);
                 let worker = match Worker::open(&options.source_id, shared, slot, on_event) {
                     Ok(worker) => worker,
                     Err(error) => return drop(ready.send(Err(error))),

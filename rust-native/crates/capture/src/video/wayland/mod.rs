@@ -23,7 +23,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ::stream::FrameSlot;
+use ::stream::{FrameSlot, Urgency, hurry};
 use media::{FrameRate, VideoFrame};
 use parking_lot::Mutex;
 
@@ -122,7 +122,10 @@ pub(super) fn start(
     };
     let thread = std::thread::Builder::new()
         .name("capture-video".to_owned())
-        .spawn(move || worker.run())
+        .spawn(move || {
+            hurry(Urgency::Picture);
+            worker.run();
+        })
         .map_err(|error| VideoError::Thread(error.to_string()))?;
     let capture = Capture { shared, thread: Some(thread) };
     match readiness.recv_timeout(START_LIMIT) {

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use media::{FrameRate, Size, VideoFrame};
 use parking_lot::Mutex;
-use stream::FrameSlot;
+use stream::{FrameSlot, Urgency, hurry};
 
 use self::session::Arrivals;
 use self::target::RealPixels;
@@ -83,6 +83,7 @@ impl Capture {
             let shared = Arc::clone(&shared);
             move || {
                 let _real = RealPixels::new();
+                hurry(Urgency::Picture);
                 let opened = Worker::open(&options.source_id, shared, slot, on_event)
                     .and_then(|mut worker| worker.first(FIRST_FRAME_LIMIT).map(|()| worker));
                 let mut worker = match opened {

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use media::{FrameRate, Size, VideoFrame};
 use parking_lot::Mutex;
-use stream::FrameSlot;
+use stream::{FrameSlot, Urgency, hurry};
 
 use self::display::Display;
 use self::follow::{Follow, Rule};
@@ -117,6 +117,7 @@ impl Capture {
             let shared = Arc::clone(&shared);
             move || {
                 let _ending: mpsc::SyncSender<()> = ending;
+                hurry(Urgency::Picture);
                 let mut worker = match Worker::open(display.as_deref(), &options.source_id, shared, slot, on_event) {
                     Ok(worker) => worker,
                     Err(error) => return drop(ready.send(Err(error))),

@@ -92,8 +92,8 @@ impl Stream {
             viewers: self.viewers.values().filter(|viewer| viewer.connection.is_connected()).count() as u32,
             video_codec: (live && self.has.0).then(|| "H264".to_owned()),
             audio_codec: (live && self.has.1).then(|| "opus".to_owned()),
-            width: self.size.map(|(width, _)| width),
-            height: self.size.map(|(_, height)| height),
+            width: self.size.map(|size| size.width),
+            height: self.size.map(|size| size.height),
             bitrate_kbps: if live { self.meter.kbps } else { 0.0 },
             fps: if live { self.meter.fps } else { 0.0 },
             publisher_rtt_ms: publisher
