@@ -56,7 +56,12 @@ impl Lines {
         }
         ip(&["link", "set", "lo", "up"]);
         lines.at_far(&["link", "set", "lo", "up"]);
-        lines.at_far(&["address", "add", &format!("{FAR}/32"), "dev", "lo"]);
+        // Not on loopback, whose addresses an SFU does not offer, and there from the beginning: it restarts ICE with the
+        // sockets that it has.
+        lines.at_far(&["link", "add", "far0", "type", "veth", "peer", "name", "inner0"]);
+        lines.at_far(&["address", "add", &format!("{FAR}/32"), "dev", "far0"]);
+        lines.at_far(&["link", "set", "far0", "up"]);
+        lines.at_far(&["link", "set", "inner0", "up"]);
         for (line, far, address) in [(Line::First, "far1", "10.99.0.2/24"), (Line::Second, "far2", "10.98.0.2/24")] {
             let near = line.parts().0;
             ip(&["link", "add", near, "type", "veth", "peer", "name", far, "netns", &pid]);
