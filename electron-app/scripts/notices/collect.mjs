@@ -44,10 +44,13 @@ export function linkedPackages({ packages, resolve }, roots = shipped) {
   return found;
 }
 
-/** The npm packages that the app's sources import, with what they depend on, and Electron. */
+/** What is bundled into the live server's viewer page (scripts/viewer.mjs). */
+const viewer = ["hls.js", "eventemitter3", "url-toolkit"];
+
+/** The npm packages that the app's sources import, with what they depend on, the viewer page's, and Electron. */
 export function npmPackages() {
   const found = new Map();
-  const queue = [...importedNames(path.join(app, "src")), "electron"];
+  const queue = [...importedNames(path.join(app, "src")), ...viewer, "electron"];
   while (queue.length > 0) {
     const name = queue.pop();
     const folder = path.join(app, "node_modules", name);

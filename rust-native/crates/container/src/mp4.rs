@@ -15,16 +15,16 @@ use mp4_atom::{
 
 use crate::{AUDIO_RATE, AudioCodec, Chapter, ContainerError, Fragment, Layout, Patch, Sample, VIDEO_RATE};
 
-const VIDEO_ID: u32 = 1;
-const AUDIO_ID: u32 = 2;
+pub(crate) const VIDEO_ID: u32 = 1;
+pub(crate) const AUDIO_ID: u32 = 2;
 /// The movie's own clock, for durations and edits.
 const MOVIE_RATE: u32 = VIDEO_RATE;
 /// Bytes kept in the head for chapter marks: some two hundred of them.
 const CHAPTER_ROOM: usize = 8 * 1024;
 /// `sample_depends_on = 2`: a keyframe, or sound (section 8.8.3.1).
-const FLAGS_KEY: u32 = 0x0200_0000;
+pub(crate) const FLAGS_KEY: u32 = 0x0200_0000;
 /// `sample_depends_on = 1`, `sample_is_non_sync_sample`.
-const FLAGS_DELTA: u32 = 0x0101_0000;
+pub(crate) const FLAGS_DELTA: u32 = 0x0101_0000;
 
 /// A fragmented file in the making.
 #[derive(Debug)]
@@ -252,7 +252,7 @@ pub fn plain_mp4(index: &Index, chapters: &[Chapter]) -> Result<Plain, Container
 }
 
 #[derive(Default)]
-struct Tables {
+pub(crate) struct Tables {
     ticks: u64,
     first: u64,
     stts: Stts,
@@ -262,7 +262,7 @@ struct Tables {
     places: Vec<u64>,
 }
 
-fn track(layout: &Layout, id: u32, tables: Tables) -> Result<Trak, ContainerError> {
+pub(crate) fn track(layout: &Layout, id: u32, tables: Tables) -> Result<Trak, ContainerError> {
     let video = id == VIDEO_ID;
     let rate = if video { VIDEO_RATE } else { AUDIO_RATE };
     // What a plain file's track lacks before its first sample; a fragmented one's says it in each `tfdt`.
@@ -367,7 +367,7 @@ fn sound_entry(layout: &Layout) -> Codec {
     Codec::Mp4a(Mp4a { audio, esds: Esds { es_desc }, btrt: None, taic: None })
 }
 
-fn track_fragment(id: u32, samples: &[Sample], at: usize) -> Traf {
+pub(crate) fn track_fragment(id: u32, samples: &[Sample], at: usize) -> Traf {
     let entry = |sample: &Sample| TrunEntry {
         duration: Some(sample.duration),
         size: Some(sample.data.len() as u32),
@@ -386,11 +386,11 @@ fn track_fragment(id: u32, samples: &[Sample], at: usize) -> Traf {
     }
 }
 
-fn bytes_of(samples: &[Sample]) -> usize {
+pub(crate) fn bytes_of(samples: &[Sample]) -> usize {
     samples.iter().map(|sample| sample.data.len()).sum()
 }
 
-fn movie_header(duration: u64) -> Mvhd {
+pub(crate) fn movie_header(duration: u64) -> Mvhd {
     Mvhd {
         timescale: MOVIE_RATE,
         duration,
@@ -401,7 +401,7 @@ fn movie_header(duration: u64) -> Mvhd {
     }
 }
 
-fn brands(brands: &[&[u8; 4]]) -> Ftyp {
+pub(crate) fn brands(brands: &[&[u8; 4]]) -> Ftyp {
     let compatible_brands = brands.iter().map(|brand| FourCC::new(brand)).collect::<Vec<_>>();
     Ftyp { major_brand: compatible_brands[0], minor_version: 0, compatible_brands }
 }
@@ -456,7 +456,7 @@ fn append_user_data(moov: &mut BytesMut, chapters: &[Chapter], room: usize) -> R
     Ok(at)
 }
 
-fn encoded(atom: &impl Encode) -> Result<BytesMut, ContainerError> {
+pub(crate) fn encoded(atom: &impl Encode) -> Result<BytesMut, ContainerError> {
     let mut bytes = Vec::new();
     atom.encode(&mut bytes)?;
     Ok(BytesMut::from(bytes.as_slice()))

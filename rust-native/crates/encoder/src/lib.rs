@@ -6,7 +6,7 @@
 //!
 //! The stream is H.264 constrained baseline (ITU-T H.264 A.2.1.1) without B-frames, BT.709 in limited range and
 //! tagged so, as Annex B with in-band parameter sets in front of each IDR; and Opus (RFC 6716) and
-//! AAC-LC (ISO/IEC 14496-3), 48 kHz stereo.
+//! AAC-LC (ISO/IEC 14496-3), 48 kHz stereo. What others encoded can be decoded, to be encoded anew.
 
 mod av;
 mod candidates;
@@ -19,7 +19,7 @@ mod payload;
 mod rate;
 mod sound;
 
-pub use av::AacEncoder;
+pub use av::{AacDecoder, AacEncoder, H264Decoder};
 pub use candidates::{Opened, Probe, look_for_hardware, open, open_except, open_named, probe};
 pub use config::{Abilities, Content, Preset, Tune, VideoConfig, VideoEncoder};
 pub use error::{EncoderError, Refusal};

@@ -12,10 +12,14 @@ use crate::auth;
 use crate::error::{ConfigProblem, ServerError};
 
 mod access;
+mod hls;
+mod ingest;
 mod media_path;
 mod publishing;
 
 pub use access::{AccessSettings, HookSettings, Network, TokenSettings, WhenUnreachable};
+pub use hls::HlsSettings;
+pub use ingest::{RtmpSettings, SrtSettings, TranscodingSettings};
 pub use media_path::{IceServer, RtcSettings};
 pub use publishing::{PublishingSettings, SecondPublisher};
 
@@ -29,9 +33,21 @@ pub struct Config {
     /// Where media travels.
     #[serde(default)]
     pub rtc: RtcSettings,
+    /// Publishers that come over RTMP.
+    #[serde(default)]
+    pub rtmp: RtmpSettings,
+    /// Publishers that come over SRT.
+    #[serde(default)]
+    pub srt: SrtSettings,
+    /// What is encoded anew for viewers.
+    #[serde(default)]
+    pub transcoding: TranscodingSettings,
     /// What happens when a publisher goes, or another comes.
     #[serde(default)]
     pub publishing: PublishingSettings,
+    /// HLS and DASH.
+    #[serde(default)]
+    pub hls: HlsSettings,
     /// Which networks may come.
     #[serde(default)]
     pub access: AccessSettings,
@@ -106,7 +122,11 @@ impl Default for Config {
         Self {
             http: default_http(),
             rtc: RtcSettings::default(),
+            rtmp: RtmpSettings::default(),
+            srt: SrtSettings::default(),
+            transcoding: TranscodingSettings::default(),
             publishing: PublishingSettings::default(),
+            hls: HlsSettings::default(),
             access: AccessSettings::default(),
             tokens: None,
             hook: None,
@@ -176,7 +196,9 @@ impl Config {
                 ));
             }
         }
-        self.rtc.check().map_err(|reason| ConfigProblem { line: None, reason })?;
+        for checked in [self.rtc.check(), self.rtmp.check(), self.srt.check(), self.hls.check()] {
+            checked.map_err(|reason| ConfigProblem { line: None, reason })?;
+        }
         if self.tokens.as_ref().is_some_and(|tokens| tokens.secret.expose().len() < SHORTEST_SIGNING_SECRET) {
             return problem(format!("tokens.secret is shorter than {SHORTEST_SIGNING_SECRET} characters"));
         }
@@ -191,7 +213,7 @@ impl Config {
 }
 
 /// Fields whose text no message may repeat.
-const SECRETS: [&str; 5] = ["publish_key", "view_token", "metrics_token", "credential", "secret"];
+const SECRETS: [&str; 6] = ["publish_key", "view_token", "metrics_token", "credential", "secret", "passphrase"];
 
 fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|&&b| b == b'\n').count() + 1

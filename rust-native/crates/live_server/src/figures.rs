@@ -16,6 +16,10 @@ pub struct StreamInfo {
     pub name: String,
     /// Whether media is arriving.
     pub live: bool,
+    /// How it comes: `"whip"`, `"rtmp"` or `"srt"`.
+    pub protocol: Option<String>,
+    /// What of it viewers don't get, and why: one sentence.
+    pub notice: Option<String>,
     /// Unix time at which the present publisher's first packet came, milliseconds.
     pub since_ms: Option<u64>,
     /// Who watches now.

@@ -1,25 +1,30 @@
-//! The live server: WHIP in (RFC 9725), WHEP out to many viewers, the viewer page and a small HTTP API.
+//! The live server: WHIP in (RFC 9725), RTMP and SRT too, WHEP out to many viewers, the viewer page and a small HTTP API.
 //!
 //! It stands alone as the binary `tidecast-server` and inside the app as the local server. Media passes through
-//! untouched: H.264 and Opus payloads are copied bit by bit, only the RTP header is written anew per viewer. It never
-//! decodes, encodes or records, it holds no user accounts, and it speaks plain HTTP: TLS belongs to the proxy in front.
+//! untouched: H.264 and Opus payloads are copied bit by bit, only the RTP header is written anew per viewer. What WebRTC
+//! has no place for (AAC, B-frames) is made anew while somebody watches. For players and caches that want files, the
+//! packets that viewers get are packed as CMAF and served by HLS, LL-HLS and DASH (`chunks`). It records nothing, holds no
+//! user accounts, and speaks plain HTTP: TLS belongs to the proxy in front.
 //!
 //! Layers, each in a folder: [`http`](mod@http) (axum: who may do what, pages, figures) sends commands to `relay` (one
-//! named thread per UDP socket, the only place that knows `str0m`), which publishes its figures back.
+//! named thread per UDP socket, the only place that knows `str0m`), which publishes its figures back. `ingest` brings the
+//! relay what comes over other protocols than WebRTC.
 
 mod auth;
+mod chunks;
 mod config;
 mod error;
 mod figures;
 mod hook;
 mod http;
+mod ingest;
 mod relay;
 mod server;
 
 pub use auth::{TokenAct, hash_key, sign_token};
 pub use config::{
-    AccessSettings, Config, HookSettings, IceServer, Limits, Network, PublishingSettings, RtcSettings, SecondPublisher,
-    StreamSettings, TokenSettings, WhenUnreachable,
+    AccessSettings, Config, HlsSettings, HookSettings, IceServer, Limits, Network, PublishingSettings, RtcSettings,
+    RtmpSettings, SecondPublisher, SrtSettings, StreamSettings, TokenSettings, TranscodingSettings, WhenUnreachable,
 };
 pub use error::{ConfigProblem, ServerError};
 pub use figures::StreamInfo;

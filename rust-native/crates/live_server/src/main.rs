@@ -15,7 +15,7 @@ use media::Secret;
 use rand::TryRngCore;
 use tracing_subscriber::EnvFilter;
 
-/// Receives a live stream over WHIP and shows it to many viewers over WHEP.
+/// Receives live streams over WHIP, RTMP and SRT and shows them to many viewers over WHEP.
 ///
 /// Without --config it makes up keys for one stream named "live" and prints them once.
 ///
@@ -44,11 +44,20 @@ const EXAMPLE: &str = "A configuration file, every line but the streams optional
   [rtc]
   port = 8081                     # UDP, for a firewall; 0 takes a free one
   public_address = \"203.0.113.7\" # behind a NAT
+  [rtmp]
+  listen = \"0.0.0.0:1935\"         # publish to rtmp://HOST/live with the key as stream key
+  [srt]
+  listen = \"0.0.0.0:9000\"         # streamid #!::r=live,m=publish,s=KEY
   [limits]
   viewers = 500
   [publishing]
   grace_seconds = 15              # viewers wait this long for a publisher to come back
   second_publisher = \"refuse\"     # default: take_over
+  [hls]                           # HLS, LL-HLS and DASH: /hls/live/index.m3u8, /dash/live/manifest.mpd
+  always = true                   # pack even while nobody reads; default: false
+  part_ms = 500                   # low-latency players stand three parts behind
+  segment_ms = 2000
+  window_seconds = 40
   [access]
   publish_allow = [\"10.0.0.0/8\"]
   [tokens]
@@ -113,6 +122,7 @@ async fn serve(flags: Flags, config: Config, made_up: bool) -> ExitCode {
         }
     };
     say(&greeting(server.http_addr(), shown.as_ref()));
+    say_ingest(&server);
     while let Signal::Reload = signals.next().await {
         reload(&flags, &server).await;
     }
@@ -199,6 +209,17 @@ fn greeting(address: SocketAddr, made_up: Option<&BTreeMap<String, StreamSetting
         ));
     }
     text
+}
+
+/// Where else publishers may come in.
+fn say_ingest(server: &LiveServer) {
+    for (protocol, address) in
+        [("rtmp", server.rtmp_addr()), ("rtmps", server.rtmps_addr()), ("srt", server.srt_addr())]
+    {
+        if let Some(address) = address {
+            say(&format!("publishers may come to {protocol}://{address} too"));
+        }
+    }
 }
 
 fn start_log(log: Log) {

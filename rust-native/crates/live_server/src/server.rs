@@ -13,6 +13,7 @@ use crate::error::ServerError;
 use crate::figures::{Figures, StreamInfo};
 use crate::hook::{self, Hook};
 use crate::http::{self, Site};
+use crate::ingest::Ingest;
 use crate::relay::Relay;
 
 /// How long requests that are under way may take at shutdown. Pages keep their connections open: they are cut.
@@ -25,10 +26,15 @@ const LAST_ENDS: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct LiveServer {
     address: SocketAddr,
+    rtmp: Option<SocketAddr>,
+    rtmps: Option<SocketAddr>,
+    srt: Option<SocketAddr>,
     figures: Figures,
     site: Arc<Site>,
     stop: watch::Sender<bool>,
     pages: JoinHandle<()>,
+    /// Publishers over other protocols than WebRTC.
+    ingest: Vec<JoinHandle<()>>,
     /// Tells the hook who has gone.
     ends: JoinHandle<()>,
 }
@@ -43,12 +49,17 @@ impl LiveServer {
         let listener =
             TcpListener::bind(config.http).await.map_err(|error| ServerError::from_bind(config.http, error))?;
         let address = listener.local_addr().map_err(|error| ServerError::from_bind(config.http, error))?;
+        let ingest = Ingest::open(&config).await?;
+        let (rtmp, rtmps, srt) = (ingest.rtmp_addr(), ingest.rtmps_addr(), ingest.srt_addr());
         let figures = Figures::new(config.streams.keys().cloned());
         let hook = Hook::new().map_err(|error| ServerError::NoThread(std::io::Error::other(error)))?;
         let (departures, departed) = mpsc::channel(hook::WAITING_ENDS);
-        let relay = Relay::start(&config, figures.clone(), departures)?;
+        let relay = Relay::start(&config, figures.clone(), departures.clone())?;
         let site = Arc::new(Site::new(Arc::new(config), figures.clone(), relay, hook));
+        site.pack_all();
         let (stop, stopped) = watch::channel(false);
+        let ingest = ingest.serve(&site, &stopped);
+        tokio::spawn(http::sweep(site.clone(), departures, stopped.clone()));
         let router = http::router(site.clone());
         let proxies = site.clone();
         let pages = tokio::spawn(async move {
@@ -57,7 +68,7 @@ impl LiveServer {
         let ends = site.clone();
         let ends = tokio::spawn(async move { ends.hook().tell_ends(departed, || ends.config().hook.clone()).await });
         tracing::info!(%address, "the live server is listening");
-        Ok(Self { address, figures, site, stop, pages, ends })
+        Ok(Self { address, rtmp, rtmps, srt, figures, site, stop, pages, ingest, ends })
     }
 
     /// Takes another configuration over; nobody is sent away. Ports stay as they are until the next start.
@@ -67,13 +78,24 @@ impl LiveServer {
     pub async fn reload(&self, config: Config) -> Result<(), ServerError> {
         config.check().map_err(ServerError::BadConfig)?;
         let old = self.site.config();
-        if (old.http, old.rtc.port, old.rtc.address) != (config.http, config.rtc.port, config.rtc.address) {
-            tracing::warn!("another http or rtc address counts from the next start on");
+        let ports = |config: &Config| {
+            (
+                config.http,
+                config.rtc.port,
+                config.rtc.address,
+                config.rtmp.listen,
+                config.rtmp.tls_listen,
+                config.srt.listen,
+            )
+        };
+        if ports(old.as_ref()) != ports(&config) {
+            tracing::warn!("another address to listen on counts from the next start on");
         }
         let config = Arc::new(config);
         // First the streams, then who may ask for them: nobody is let in to what isn't there yet.
         self.site.relay().reload(config.clone()).await;
         self.site.set_config(config);
+        self.site.pack_all();
         tracing::info!("another configuration is in force");
         Ok(())
     }
@@ -94,6 +116,21 @@ impl LiveServer {
         self.address
     }
 
+    /// Where RTMP listens, with the port that was taken; `None` where it is off.
+    pub fn rtmp_addr(&self) -> Option<SocketAddr> {
+        self.rtmp
+    }
+
+    /// Where RTMP over TLS listens; `None` where it is off.
+    pub fn rtmps_addr(&self) -> Option<SocketAddr> {
+        self.rtmps
+    }
+
+    /// Where SRT listens for callers; `None` where it is off.
+    pub fn srt_addr(&self) -> Option<SocketAddr> {
+        self.srt
+    }
+
     /// Who watches a stream now; 0 for one that doesn't exist.
     pub fn viewers(&self, stream: &str) -> u32 {
         self.figures.get(stream).map_or(0, |info| info.viewers)
@@ -111,6 +148,12 @@ impl LiveServer {
         if tokio::time::timeout(LAST_REQUESTS, &mut self.pages).await.is_err() {
             self.pages.abort();
         }
+        let ingest = std::mem::take(&mut self.ingest);
+        for mut task in ingest {
+            if tokio::time::timeout(LAST_REQUESTS, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
         // The media thread has gone, and with it the sender: what is left to tell is told, or not at all.
         if tokio::time::timeout(LAST_ENDS, &mut self.ends).await.is_err() {
             tracing::warn!("the hook was not told every end");
@@ -123,6 +166,7 @@ impl Drop for LiveServer {
     fn drop(&mut self) {
         // The media thread ends when the last way to it is gone: that is the site's, which the pages' task holds.
         self.pages.abort();
+        self.ingest.iter().for_each(JoinHandle::abort);
         self.ends.abort();
     }
 }

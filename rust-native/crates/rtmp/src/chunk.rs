@@ -8,7 +8,7 @@ use crate::RtmpError;
 
 /// Chunks before `SetChunkSize` (section 5.4.1).
 const FIRST_CHUNK_SIZE: usize = 128;
-/// Larger than any message that a server sends to a publisher.
+/// Larger than any message that a server sends to a publisher, or a publisher before it is let in.
 const MOST_MESSAGE: usize = 1 << 20;
 /// More than any server uses; each may hold a message that is half here.
 const MOST_STREAMS: usize = 16;
@@ -92,13 +92,19 @@ struct Incoming {
 #[derive(Debug)]
 pub struct ChunkReader {
     chunk_size: usize,
+    most_message: usize,
     buffer: BytesMut,
     streams: HashMap<u32, Incoming>,
 }
 
 impl Default for ChunkReader {
     fn default() -> Self {
-        Self { chunk_size: FIRST_CHUNK_SIZE, buffer: BytesMut::new(), streams: HashMap::new() }
+        Self {
+            chunk_size: FIRST_CHUNK_SIZE,
+            most_message: MOST_MESSAGE,
+            buffer: BytesMut::new(),
+            streams: HashMap::new(),
+        }
     }
 }
 
@@ -106,6 +112,11 @@ impl ChunkReader {
     /// Takes bytes as they came. [`Self::message`] is to be called until it gives none.
     pub fn feed(&mut self, data: &[u8]) {
         self.buffer.extend_from_slice(data);
+    }
+
+    /// Messages of more bytes than this are an error from now on.
+    pub fn set_most_message(&mut self, bytes: usize) {
+        self.most_message = bytes;
     }
 
     /// The peer has set its chunks' size (protocol message 1).
@@ -116,8 +127,8 @@ impl ChunkReader {
         if size == 0 || size > 0x7fff_ffff {
             return Err(RtmpError::NotRtmp("a chunk size that can't be"));
         }
-        // A chunk is never longer than its message.
-        self.chunk_size = (size as usize).min(MOST_MESSAGE);
+        // A chunk is never longer than its message, whose length has 24 bits.
+        self.chunk_size = (size as usize).min(1 << 24);
         Ok(())
     }
 
@@ -157,7 +168,7 @@ impl ChunkReader {
             let (length, begun) =
                 known.map_or((0, 0), |known| (header.length.unwrap_or(known.length), known.body.len()));
             let length = header.length.unwrap_or(length);
-            if length > MOST_MESSAGE {
+            if length > self.most_message {
                 return Err(RtmpError::TooLarge("a message"));
             }
             if begun > 0 && header.format != 3 {

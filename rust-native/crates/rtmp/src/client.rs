@@ -6,33 +6,14 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::amf0::Value;
 use crate::chunk::{ChunkReader, ChunkWriter, Message};
+use crate::protocol::*;
 use crate::status::Refusal;
 use crate::{RtmpError, Target};
 
-/// C1, S1, C2 and S2 (section 5.2).
-const HANDSHAKE: usize = 1536;
-const VERSION: u8 = 3;
 /// One picture in a few chunks; larger ones are refused by some servers.
 const CHUNK_SIZE: u32 = 4096;
 
-const SET_CHUNK_SIZE: u8 = 1;
-const ABORT: u8 = 2;
-const ACKNOWLEDGEMENT: u8 = 3;
-const USER_CONTROL: u8 = 4;
-const WINDOW_SIZE: u8 = 5;
-const PEER_BANDWIDTH: u8 = 6;
-const AUDIO: u8 = 8;
-const VIDEO: u8 = 9;
-const DATA: u8 = 18;
-const COMMAND: u8 = 20;
-const COMMAND_AMF3: u8 = 17;
-
-const PING_REQUEST: u16 = 6;
-const PING_RESPONSE: u16 = 7;
-
 // Chunk streams by what they carry, as the common servers' own clients use them.
-const CONTROL_CHUNKS: u8 = 2;
-const COMMAND_CHUNKS: u8 = 3;
 const AUDIO_CHUNKS: u8 = 4;
 const DATA_CHUNKS: u8 = 5;
 const VIDEO_CHUNKS: u8 = 6;

@@ -4,6 +4,7 @@
 //! copy pictures and hide the fields that live rate control writes.
 
 mod aac;
+mod decode;
 mod encoder;
 mod input;
 mod linked;
@@ -11,6 +12,7 @@ mod log;
 mod raw;
 
 pub use aac::AacEncoder;
+pub use decode::{AacDecoder, H264Decoder};
 pub(crate) use encoder::{LibavEncoder, check_size};
 pub(crate) use input::Input;
 

@@ -14,7 +14,7 @@ use crate::relay::{Role, SessionId};
 
 /// Who was let in.
 #[derive(Debug, Default)]
-pub(super) struct Grant {
+pub(crate) struct Grant {
     /// The `sub` of a signed token.
     subject: Option<String>,
 }
@@ -35,6 +35,17 @@ impl Site {
         headers: &HeaderMap,
         from: IpAddr,
     ) -> Result<Grant, Problem> {
+        self.authorize_token(role, name, auth::bearer(headers), from).await
+    }
+
+    /// The same for a token that came another way than in a request's headers.
+    pub(crate) async fn authorize_token(
+        &self,
+        role: Role,
+        name: &str,
+        token: Option<&str>,
+        from: IpAddr,
+    ) -> Result<Grant, Problem> {
         let (config, now) = (self.config(), Instant::now());
         if !config.access.allows(role == Role::Publish, from) {
             tracing::info!(stream = name, %from, ?role, "an address that is not let in");
@@ -44,7 +55,6 @@ impl Site {
             return Err(Problem::TooManyFailures { wait });
         }
         let stream = config.streams.get(name).ok_or(Problem::NoSuchStream)?;
-        let token = auth::bearer(headers);
         match self.opens(&config, stream, role, name, token).await? {
             Ok(grant) => Ok(grant),
             Err(problem) => {
@@ -104,7 +114,7 @@ impl Site {
     }
 
     /// What comes after the key, when a session is to be opened: the pace of the address, and the platform's word.
-    pub(super) async fn admit(
+    pub(crate) async fn admit(
         &self,
         role: Role,
         name: &str,

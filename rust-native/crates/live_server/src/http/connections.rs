@@ -20,6 +20,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower_service::Service as _;
 
+use super::patient::{PATIENCE, Patient};
+
 /// A request's head that takes longer is no request; a kept connection that is idle for longer is closed, and a player
 /// opens another.
 const SLOWEST_HEAD: Duration = Duration::from_secs(10);
@@ -128,7 +130,7 @@ async fn connection(stream: TcpStream, from: SocketAddr, router: Router, mut sto
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(SLOWEST_HEAD);
-    let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let connection = builder.serve_connection(TokioIo::new(Patient::new(stream, PATIENCE)), service).with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -53,6 +53,22 @@ const GAUGES: [Gauge; 6] = [
     ("tidecast_publisher_loss", "Share of the publisher's packets lost, 0 to 1", |info| info.publisher_loss),
 ];
 
+/// Of each stream's readers and chunks.
+fn write_files(site: &Site, streams: &[StreamInfo], out: &mut String) {
+    let name = "tidecast_stream_readers";
+    let _ = write!(out, "# HELP {name} Who reads HLS or DASH, by address and token\n# TYPE {name} gauge\n");
+    for info in streams {
+        let _ = writeln!(out, "{name}{{stream=\"{}\"}} {}", info.name, site.readers.of(&info.name));
+    }
+    let name = "tidecast_stream_packed_bytes";
+    let _ = write!(out, "# HELP {name} Bytes that are kept for HLS and DASH\n# TYPE {name} gauge\n");
+    for info in streams {
+        if let Some(bytes) = site.shelves.bytes(&info.name) {
+            let _ = writeln!(out, "{name}{{stream=\"{}\"}} {bytes}", info.name);
+        }
+    }
+}
+
 fn text(site: &Site) -> String {
     let mut out = String::new();
     let streams = site.figures.all();
@@ -65,6 +81,7 @@ fn text(site: &Site) -> String {
             }
         }
     }
+    write_files(site, &streams, &mut out);
     let totals = &site.figures.totals;
     for (name, help, counter) in [
         ("tidecast_packets_in_total", "Media packets received", &totals.packets_in),

@@ -3,14 +3,19 @@
 mod access;
 mod api;
 mod backend;
+mod chunks;
 mod connections;
 mod metrics;
 mod pages;
+mod patient;
+mod readers;
 mod reply;
 mod sessions;
 mod trace;
 
 pub(crate) use connections::serve;
+pub(crate) use readers::sweep;
+pub(crate) use reply::Problem;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,11 +27,11 @@ use axum::routing::{get, post};
 use parking_lot::{Mutex, RwLock};
 
 use crate::auth::{Counter, KeyChecker};
+use crate::chunks::Shelves;
 use crate::config::Config;
 use crate::figures::Figures;
 use crate::hook::Hook;
 use crate::relay::Relay;
-use reply::Problem;
 
 /// What every request sees.
 pub(crate) struct Site {
@@ -35,6 +40,9 @@ pub(crate) struct Site {
     relay: Relay,
     keys: KeyChecker,
     hook: Hook,
+    /// Streams that are packed.
+    shelves: Shelves,
+    readers: readers::Readers,
     /// Wrong tokens.
     failures: Mutex<Counter>,
     /// New sessions.
@@ -56,6 +64,8 @@ impl Site {
             relay,
             keys: KeyChecker::new(),
             hook,
+            shelves: Shelves::default(),
+            readers: readers::Readers::default(),
             failures: Mutex::default(),
             openings: Mutex::default(),
             draining: AtomicBool::new(false),
@@ -108,6 +118,8 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
                 .delete(sessions::delete_viewer)
                 .options(sessions::preflight_session),
         )
+        .route("/hls/{stream}/{file}", get(chunks::hls))
+        .route("/dash/{stream}/manifest.mpd", get(chunks::dash))
         .route("/api/v1/streams", get(api::streams))
         .route("/api/v1/streams/{stream}", get(api::stream))
         .route("/api/v1/openapi.json", get(api::description))

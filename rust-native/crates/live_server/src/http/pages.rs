@@ -9,6 +9,9 @@ use super::reply::Problem;
 const PAGE: &str = include_str!("../page/index.html");
 const SCRIPT: &str = include_str!("../page/viewer.js");
 const FIGURES: &str = include_str!("../page/figures.js");
+const FILES: &str = include_str!("../page/files.js");
+/// hls.js, bundled by `npm run build:viewer`.
+const HLS: &str = include_str!("../page/hls.js");
 const WORDS: &str = include_str!("../page/words.js");
 const STYLE: &str = include_str!("../page/viewer.css");
 
@@ -32,6 +35,8 @@ pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, Problem>
     match name.as_str() {
         "viewer.js" => Ok(file(SCRIPT, "text/javascript; charset=utf-8")),
         "figures.js" => Ok(file(FIGURES, "text/javascript; charset=utf-8")),
+        "files.js" => Ok(file(FILES, "text/javascript; charset=utf-8")),
+        "hls.js" => Ok(file(HLS, "text/javascript; charset=utf-8")),
         "words.js" => Ok(file(WORDS, "text/javascript; charset=utf-8")),
         "viewer.css" => Ok(file(STYLE, "text/css; charset=utf-8")),
         _ => Err(Problem::NoSuchPage),

@@ -16,9 +16,13 @@ const RETRY_FULL: u64 = 10;
 
 /// Why a request isn't granted.
 #[derive(Debug)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     NoSuchPage,
     NoSuchStream,
+    NoSuchChunk,
+    NotOnAir,
+    NotInTime,
+    BadQuery,
     WrongMethod,
     Unauthorized,
     Expired,
@@ -38,6 +42,12 @@ pub(super) enum Problem {
 }
 
 impl Problem {
+    /// For other protocols: the status that HTTP would give, the stable code, and the sentence.
+    pub(crate) fn said(&self) -> (u16, &'static str, String) {
+        let (status, code, detail, _) = self.parts();
+        (status.as_u16(), code, detail)
+    }
+
     fn parts(&self) -> (StatusCode, &'static str, String, &'static str) {
         let words = |text: &str| text.to_owned();
         match self {
@@ -49,6 +59,30 @@ impl Problem {
                 "no_such_stream",
                 words("there is no stream of this name"),
                 "Check the name in the address.",
+            ),
+            Self::NoSuchChunk => (
+                StatusCode::NOT_FOUND,
+                "no_such_chunk",
+                words("this piece of the stream is gone, or never was"),
+                "Read the playlist anew.",
+            ),
+            Self::NotOnAir => (
+                StatusCode::NOT_FOUND,
+                "not_live",
+                words("the stream is not live"),
+                "Ask again when the stream has started.",
+            ),
+            Self::NotInTime => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not_in_time",
+                words("the publisher sent nothing more for long"),
+                "Read the playlist anew.",
+            ),
+            Self::BadQuery => (
+                StatusCode::BAD_REQUEST,
+                "bad_query",
+                words("the query asks for what can't be"),
+                "Ask with _HLS_msn of at most two past the last segment, and _HLS_part only with it.",
             ),
             Self::WrongMethod => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -171,7 +205,10 @@ impl Problem {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::NoSuchStream | Self::Refused(Refusal::NotLive | Refusal::AlreadyLive) => Some(RETRY_STREAM),
+            Self::NoSuchStream
+            | Self::NotOnAir
+            | Self::NotInTime
+            | Self::Refused(Refusal::NotLive | Refusal::AlreadyLive) => Some(RETRY_STREAM),
             Self::Refused(Refusal::Full | Refusal::FullAddress | Refusal::Stopped) => Some(RETRY_FULL),
             Self::Busy | Self::HookUnreachable | Self::Draining => Some(RETRY_FULL),
             Self::TooManyFailures { wait } | Self::TooManySessions { wait } => Some(wait.as_secs() + 1),

@@ -1,4 +1,5 @@
-// The viewer: WHEP in, a picture out. Plain script, no build, no other host. Runs in Chromium 83 and up.
+// The viewer: WHEP in, a picture out; LL-HLS where WebRTC can't get through. Plain script, no build, no other host.
+// Runs in Chromium 83 and up.
 'use strict';
 
 (() => {
@@ -41,6 +42,7 @@
     $('language').title = word('languageHint');
     $('volume').setAttribute('aria-label', word('volume'));
     $('delay-tile').title = word('delayHint');
+    $('path-tile').title = word('pathHint');
     document.title = name + ' · ' + word('title');
     showState();
     showControls();
@@ -93,6 +95,13 @@
   let timer = 0;
   let generation = 0;
   let info = null;
+  /** The player of the second way, while it is taken. */
+  let files = null;
+  /** `?path=webrtc` or `?path=hls` keeps to one of them. */
+  const kept = /^(webrtc|hls)$/.test(query.get('path') || '') ? query.get('path') : null;
+  let way = kept || 'webrtc';
+  /** Tries in a row of the present way that brought no picture, and for which the way itself may be to blame. */
+  let fruitless = 0;
 
   class Refused extends Error {
     constructor(status, retryAfter) {
@@ -108,13 +117,34 @@
     drop();
     if (state === 'error') setState('connecting', 'connecting');
     try {
-      await open(mine);
+      if (way === 'hls') await openFiles(mine);
+      else await open(mine);
     } catch (error) {
       if (mine === generation) failed(error);
     }
   }
 
+  async function openFiles(mine) {
+    // A stream that isn't live has no playlist.
+    const status = (error) => (error.status === 404 ? 409 : error.status);
+    const failing = (error) => { if (mine === generation) failed(error.status ? new Refused(status(error), 0) : error); };
+    const started = await window.FILES.start({ video, name, token, log, play, failed: failing });
+    if (mine !== generation) {
+      started.stop();
+      return;
+    }
+    files = started;
+    last = null;
+  }
+
+  /** ICE takes half a minute to give up; who waits that long for a picture has gone. */
+  const CONNECTS_WITHIN_MS = 6000;
+
   async function open(mine) {
+    if (typeof RTCPeerConnection !== 'function') {
+      fruitless = 2;
+      throw new Error('no WebRTC');
+    }
     const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
     peer = pc;
     const media = new MediaStream();
@@ -140,9 +170,13 @@
     const offer = await pc.createOffer();
     offer.sdp = withStereo(offer.sdp);
     if (!/a=rtpmap:\d+ H264\//i.test(offer.sdp)) {
-      setState('error', 'codec');
       drop();
-      return;
+      if (kept || !window.FILES.possible(video)) {
+        setState('error', 'codec');
+        return;
+      }
+      fruitless = 2;
+      throw new Error('no H.264 over WebRTC');
     }
     await pc.setLocalDescription(offer);
     // The server is reached at the addresses in its answer; it needs none of ours, so nothing is waited for.
@@ -169,6 +203,12 @@
     if (!opened) throw new Refused(response.status, Number(response.headers.get('Retry-After')) || 0);
     session = opened;
     await pc.setRemoteDescription({ type: 'answer', sdp: await response.text() });
+    setTimeout(() => {
+      if (mine !== generation || pc !== peer || pc.connectionState === 'connected') return;
+      // Nothing of it is likely to get through another time.
+      fruitless = 2;
+      failed(new Error('no way for WebRTC'));
+    }, CONNECTS_WITHIN_MS);
   }
 
   /** Decoders give two channels only to who asks (RFC 7587 §6.1). */
@@ -188,6 +228,14 @@
     const lately = performance.now() - liveAt < LATELY_MS;
     if (lately) wait = 300;
     const status = error instanceof Refused ? error.status : 0;
+    // Who was refused is refused on both ways; a full server may have room on the other one.
+    if (status === 0 || status === 503) fruitless += 1;
+    if (fruitless >= 2 && !kept && window.FILES.possible(video)) {
+      fruitless = 0;
+      way = way === 'webrtc' ? 'hls' : 'webrtc';
+      log(way === 'hls' ? 'WebRTC does not get through: LL-HLS' : 'back to WebRTC');
+      wait = Math.min(wait, 500);
+    }
     if (status) log('server: ' + status);
     else log(String((error && error.message) || error));
     if (status === 401 || status === 403) {
@@ -211,6 +259,10 @@
   function drop() {
     const pc = peer;
     peer = null;
+    if (files) {
+      files.stop();
+      files = null;
+    }
     if (pc) {
       pc.ontrack = pc.onconnectionstatechange = null;
       pc.close();
@@ -247,8 +299,9 @@
 
   /** A picture (or, without one, sound) is there. */
   function pictured() {
-    if (!peer) return;
+    if (!peer && !files) return;
     attempt = 0;
+    fruitless = 0;
     setState('live', 'live');
   }
   video.addEventListener('playing', () => { if (video.videoWidth > 0) pictured(); });
@@ -379,9 +432,10 @@
 
   function showFigures(figures) {
     if (!figures) {
-      for (const id of ['f-size', 'f-fps', 'f-rate', 'f-delay', 'f-loss']) figure(id, '–');
+      for (const id of ['f-size', 'f-fps', 'f-rate', 'f-delay', 'f-loss', 'f-path']) figure(id, '–');
       return;
     }
+    figure('f-path', figures.path);
     const { size, fps, kbps, delay, loss } = figures;
     figure('f-size', size || '–');
     figure('f-fps', fps === null ? '–' : fps.toFixed(fps < 10 ? 1 : 0), fps === null ? '' : 'fps');
@@ -393,8 +447,36 @@
     figure('f-loss', loss === null ? '–' : (loss * 100).toFixed(loss > 0 && loss < 0.1 ? 1 : 0), loss === null ? '' : '%');
   }
 
+  /** Seconds without progress after which files are given up: a segment, and as much again. */
+  const PATIENCE_FILES = 8;
+  function watchFiles() {
+    files.catchUp();
+    const now = files.figures();
+    const before = last;
+    last = now;
+    if (!before) return;
+    const seconds = (now.at - before.at) / 1000;
+    const moves = now.position > before.position;
+    stalled = moves || video.paused ? 0 : stalled + 1;
+    if (moves && state !== 'live') pictured();
+    if (stalled >= 3 && state === 'live' && info && !info.live) setState('offline', 'paused');
+    if (stalled >= PATIENCE_FILES && info && info.live) {
+      failed(new Error('nothing arrives'));
+      return;
+    }
+    showFigures({
+      path: now.low ? 'LL-HLS' : 'HLS',
+      size: now.width && now.height ? now.width + ' × ' + now.height : null,
+      fps: (now.frames - before.frames) / seconds,
+      kbps: now.kbps,
+      delay: now.delay,
+      loss: null,
+    });
+  }
+
   async function everySecond() {
     const pc = peer;
+    if (files) watchFiles();
     if (pc && pc.connectionState === 'connected') {
       const now = await window.FIGURES.measure(pc);
       if (pc !== peer) return;
@@ -406,6 +488,7 @@
         const lost = Math.max(0, now.lost - before.lost);
         watch(now.bytes - before.bytes, now.frames - before.frames);
         showFigures({
+          path: 'WebRTC',
           size: now.width && now.height ? now.width + ' × ' + now.height : null,
           fps: now.frames ? (now.frames - before.frames) / seconds : null,
           kbps: ((now.bytes - before.bytes) * 8) / 1000 / seconds,
@@ -488,7 +571,7 @@
         info = await response.json();
         $('viewers').textContent = String(info.viewers);
         $('watching').hidden = !info.live;
-        if (info.live && !peer && state === 'offline' && message === 'offline') connect();
+        if (info.live && !peer && !files && state === 'offline' && message === 'offline') connect();
         if (!before || before.audio_codec !== info.audio_codec) showControls();
       }
     } catch (_) {

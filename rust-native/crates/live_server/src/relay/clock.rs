@@ -53,9 +53,13 @@ impl SourceClock {
         self.mapped(track, timestamp).map_or(arrival, |moment| moment.min(arrival))
     }
 
+    /// Whether the moments are the publisher's word. Both tracks or none: one mapped and one not would be out of step.
+    pub(super) fn is_synced(&self) -> bool {
+        (!self.has_video || self.video.is_some()) && (!self.has_audio || self.audio.is_some())
+    }
+
     fn mapped(&self, track: Track, timestamp: u32) -> Option<Instant> {
-        // Both tracks or none: one mapped and one not would be out of step.
-        if (self.has_video && self.video.is_none()) || (self.has_audio && self.audio.is_none()) {
+        if !self.is_synced() {
             return None;
         }
         let mapping = match track {

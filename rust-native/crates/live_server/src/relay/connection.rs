@@ -18,7 +18,7 @@ use super::socket::Outbox;
 pub(super) const SILENCE: Duration = Duration::from_secs(10);
 /// A publisher that isn't heard for this long is shown as interrupted: its reports come every second, its checks every
 /// two or three.
-const HUSH: Duration = Duration::from_secs(4);
+pub(super) const HUSH: Duration = Duration::from_secs(4);
 /// A session that hasn't connected by then won't: ICE and DTLS take a second on a bad day.
 const SET_UP: Duration = Duration::from_secs(15);
 

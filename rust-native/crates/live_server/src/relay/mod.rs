@@ -6,6 +6,7 @@
 
 mod clock;
 mod connection;
+mod fed;
 mod gop;
 mod h264;
 mod keyframes;
@@ -26,11 +27,17 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+pub(crate) use fed::{Batch, Facts, FedOpened, FedOpening, FedPacket, Feeder, Orders};
+
+use crate::chunks::Outlet;
 use crate::config::Config;
 use crate::error::ServerError;
 use crate::figures::Figures;
+use stream::PeerId;
+
+pub(crate) use packet::{MediaPacket, Track};
 
 /// A session's name in its URL: 128 random bits, in hexadecimal digits (RFC 9725 §4.2: unguessable).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -141,6 +148,10 @@ enum Command {
         opening: Opening,
         answer: Answer<Opened>,
     },
+    OpenFed {
+        opening: FedOpening,
+        answer: Answer<(PeerId, watch::Receiver<Orders>)>,
+    },
     Patch {
         role: Role,
         stream: String,
@@ -158,6 +169,11 @@ enum Command {
     Reload {
         config: Arc<Config>,
     },
+    /// A stream's packets go there too, from now on.
+    Pack {
+        stream: String,
+        outlet: Outlet,
+    },
     Stop,
 }
 
@@ -167,6 +183,7 @@ const COMMANDS: usize = 128;
 /// The way to the media thread. Dropping it stops the thread.
 pub(crate) struct Relay {
     commands: mpsc::Sender<Command>,
+    feed: mpsc::Sender<fed::Fed>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -181,21 +198,34 @@ impl Relay {
         let socket = socket::bind_first(ip, config.rtc.ports())
             .map_err(|(address, error)| ServerError::from_bind(address, error))?;
         let (commands, inbox) = mpsc::channel(COMMANDS);
+        let (feed, fed) = mpsc::channel(fed::WAITING);
         let shard = shard::Shard::new(socket, config, figures, departures).map_err(ServerError::NoThread)?;
         let thread = std::thread::Builder::new()
             .name("live-media".to_owned())
-            .spawn(move || shard.run(inbox))
+            .spawn(move || shard.run(inbox, fed))
             .map_err(ServerError::NoThread)?;
-        Ok(Self { commands, thread: Mutex::new(Some(thread)) })
+        Ok(Self { commands, feed, thread: Mutex::new(Some(thread)) })
     }
 
     pub(crate) async fn open(&self, opening: Opening) -> Result<Opened, Refusal> {
         self.ask(|answer| Command::Open { opening, answer }).await
     }
 
+    /// Opens a session whose packets are brought.
+    pub(crate) async fn open_fed(&self, opening: FedOpening) -> Result<FedOpened, Refusal> {
+        let (peer, orders) = self.ask(|answer| Command::OpenFed { opening, answer }).await?;
+        Ok(FedOpened { feeder: Feeder { peer, ways: self.feed.clone() }, orders })
+    }
+
     /// Takes over what of a new configuration concerns streams and limits.
     pub(crate) async fn reload(&self, config: Arc<Config>) {
         let _ = self.commands.send(Command::Reload { config }).await;
+    }
+
+    /// Gives a stream's packets to a packager too, first those since the last keyframe.
+    pub(crate) fn pack(&self, stream: &str, outlet: Outlet) {
+        // Where there is no room for the command the outlet is dropped, and the packager ends.
+        let _ = self.commands.try_send(Command::Pack { stream: stream.to_owned(), outlet });
     }
 
     pub(crate) async fn patch(

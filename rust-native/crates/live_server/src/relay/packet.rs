@@ -7,7 +7,7 @@ use str0m::rtp::ExtensionValues;
 
 /// Which of the two tracks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Track {
+pub(crate) enum Track {
     /// H.264, 90 kHz.
     Video,
     /// Opus, 48 kHz.
@@ -16,7 +16,7 @@ pub(super) enum Track {
 
 impl Track {
     /// RTP clock, Hz.
-    pub(super) fn clock_rate(self) -> u32 {
+    pub(crate) fn clock_rate(self) -> u32 {
         match self {
             Self::Video => 90_000,
             Self::Audio => 48_000,
@@ -26,23 +26,25 @@ impl Track {
 
 /// One packet on the stream's time line (see `timeline`).
 #[derive(Debug)]
-pub(super) struct MediaPacket {
-    pub(super) track: Track,
+pub(crate) struct MediaPacket {
+    pub(crate) track: Track,
     /// Never wraps, never goes back when a publisher returns.
-    pub(super) sequence: u64,
+    pub(crate) sequence: u64,
     /// Wraps; goes on in step with the wall clock when a publisher returns.
-    pub(super) timestamp: u32,
-    pub(super) marker: bool,
+    pub(crate) timestamp: u32,
+    pub(crate) marker: bool,
     /// Those that mean something from end to end.
-    pub(super) extensions: ExtensionValues,
+    pub(crate) extensions: ExtensionValues,
     /// When the timestamp was "now" on this machine's clock, the same for both tracks (see `clock`).
-    pub(super) wallclock: Instant,
-    pub(super) payload: Arc<[u8]>,
+    pub(crate) wallclock: Instant,
+    /// Whether the publisher's own reports say so, for every track it has; else it is the packet's arrival.
+    pub(crate) synced: bool,
+    pub(crate) payload: Arc<[u8]>,
 }
 
 #[cfg(test)]
 impl MediaPacket {
-    pub(super) fn for_tests(sequence: u64, timestamp: u32, payload: &[u8]) -> Self {
+    pub(crate) fn for_tests(sequence: u64, timestamp: u32, payload: &[u8]) -> Self {
         Self {
             track: Track::Video,
             sequence,
@@ -50,6 +52,7 @@ impl MediaPacket {
             marker: false,
             extensions: ExtensionValues::default(),
             wallclock: Instant::now(),
+            synced: true,
             payload: payload.into(),
         }
     }

@@ -7,9 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use str0m::Event;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::connection::Connection;
+use super::fed::{Fed, FedOpening, FedPublisher, Orders};
 use super::negotiate::{self, Negotiated, Terms};
 use super::publisher::Publisher;
 use super::sdp::{self, Offered};
@@ -84,7 +85,7 @@ impl Shard {
     }
 
     /// Runs until it is told to stop or nobody can tell it anything any more.
-    pub(super) fn run(mut self, commands: mpsc::Receiver<Command>) {
+    pub(super) fn run(mut self, commands: mpsc::Receiver<Command>, fed: mpsc::Receiver<Fed>) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return tracing::error!(%error, "the media thread has no event loop"),
@@ -95,11 +96,16 @@ impl Shard {
                 Some(Err(error)) => return tracing::error!(%error, "the media socket can't be used"),
                 None => return,
             };
-            self.turn(&socket, commands).await;
+            self.turn(&socket, commands, fed).await;
         });
     }
 
-    async fn turn(&mut self, socket: &MediaSocket, mut commands: mpsc::Receiver<Command>) {
+    async fn turn(
+        &mut self,
+        socket: &MediaSocket,
+        mut commands: mpsc::Receiver<Command>,
+        mut fed: mpsc::Receiver<Fed>,
+    ) {
         let (mut inbox, mut run) = (Inbox::new(), Run::new());
         let figures = self.figures.clone();
         loop {
@@ -118,6 +124,14 @@ impl Shard {
                             return;
                         }
                         Some(command) => self.command(command, socket, &mut outbox),
+                    }
+                }
+                Some(first) = fed.recv() => {
+                    let now = Instant::now();
+                    self.fed(first, now);
+                    for _ in 0..BATCHES {
+                        let Ok(more) = fed.try_recv() else { break };
+                        self.fed(more, now);
                     }
                 }
                 readable = socket.readable() => {
@@ -143,6 +157,7 @@ impl Shard {
             stream.fan_out(now, outbox, &mut self.events);
             stream.tick(now, outbox, &mut self.events, &self.figures);
             gone.append(&mut stream.reap(now, outbox));
+            stream.tell_fed();
             if stream.changed || figures_due {
                 stream.changed = false;
                 self.figures.set(stream.info(now));
@@ -262,7 +277,17 @@ impl Shard {
                 let opened = self.open(opening, socket, now);
                 let _ = answer.send(opened);
             }
+            Command::OpenFed { opening, answer } => {
+                // Nobody who has gone meanwhile is kept: the other end of `orders` goes with the answer.
+                let opened = self.open_fed(opening, now);
+                let _ = answer.send(opened);
+            }
             Command::Reload { config } => self.reload(&config),
+            Command::Pack { stream, outlet } => {
+                if let Some(stream) = self.streams.get_mut(&stream) {
+                    stream.pack(outlet);
+                }
+            }
             Command::Patch { role, stream, session, if_match, fragment, answer } => {
                 let patched = self.patch(role, &stream, &session, &if_match, &fragment);
                 let _ = answer.send(patched);
@@ -319,6 +344,34 @@ impl Shard {
         self.sessions.insert(session.clone(), peer);
         self.places.insert(peer, Place { stream: name.to_owned(), role, session: session.clone(), from });
         Ok(Opened { session, answer, etag })
+    }
+
+    fn fed(&mut self, fed: Fed, now: Instant) {
+        let (Fed::Batch(peer, _) | Fed::End(peer)) = &fed;
+        let Some(stream) = self.places.get(peer).and_then(|place| self.streams.get_mut(&place.stream)) else { return };
+        match fed {
+            Fed::Batch(peer, batch) => stream.feed(peer, batch, now, &self.figures),
+            Fed::End(peer) => stream.fed_has_ended(peer),
+        }
+    }
+
+    fn open_fed(&mut self, opening: FedOpening, now: Instant) -> Result<(PeerId, watch::Receiver<Orders>), Refusal> {
+        let stream = self.streams.get_mut(&opening.stream).ok_or(Refusal::NotLive)?;
+        if stream.is_taken(now) {
+            return Err(Refusal::AlreadyLive);
+        }
+        if stream.publisher_count() >= MOST_PUBLISHERS {
+            return Err(Refusal::Full);
+        }
+        let (orders, heard) = watch::channel(Orders::default());
+        self.next_peer += 1;
+        let peer = self.next_peer;
+        stream.add_fed(peer, FedPublisher::new(&opening, orders, now));
+        Totals::add(&self.figures.totals.publishers_accepted, 1);
+        let FedOpening { stream, session, from, .. } = opening;
+        self.sessions.insert(session.clone(), peer);
+        self.places.insert(peer, Place { stream, role: Role::Publish, session, from });
+        Ok((peer, heard))
     }
 
     /// RFC 9725 §4.3: candidates, or a restart of ICE.

@@ -8,6 +8,7 @@ use media::Size;
 use str0m::Event;
 use str0m::rtp::RtpPacket;
 
+use super::fed::FedPublisher;
 use super::gop::{GopCache, Pushed};
 use super::h264;
 use super::keyframes::{Join, KeyframeGate, plan_join};
@@ -17,10 +18,13 @@ use super::publisher::{Publisher, end_to_end};
 use super::socket::Outbox;
 use super::timeline::Timeline;
 use super::viewer::Viewer;
+use crate::chunks::Outlet;
 use crate::config::{PublishingSettings, SecondPublisher};
 use crate::figures::{Figures, Totals};
 
+mod fed;
 mod life;
+mod pack;
 
 /// Names a peer inside the shard.
 pub(super) type PeerId = u64;
@@ -48,12 +52,18 @@ pub(super) struct Stream {
     /// The one whose packets are sent on.
     live: Option<PeerId>,
     publishers: HashMap<PeerId, Publisher>,
+    /// Those that this program speaks for.
+    fed: HashMap<PeerId, FedPublisher>,
     viewers: HashMap<PeerId, Viewer>,
     video: Timeline,
     audio: Timeline,
     gop: GopCache,
     gate: KeyframeGate,
     meter: Meter,
+    /// Where packets go to become files, while somebody wants them so.
+    outlet: Option<Outlet>,
+    /// It has been told of the present publisher.
+    announced: bool,
     /// The packets of this turn of the loop.
     batch: Vec<Arc<MediaPacket>>,
     keyframe_in_batch: bool,
@@ -75,12 +85,15 @@ impl Stream {
             retired: false,
             live: None,
             publishers: HashMap::new(),
+            fed: HashMap::new(),
             viewers: HashMap::new(),
             video: Timeline::new(Track::Video.clock_rate()),
             audio: Timeline::new(Track::Audio.clock_rate()),
             gop: GopCache::default(),
             gate: KeyframeGate::default(),
             meter: Meter::new(now),
+            outlet: None,
+            announced: false,
             batch: Vec::new(),
             keyframe_in_batch: false,
             since: None,
@@ -109,7 +122,7 @@ impl Stream {
 
     /// Whether it can be forgotten.
     pub(super) fn is_over(&self) -> bool {
-        self.retired && self.publishers.is_empty() && self.viewers.is_empty()
+        self.retired && self.publishers.is_empty() && self.fed.is_empty() && self.viewers.is_empty()
     }
 
     /// Whether media is arriving.
@@ -122,7 +135,7 @@ impl Stream {
     }
 
     pub(super) fn publisher_count(&self) -> usize {
-        self.publishers.len()
+        self.publishers.len() + self.fed.len()
     }
 
     pub(super) fn add_publisher(&mut self, peer: PeerId, publisher: Publisher) {
@@ -184,8 +197,18 @@ impl Stream {
                 Event::Connected => {
                     self.changed = true;
                     tracing::info!(stream = self.name, session = %short(&viewer.connection.session), "a viewer is connected");
-                    match plan_join(self.gop.frames(), self.gop.bytes(), self.gate.is_open(now)) {
-                        Join::Replay => viewer.start_video(&self.gop, now),
+                    let in_vain = self.asks_in_vain() && self.gop.frames() > 0;
+                    let plan = if in_vain {
+                        Join::Replay
+                    } else {
+                        plan_join(self.gop.frames(), self.gop.bytes(), self.gate.is_open(now))
+                    };
+                    match plan {
+                        Join::Replay => {
+                            if let Some(viewer) = self.viewers.get_mut(&peer) {
+                                viewer.start_video(&self.gop, now);
+                            }
+                        }
                         Join::Ask => self.gate.want(),
                     }
                 }
@@ -200,11 +223,10 @@ impl Stream {
     /// Whether a publisher is heard that is not to be replaced: a silent one may be a program that was killed, whose
     /// next run knocks at the door.
     pub(super) fn is_taken(&self, now: Instant) -> bool {
-        self.manners.first_stays
-            && self
-                .live
-                .and_then(|peer| self.publishers.get(&peer))
-                .is_some_and(|publisher| publisher.connection.end().is_none() && publisher.connection.is_heard(now))
+        let Some(live) = self.live.filter(|_| self.manners.first_stays) else { return false };
+        let received = self.publishers.get(&live).map(|publisher| &publisher.connection);
+        received.is_some_and(|connection| connection.end().is_none() && connection.is_heard(now))
+            || self.fed.get(&live).is_some_and(|publisher| !publisher.is_over() && publisher.is_heard(now))
     }
 
     /// A publisher's session stands: it takes the stream over from whoever had it, or has come too late.
@@ -236,6 +258,7 @@ impl Stream {
         self.since = None;
         self.size = None;
         self.last_frame = None;
+        self.announced = false;
         for viewer in self.viewers.values_mut() {
             viewer.new_publisher();
         }
@@ -252,6 +275,7 @@ impl Stream {
         };
         let Some((sequence, timestamp)) = line.place(*packet.seq_no, packet.header.timestamp, now) else { return };
         let wallclock = publisher.clock.moment(track, packet.header.timestamp, now);
+        let synced = publisher.clock.is_synced();
         if self.since.is_none() {
             self.since = Some(SystemTime::now());
             self.changed = true;
@@ -259,11 +283,10 @@ impl Stream {
         self.meter.packet(packet.payload.len());
         if track == Track::Video {
             let profile = publisher.profile_of(packet.header.payload_type);
-            if profile.is_some() && profile != self.profile {
-                self.profile = profile;
-                if let Some(profile) = profile {
-                    self.viewers.values_mut().for_each(|viewer| viewer.set_profile(profile));
-                }
+            if let Some(profile) = profile
+                && self.profile != Some(profile)
+            {
+                self.set_profile(profile);
             }
             if self.last_frame.is_none_or(|last| (timestamp.wrapping_sub(last) as i32) > 0) {
                 self.last_frame = Some(timestamp);
@@ -276,19 +299,32 @@ impl Stream {
                 self.changed = true;
             }
         }
-        let packet = Arc::new(MediaPacket {
+        self.spread(MediaPacket {
             track,
             sequence,
             timestamp,
             marker: packet.header.marker,
             extensions: end_to_end(packet.header.ext_vals),
             wallclock,
+            synced,
             payload: packet.payload,
         });
-        if track == Track::Video && self.gop.push(&packet) == Pushed::Keyframe {
+    }
+
+    /// The viewers are told the profile by their payload types.
+    fn set_profile(&mut self, profile: u32) {
+        self.profile = Some(profile);
+        self.viewers.values_mut().for_each(|viewer| viewer.set_profile(profile));
+    }
+
+    /// A packet on the stream's time line, whoever brought it: it is kept for those who join and goes out this turn.
+    fn spread(&mut self, packet: MediaPacket) {
+        let packet = Arc::new(packet);
+        if packet.track == Track::Video && self.gop.push(&packet) == Pushed::Keyframe {
             self.keyframe_in_batch = true;
             self.gate.arrived();
         }
+        self.hand_out(&packet);
         self.batch.push(packet);
     }
 
@@ -349,8 +385,19 @@ impl Stream {
         if self.is_live() && self.gate.is_open(now) && self.viewers.values().any(Viewer::waits_for_keyframe) {
             self.gate.want();
         }
-        let Some(publisher) = self.publishers.get_mut(&peer) else { return };
-        if !self.gate.take(now) || !publisher.request_keyframe() {
+        if self.is_keyframe_wanted_for_files() {
+            self.gate.want();
+        }
+        if !self.gate.take(now) {
+            return;
+        }
+        let Some(publisher) = self.publishers.get_mut(&peer) else {
+            if self.ask_fed_for_keyframe() {
+                Totals::add(&figures.totals.keyframe_requests, 1);
+            }
+            return;
+        };
+        if !publisher.request_keyframe() {
             return;
         }
         Totals::add(&figures.totals.keyframe_requests, 1);

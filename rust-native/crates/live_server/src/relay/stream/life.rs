@@ -6,6 +6,7 @@ use super::super::connection::End;
 use super::super::meter::Meter;
 use super::super::socket::Outbox;
 use super::{PeerId, Stream, short};
+use crate::chunks::Feed;
 use crate::figures::StreamInfo;
 
 impl Stream {
@@ -24,6 +25,7 @@ impl Stream {
         let mut gone: Vec<PeerId> = Vec::new();
         if self.lost.is_some_and(|lost| now.saturating_duration_since(lost) >= self.manners.grace) {
             self.lost = None;
+            self.tell(Feed::Over);
             tracing::info!(stream = self.name, viewers = self.viewers.len(), "the publisher stayed away");
             for (peer, mut viewer) in self.viewers.drain() {
                 viewer.connection.close(now, outbox);
@@ -61,8 +63,10 @@ impl Stream {
             }
             end.is_none()
         });
+        ended.append(&mut self.reap_fed());
         if self.live.is_some_and(|live| ended.contains(&live)) {
             self.live = None;
+            self.tell(Feed::Gone);
             self.lost = Some(now);
             self.forget_media();
             self.meter = Meter::new(now);
@@ -76,18 +80,23 @@ impl Stream {
     pub(in crate::relay) fn close_all(&mut self, now: Instant, outbox: &mut Outbox<'_>) {
         self.viewers.values_mut().for_each(|viewer| viewer.connection.close(now, outbox));
         self.publishers.values_mut().for_each(|publisher| publisher.connection.close(now, outbox));
+        self.close_fed();
     }
 
     /// The figures as they are now. A publisher that fell silent counts as interrupted before it counts as gone.
     pub(in crate::relay) fn info(&self, now: Instant) -> StreamInfo {
         let publisher = self.live.and_then(|peer| self.publishers.get(&peer)).filter(|_| self.is_live());
         let publisher = publisher.filter(|publisher| publisher.connection.is_heard(now));
-        let live = publisher.is_some();
+        let fed = self.live.and_then(|peer| self.fed.get(&peer)).filter(|fed| self.is_live() && fed.is_heard(now));
+        let live = publisher.is_some() || fed.is_some();
+        let protocol = fed.map(|fed| fed.protocol).or(publisher.map(|_| "whip"));
         let milliseconds =
             |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map(|d| d.as_millis() as u64).ok();
         StreamInfo {
             name: self.name.clone(),
             live,
+            protocol: protocol.map(str::to_owned),
+            notice: fed.and_then(|fed| fed.facts.notice.clone()),
             since_ms: self.since.filter(|_| live).and_then(milliseconds),
             viewers: self.viewers.values().filter(|viewer| viewer.connection.is_connected()).count() as u32,
             video_codec: (live && self.has.0).then(|| "H264".to_owned()),

@@ -1,0 +1,103 @@
+//! The DASH manifest (ISO/IEC 23009-1) over the same chunks: a window in, text out.
+//!
+//! Segments begin where keyframes are and so differ in length, which a `SegmentTimeline` says exactly. What is not whole
+//! yet is not in it: DASH's own low-latency mode needs segments of one length known beforehand, which would cut
+//! pictures' groups apart. A player stands two segments and a little behind; who wants less reads LL-HLS.
+
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+use super::playlist::date_time;
+use super::window::{Kind, Run, Segment, Window};
+
+/// The manifest; `base` leads from its address to the chunks' folder. `None` before anything is there.
+pub(crate) fn manifest(window: &Window, base: &str, query: &str, now: SystemTime) -> Option<String> {
+    window.run()?;
+    let target = window.target;
+    let mut head = format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" \
+         profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"{}\" availabilityStartTime=\"{}\" \
+         publishTime=\"{}\" minBufferTime=\"PT1S\" maxSegmentDuration=\"PT{target}S\" timeShiftBufferDepth=\"PT{}S\" \
+         suggestedPresentationDelay=\"PT{}S\"",
+        "dynamic",
+        date_time(window.origin),
+        date_time(now),
+        window.room.listed.as_secs(),
+        target + 1,
+    );
+    if window.over {
+        // Nothing more comes: no reason to look again (section 5.3.1.2).
+        let end = window.kinds().filter_map(|kind| window.rendition(kind).last_whole().map(|last| end_of(last, kind)));
+        let _ = write!(head, " mediaPresentationDuration=\"{}\"", duration(end.max().unwrap_or_default()));
+    } else {
+        let _ = write!(head, " minimumUpdatePeriod=\"PT1S\"");
+    }
+    let mut out = head + ">\n";
+    let _ = writeln!(out, "  <BaseURL>{base}</BaseURL>");
+    let mut any = false;
+    for run in &window.runs {
+        let sets: String =
+            run.headers.iter().filter_map(|header| adaptation_set(window, run, header.kind, query)).collect();
+        if sets.is_empty() {
+            continue;
+        }
+        any = true;
+        let _ = write!(out, "  <Period id=\"r{}\" start=\"{}\">\n{sets}  </Period>\n", run.index, duration(run.at));
+    }
+    let direct = date_time(now);
+    let _ = write!(out, "  <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:direct:2014\" value=\"{direct}\"/>\n</MPD>\n");
+    any.then_some(out)
+}
+
+fn end_of(segment: &Segment, kind: Kind) -> Duration {
+    Duration::from_secs_f64((segment.start + segment.ticks()) as f64 / f64::from(kind.rate()))
+}
+
+/// ISO 8601.
+fn duration(time: Duration) -> String {
+    format!("PT{}.{:03}S", time.as_secs(), time.subsec_millis())
+}
+
+fn adaptation_set(window: &Window, run: &Run, kind: Kind, query: &str) -> Option<String> {
+    let header = run.header(kind)?;
+    let listed = window.listed(kind).filter(|segment| segment.run == run.index && segment.body.is_some());
+    let segments: Vec<&Segment> = listed.collect();
+    let first = segments.first()?;
+    let (name, rate, codecs) = (kind.name(), kind.rate(), header.what.codecs());
+    let bytes: usize = segments.iter().map(|segment| segment.bytes()).sum();
+    let ticks: u64 = segments.iter().map(|segment| segment.ticks()).sum();
+    let bandwidth = (bytes as f64 * 8.0 * f64::from(rate) / ticks.max(1) as f64) as u64;
+    let offset = (run.at.as_nanos() * u128::from(rate) / 1_000_000_000) as u64;
+    let query = query.replace('&', "&amp;");
+    let mut out = format!(
+        "    <AdaptationSet id=\"{}\" contentType=\"{name}\" mimeType=\"{name}/mp4\" segmentAlignment=\"true\" \
+         startWithSAP=\"1\">\n      <Representation id=\"{name}\" codecs=\"{codecs}\" bandwidth=\"{}\"",
+        kind as u8,
+        bandwidth.max(1)
+    );
+    match (kind, run.size()) {
+        (Kind::Video, Some(size)) => {
+            let _ = writeln!(out, " width=\"{}\" height=\"{}\">", size.width, size.height);
+        }
+        _ => {
+            out.push_str(
+                " audioSamplingRate=\"48000\">\n        <AudioChannelConfiguration \
+                 schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" value=\"2\"/>\n",
+            );
+        }
+    }
+    let _ = write!(
+        out,
+        "        <SegmentTemplate timescale=\"{rate}\" initialization=\"{name}-{}.mp4{query}\" \
+         media=\"{name}-$Number$.m4s{query}\" startNumber=\"{}\" presentationTimeOffset=\"{offset}\">\n          \
+         <SegmentTimeline>\n",
+        run.number, first.number
+    );
+    for segment in segments {
+        let _ = writeln!(out, "            <S t=\"{}\" d=\"{}\"/>", segment.start, segment.ticks());
+    }
+    out.push_str(
+        "          </SegmentTimeline>\n        </SegmentTemplate>\n      </Representation>\n    </AdaptationSet>\n",
+    );
+    Some(out)
+}

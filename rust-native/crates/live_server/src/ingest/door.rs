@@ -1,0 +1,49 @@
+//! Who may publish here: the same rules, counts and hook as over WHIP, and the answers in words.
+
+use std::net::IpAddr;
+
+use super::Hall;
+use super::address::Wish;
+use crate::http::Problem;
+use crate::relay::{FedOpened, FedOpening, Role, SessionId};
+
+/// Why somebody is sent away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// As HTTP would say it.
+    pub(super) status: u16,
+    /// Stable, `snake_case`.
+    pub(super) code: &'static str,
+    /// One sentence.
+    pub(super) reason: String,
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        let (status, code, reason) = problem.said();
+        Self { status, code, reason }
+    }
+}
+
+impl Refused {
+    /// No stream, or no key: who sends this has not been told how.
+    pub(super) fn no_wish() -> Self {
+        let reason = "the stream's name and key are missing: publish to …/STREAM with the publish key as stream key";
+        Self { status: 401, code: "unauthorized", reason: reason.to_owned() }
+    }
+}
+
+impl Hall {
+    /// Opens a session for who may.
+    pub(super) async fn admit(&self, wish: &Wish, from: IpAddr, protocol: &'static str) -> Result<FedOpened, Refused> {
+        let (site, from, name) = (&self.site, from.to_canonical(), wish.stream.as_str());
+        let grant = site.authorize_token(Role::Publish, name, Some(wish.key.expose()), from).await?;
+        let session = SessionId::random();
+        site.admit(Role::Publish, name, (&session, from), grant).await?;
+        let opening = FedOpening { stream: name.to_owned(), session, from, protocol };
+        let opened =
+            site.relay().open_fed(opening).await.map_err(|refusal| Refused::from(Problem::Refused(refusal)))?;
+        tracing::info!(stream = name, %from, protocol, "a publisher is let in");
+        Ok(opened)
+    }
+}

@@ -1,0 +1,116 @@
+//! Publishers that speak other protocols than WebRTC: RTMP and SRT in, RTP into the relay.
+//!
+//! Each has a task that owns its socket and speaks its protocol; what it brings becomes [`unit`]s, and a [`desk`] makes
+//! packets of them. H.264 without B-frames and Opus pass through as they are. What WebRTC has no place for is made anew
+//! on threads of their own, only while somebody watches: AAC becomes Opus, and pictures that were reordered (B-frames)
+//! are encoded once more. Other codecs are left out, and the stream's `notice` says so.
+//!
+//! Nothing here plays a stream to anybody.
+
+mod address;
+mod avc;
+mod desk;
+mod door;
+mod half_open;
+mod mpeg_ts;
+mod pace;
+mod packetize;
+mod picture;
+mod pictures;
+
+mod rtmp;
+mod sound;
+mod srt;
+mod tls;
+mod unit;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::error::ServerError;
+use crate::http::Site;
+
+/// What all publishers here share.
+#[derive(Clone)]
+pub(crate) struct Hall {
+    pub(crate) site: Arc<Site>,
+    /// Places to encode pictures anew.
+    videos: Arc<Semaphore>,
+    stopped: watch::Receiver<bool>,
+}
+
+/// The open ports.
+pub(crate) struct Ingest {
+    rtmp: Option<TcpListener>,
+    rtmps: Option<(TcpListener, tls::Acceptor)>,
+    srt: Option<srt::Port>,
+    videos: Arc<Semaphore>,
+}
+
+impl Ingest {
+    /// Opens the configured ports.
+    pub(crate) async fn open(config: &Config) -> Result<Self, ServerError> {
+        let rtmp = match config.rtmp.listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let rtmps = match config.rtmp.tls_listen {
+            Some(address) => {
+                let acceptor = tls::acceptor(&config.rtmp).map_err(ServerError::BadConfig)?;
+                Some((listen(address).await?, acceptor))
+            }
+            None => None,
+        };
+        let srt = match config.srt.listen {
+            Some(address) => Some(srt::Port::open(address, &config.srt)?),
+            None => None,
+        };
+        let videos = Arc::new(Semaphore::new(config.transcoding.most_videos as usize));
+        Ok(Self { rtmp, rtmps, srt, videos })
+    }
+
+    /// Where RTMP listens, with the port that was taken.
+    pub(crate) fn rtmp_addr(&self) -> Option<SocketAddr> {
+        self.rtmp.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// Where RTMP over TLS listens.
+    pub(crate) fn rtmps_addr(&self) -> Option<SocketAddr> {
+        self.rtmps.as_ref().and_then(|(listener, _)| listener.local_addr().ok())
+    }
+
+    /// Where SRT listens.
+    pub(crate) fn srt_addr(&self) -> Option<SocketAddr> {
+        self.srt.as_ref().map(srt::Port::address)
+    }
+
+    /// Serves until `stopped` says so.
+    pub(crate) fn serve(self, site: &Arc<Site>, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+        let hall = Hall { site: site.clone(), videos: self.videos, stopped: stopped.clone() };
+        let mut tasks = Vec::new();
+        if let Some(listener) = self.rtmp {
+            tasks.push(tokio::spawn(rtmp::serve(listener, None, hall.clone())));
+        }
+        if let Some((listener, acceptor)) = self.rtmps {
+            tasks.push(tokio::spawn(rtmp::serve(listener, Some(acceptor), hall.clone())));
+        }
+        if let Some(port) = self.srt {
+            tasks.push(tokio::spawn(srt::serve(port, hall)));
+        }
+        tasks
+    }
+}
+
+/// Until it is told to stop, or nobody is left who could say so.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(address).await.map_err(|error| ServerError::from_bind(address, error))
+}
