@@ -200,7 +200,7 @@ export const en = {
   destinationRemove: 'Remove',
   destinationSave: 'Save',
   destinationCancel: 'Cancel',
-  destinationTest: 'Test the connection',
+  destinationTest: 'Test',
   destinationTesting: 'Connecting…',
   destinationTestGood: 'The server takes the stream.',
   destinationService: 'Service',

@@ -159,6 +159,7 @@ fn nothing_is_overwritten_and_an_empty_recording_leaves_no_file() {
 }
 
 #[test]
+#[ignore = "three minutes: test:long"]
 fn an_hour_stays_in_step() {
     for (format, plain) in [(Format::Mp4, true), (Format::Mkv, false)] {
         let folder = Folder::new();
