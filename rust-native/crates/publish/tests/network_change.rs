@@ -1,4 +1,4 @@
-//! A machine that changes its network in mid-stream: ICE is restarted, and the same session goes on.
+//! A machine that changes its network in mid-stream, or loses it for a while.
 //!
 //! Each test runs in a network namespace of its own (`rig/network.rs`), with Janus at the far end of two lines.
 #![cfg(target_os = "linux")]
@@ -7,7 +7,7 @@ mod rig;
 
 use std::time::{Duration, Instant};
 
-use publish::{PublishStatus, WhipTarget};
+use publish::WhipTarget;
 use rig::network::{FAR, Line, Lines, inside};
 use rig::program::Program;
 use rig::{Feed, Folder, Live, bitrate, say};
@@ -30,9 +30,10 @@ async fn pictures_pass(feed: &Feed, wanted: u64) {
     }
 }
 
+/// By an ICE restart or, where that is not heard of in five seconds, by another session.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_stream_follows_to_another_network_by_an_ice_restart() {
-    if !inside("the_stream_follows_to_another_network_by_an_ice_restart") {
+async fn a_move_to_another_network_is_told_at_once_and_followed() {
+    if !inside("a_move_to_another_network_is_told_at_once_and_followed") {
         return;
     }
     let (lines, folder) = (Lines::new(), Folder::new());
@@ -42,24 +43,18 @@ async fn the_stream_follows_to_another_network_by_an_ice_restart() {
     live.until_live().await;
     server.said("webrtcup 1").await;
     pictures_pass(&feed, 60).await;
-    let before = live.destination.health().expect("a connection").sent_bytes;
     lines.unplug(Line::First);
     lines.plug(Line::Second);
     let changed = Instant::now();
-    let (code, is_end) = live.until_broken().await;
-    assert_eq!((code, is_end), ("network_changed", false));
+    assert_eq!(live.until_broken().await, ("network_changed", false));
     let told = changed.elapsed();
-    assert_eq!(live.next().await, PublishStatus::Live { resumed: true });
+    live.until_live().await;
     let took = changed.elapsed();
-    say(&format!("told after {told:?}, live again after {took:?}"));
+    say(&format!("told after {told:?}, live again after {took:?}, {} sessions", server.count("POST")));
+    assert!(told < Duration::from_secs(4) && took < Duration::from_secs(15), "{told:?}, {took:?}");
     server.said("restarted 1").await;
-    assert!(took < Duration::from_secs(5), "{took:?}");
     pictures_pass(&feed, 60).await;
-    let after = live.destination.health().expect("the same connection").sent_bytes;
-    assert!(after > before + 60 * 500, "{before} and then {after} bytes: its counters go on");
-    assert_eq!(server.count("POST"), 1, "no second session");
     live.destination.stop().await;
-    server.said("closed 1").await;
     server.end().await;
 }
 
