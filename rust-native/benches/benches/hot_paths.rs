@@ -1,4 +1,5 @@
-//! The work on a picture, piece by piece, by the clock: `cargo bench -p tidecast-bench`.
+//! The work on a picture, piece by piece, by the clock: `cargo bench --workspace --profile dev --bench hot_paths`, with the
+//! profile and the features that the app is built with.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use encoder::Preset;

@@ -77,14 +77,16 @@ pub fn x264(preset: encoder::Preset) -> Result<Path, String> {
     }))
 }
 
-/// A few frames, each another one: slopes with some grain, as a game has them.
-fn frames(size: Size) -> Vec<VideoFrame> {
-    let paint = |seed: u32| {
-        let pixel = move |x: u32, y: u32| {
+/// Two frames: slopes with some grain, as a game has them.
+fn frames(size: Size) -> [VideoFrame; 2] {
+    [0, 1].map(|seed: u32| {
+        let mut bytes = vec![0; size.area() as usize * 4];
+        for (n, pixel) in (0_u32..).zip(bytes.chunks_exact_mut(4)) {
+            let (x, y) = (n % size.width, n / size.width);
             let grain = (x ^ y).wrapping_mul(2_654_435_761).wrapping_add(seed) >> 28;
-            [(x / 8 + grain) as u8, (y / 4 + seed * 8 + grain) as u8, ((x + y) / 16 + grain) as u8, 0]
-        };
-        let bytes: Vec<u8> = (0..size.height).flat_map(|y| (0..size.width).flat_map(move |x| pixel(x, y))).collect();
+            let colour = [x / 8 + grain, y / 4 + seed * 8 + grain, (x + y) / 16 + grain, 0];
+            pixel.copy_from_slice(&colour.map(|value| value as u8));
+        }
         VideoFrame {
             captured_at: MediaTime::from_nanos(u64::from(seed) + 1),
             size,
@@ -92,8 +94,7 @@ fn frames(size: Size) -> Vec<VideoFrame> {
             pixels: PixelBuffer::new(Arc::new(bytes)),
             alpha: Alpha::Opaque,
         }
-    };
-    (0..4).map(paint).collect()
+    })
 }
 
 fn with_camera() -> Scene {
@@ -104,7 +105,7 @@ fn stage(output: Size, scene: &Scene) -> Result<Stage, String> {
     let mut stage = Stage::new(output);
     stage.set_scene(scene);
     for (source, size) in [("screen", FULL_HD), ("camera", HD)] {
-        stage.put(source, frames(size).remove(0)).map_err(|error| error.to_string())?;
+        stage.put(source, frames(size)[0].clone()).map_err(|error| error.to_string())?;
     }
     stage.compose().map_err(|error| error.to_string())?;
     Ok(stage)
