@@ -181,6 +181,7 @@ export interface Described {
 export type Destination =
   | { kind: 'local_server' }
   | { kind: 'whip'; url: string; key?: string }
+  | { kind: 'backend'; url: string; key?: string }
   | { kind: 'rtmp'; url: string; key?: string; preferOpus: boolean }
   | { kind: 'srt'; url: string; passphrase?: string; streamId?: string; latencyMs?: number }
   | { kind: 'mpeg_ts'; url: string }

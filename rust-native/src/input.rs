@@ -131,6 +131,7 @@ pub enum Reach {
 pub enum Destination {
     LocalServer,
     Whip { url: String, key: Option<String> },
+    Backend { url: String, key: Option<String> },
     Rtmp { url: String, key: Option<String>, prefer_opus: bool },
     Srt { url: String, passphrase: Option<String>, stream_id: Option<String>, latency_ms: Option<u32> },
     MpegTs { url: String },
@@ -260,6 +261,7 @@ impl From<Destination> for control_api::Destination {
         match destination {
             Destination::LocalServer => Self::LocalServer,
             Destination::Whip { url, key } => Self::Whip { url, key: key.map(Secret::new) },
+            Destination::Backend { url, key } => Self::Backend { url, key: key.map(Secret::new) },
             Destination::Rtmp { url, key, prefer_opus } => Self::Rtmp { url, key: key.map(Secret::new), prefer_opus },
             Destination::Srt { url, passphrase, stream_id, latency_ms } => Self::Srt {
                 url,

@@ -40,6 +40,12 @@ export const testPackages = [
   "nginx-light|nginx",
   "libnginx-mod-rtmp",
   "srt-tools",
+  "janus", // an SFU
+  "janus-tools",
+  "python3-aiortc", // a WebRTC receiver that is not ours
+  "python3-aiohttp",
+  "coturn",
+  "iproute2", // networks that change, in namespaces
   "stunnel4", // TLS in front of the RTMP server
   "openssl",
   "gstreamer1.0-tools", // reads RTP and recordings, draws what a Wayland desktop shares
@@ -47,7 +53,7 @@ export const testPackages = [
   "gstreamer1.0-plugins-good",
   "gstreamer1.0-plugins-bad",
   "gstreamer1.0-libav",
-  "util-linux", // unshare: disks of the tests' own
+  "util-linux", // unshare: disks and networks of the tests' own
   "pipewire",
   "pipewire-pulse",
   "wireplumber",

@@ -7,7 +7,7 @@ import type { Destination } from './model';
 import { fields, flag, oneOf, optional, Refused, text } from './parse';
 import services from './services.json';
 
-export const SAVED_KINDS = ['rtmp', 'srt', 'whip', 'mpeg_ts', 'rtp'] as const;
+export const SAVED_KINDS = ['rtmp', 'srt', 'whip', 'backend', 'mpeg_ts', 'rtp'] as const;
 export type SavedKind = (typeof SAVED_KINDS)[number];
 
 /** The row that is always there: the server inside this computer. */
@@ -55,6 +55,7 @@ const SCHEMES: { readonly [Kind in SavedKind]: RegExp } = {
   mpeg_ts: /^(udp|tcp):\/\/[^\s/]+:\d+/i,
   rtp: /^rtp:\/\/[^\s/]+:\d+/i,
   whip: /^https?:\/\/[^\s/]+/i,
+  backend: /^wss?:\/\/[^\s/]+/i,
 };
 
 export function isAddress(kind: SavedKind, url: string): boolean {
@@ -120,6 +121,8 @@ export function toEngine(destination: Pick<SavedDestination, 'kind' | 'url'>, ke
   switch (destination.kind) {
     case 'whip':
       return { kind: 'whip', url: destination.url, ...given };
+    case 'backend':
+      return { kind: 'backend', url: destination.url, ...given };
     case 'rtmp':
       return { kind: 'rtmp', url: destination.url, ...given, preferOpus: false };
     case 'srt':

@@ -86,3 +86,13 @@ test('one that is live makes the stream live, however the others are', () => {
   assert.deepEqual(allTogether(idle, [failed]), idle);
   assert.deepEqual(allTogether({ kind: 'connecting' }, [live]), { kind: 'connecting' });
 });
+
+test('a backend is reached by ws and wss only, and gets its key apart from the address', () => {
+  for (const [url, taken] of [['wss://a.example/ws/live', true], ['ws://192.168.1.2:8080/x', true], ['https://a.example/', false], ['wss://', false]] as const) {
+    assert.equal(isAddress('backend', url), taken, url);
+  }
+  const saved = { kind: 'backend', url: 'wss://a.example/ws/live' } as const;
+  assert.deepEqual(toEngine(saved, 'live_secret'), { kind: 'backend', url: 'wss://a.example/ws/live', key: 'live_secret' });
+  assert.deepEqual(toEngine(saved, undefined), { kind: 'backend', url: 'wss://a.example/ws/live' });
+  assert.equal(destinationDraft({ name: 'SFU', kind: 'backend', url: ' wss://a.example/x ' }, 'draft').url, 'wss://a.example/x');
+});

@@ -6,13 +6,16 @@ import { useUi } from './context';
 import { Field, Select } from './controls';
 
 const CUSTOM = 'custom';
-const KIND_WORDS: { readonly [Kind in SavedKind]: TextKey } = { rtmp: 'kindRtmp', srt: 'kindSrt', whip: 'kindWhip', mpeg_ts: 'kindMpegTs', rtp: 'kindRtp' };
+const KIND_WORDS: { readonly [Kind in SavedKind]: TextKey } = {
+  rtmp: 'kindRtmp', srt: 'kindSrt', whip: 'kindWhip', backend: 'kindBackend', mpeg_ts: 'kindMpegTs', rtp: 'kindRtp',
+};
 const EXAMPLES: { readonly [Kind in SavedKind]: string } = {
   rtmp: 'rtmps://live.example.com/app',
   srt: 'srt://live.example.com:9000?streamid=name',
   mpeg_ts: 'udp://192.168.1.20:5000',
   rtp: 'rtp://192.168.1.20:5004',
   whip: 'https://live.example.com/whip/…',
+  backend: 'wss://live.example.com/ws/…',
 };
 
 type Test = { state: 'none' | 'running' | 'good' } | { state: 'bad'; message: string; hint: string; code: string };

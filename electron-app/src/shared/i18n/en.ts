@@ -223,6 +223,7 @@ export const en = {
   kindMpegTs: 'MPEG-TS over UDP or TCP',
   destinationPassphrase: 'Passphrase',
   kindWhip: 'WHIP (WebRTC)',
+  kindBackend: 'WebSocket signalling (WebRTC)',
 
   // Controls
   start: 'Start',

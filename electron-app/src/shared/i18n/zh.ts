@@ -217,6 +217,7 @@ export const zh: Dictionary = {
   kindMpegTs: 'MPEG-TS（UDP 或 TCP）',
   destinationPassphrase: '密码短语',
   kindWhip: 'WHIP（基于 WebRTC）',
+  kindBackend: 'WebSocket 信令（基于 WebRTC）',
 
   start: '开始',
   stop: '停止',

@@ -64,7 +64,7 @@ pub(crate) struct StreamOptions {
     /// More inputs from a JSON file: a list of {"id", "source", "settings"}, with every setting of a filter
     #[arg(long)]
     pub(crate) audio_file: Option<std::path::PathBuf>,
-    /// Where to, as often as wanted: `whip:URL`, `rtmp:URL` (or `rtmps://…`), `srt:URL`, `udp:URL`, `tcp:URL`,
+    /// Where to, as often as wanted: `whip:URL`, `ws:URL`, `rtmp:URL` (or `rtmps://…`), `srt:URL`, `udp:URL`, `tcp:URL`,
     /// `rtp:URL`, or `local` for a server inside this process that the network can reach
     #[arg(long)]
     pub(crate) to: Vec<String>,

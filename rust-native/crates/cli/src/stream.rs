@@ -235,6 +235,7 @@ fn destination(to: &str, key: Option<Secret>, sdp_file: Option<&Path>) -> Result
     Ok(match kind {
         "local" => Destination::LocalServer,
         "whip" => Destination::Whip { url, key },
+        "ws" | "wss" => Destination::Backend { url, key },
         "rtmp" | "rtmps" => Destination::Rtmp { url, key, prefer_opus: false },
         "srt" => Destination::Srt { url, passphrase: None, stream_id: key, latency_ms: None },
         "udp" | "tcp" => Destination::MpegTs { url },
@@ -242,8 +243,8 @@ fn destination(to: &str, key: Option<Secret>, sdp_file: Option<&Path>) -> Result
         _ => {
             return Err(problem(
                 "bad_value",
-                "A destination after --to is none of `local`, `whip:URL`, `rtmp:URL`, `srt:URL`, `udp:URL`, `tcp:URL`, \
-                 `rtp:URL`.",
+                "A destination after --to is none of `local`, `whip:URL`, `wss:URL`, `rtmp:URL`, `srt:URL`, `udp:URL`, \
+                 `tcp:URL`, `rtp:URL`.",
                 "Write for example --to whip:https://example.org/whip/name.",
             ));
         }
@@ -262,6 +263,8 @@ mod tests {
     fn a_destination_is_named_by_its_kind_or_its_urls_scheme() {
         let kind = |to: &str| destination(to, None, None).map(|destination| destination.kind()).map_err(|p| p.code);
         assert_eq!(kind("whip:https://a/b"), Ok("whip"));
+        assert_eq!(kind("wss://a/b"), Ok("backend"));
+        assert_eq!(kind("ws:wss://a/b"), Ok("backend"));
         assert_eq!(kind("rtmps://a/b/c"), Ok("rtmp"));
         assert_eq!(kind("rtmp:rtmps://a/b/c"), Ok("rtmp"));
         assert_eq!(kind("srt:srt://a:1"), Ok("srt"));

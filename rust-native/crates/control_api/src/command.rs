@@ -231,6 +231,13 @@ pub enum Destination {
         /// The bearer token, if the server wants one.
         key: Option<Secret>,
     },
+    /// A backend that speaks our signalling over a WebSocket, for SFUs that have no WHIP.
+    Backend {
+        /// `ws://` or `wss://`.
+        url: String,
+        /// The bearer token, if the server wants one.
+        key: Option<Secret>,
+    },
     /// An RTMP or RTMPS server: H.264 and AAC.
     Rtmp {
         /// `rtmp://` or `rtmps://`, with the stream's name at its end where there is no key.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use media::{Bitrate, FrameRate};
-use publish::{Destination as Publication, MpegTsTarget, RtmpTarget, RtpTarget, SrtTarget, Target, WhipTarget};
+use publish::{
+    BackendTarget, Destination as Publication, MpegTsTarget, RtmpTarget, RtpTarget, SrtTarget, Target, WhipTarget,
+};
 
 use crate::destinations::{Entry, PUBLISH};
 use crate::session::{Order, Session};
@@ -113,6 +115,7 @@ impl Destination {
         match self {
             Self::LocalServer => "local_server",
             Self::Whip { .. } => "whip",
+            Self::Backend { .. } => "backend",
             Self::Rtmp { .. } => "rtmp",
             Self::Srt { .. } => "srt",
             Self::MpegTs { .. } => "mpeg_ts",
@@ -125,7 +128,7 @@ impl Destination {
     pub(crate) fn wants_constant_rate(&self) -> bool {
         match self {
             Self::Rtmp { .. } | Self::Srt { .. } | Self::MpegTs { .. } => true,
-            Self::LocalServer | Self::Whip { .. } | Self::Rtp { .. } => false,
+            Self::LocalServer | Self::Whip { .. } | Self::Backend { .. } | Self::Rtp { .. } => false,
         }
     }
 
@@ -138,6 +141,7 @@ impl Destination {
         Ok(match self.clone() {
             Self::LocalServer => return Err(Problem::internal("the local server has no target")),
             Self::Whip { url, key } => WhipTarget { url, key, target_bitrate }.into(),
+            Self::Backend { url, key } => BackendTarget { url, key, target_bitrate }.into(),
             Self::Rtmp { url, key, prefer_opus } => {
                 RtmpTarget { url, key, prefer_opus, target_bitrate, frame_rate }.into()
             }

@@ -12,14 +12,14 @@ use stream::Broadcast;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
-use webrtc_transport::{IceServer, PeerHandle};
+use webrtc_transport::PeerHandle;
 
 use crate::failure::Failure;
 use crate::health::{self, Gauges, Health};
 use crate::net::{self, Dial};
 use crate::retry::{RetryPolicy, Verdict};
 use crate::target::{Parsed, Target};
-use crate::{datagram, rtmp, rtp, whip};
+use crate::{datagram, rtmp, rtp, webrtc};
 
 /// A connection that held for this long was a good one: the next failure counts as the first.
 const GOOD: Duration = Duration::from_secs(10);
@@ -174,7 +174,7 @@ impl Destination {
                 shared.loopback.store(loopback, Ordering::Relaxed);
                 let on_status = Box::new(on_status);
                 let context = Context { loopback, hub, request_keyframe, on_status, shared, dial: net::dial() };
-                run(context, Attempts { target, ice_servers: Vec::new() }, stopped).await;
+                run(context, Attempts::new(target), stopped).await;
             })
         };
         Self { shared, stop, task }
@@ -287,7 +287,7 @@ pub(crate) async fn run(context: Context, mut attempts: impl Attempt, mut stoppe
 /// Why it did not come about.
 pub async fn test(target: &Target) -> Result<(), Failure> {
     match target.parse()? {
-        Parsed::Whip { url, key } => whip::test(&url, key.as_ref(), target.target_bitrate()).await,
+        Parsed::WebRtc(place) => webrtc::test(&place, target.target_bitrate()).await,
         Parsed::Rtmp { target, .. } => rtmp::test(&target).await,
         Parsed::Datagrams(link) => datagram::test(&link).await,
         Parsed::Rtp(link) => rtp::test(&link).await,
@@ -296,9 +296,15 @@ pub async fn test(target: &Target) -> Result<(), Failure> {
 
 /// Attempts at a real target.
 pub(crate) struct Attempts {
-    pub(crate) target: Parsed,
-    /// Those that a WHIP server offered last time.
-    pub(crate) ice_servers: Vec<IceServer>,
+    target: Parsed,
+    /// What one WebRTC session leaves for the next.
+    memory: webrtc::Memory,
+}
+
+impl Attempts {
+    pub(crate) fn new(target: Parsed) -> Self {
+        Self { target, memory: webrtc::Memory::default() }
+    }
 }
 
 impl Attempt for Attempts {
@@ -308,11 +314,8 @@ impl Attempt for Attempts {
         resumed: bool,
         stopped: &mut watch::Receiver<bool>,
     ) -> (End, Option<Instant>) {
-        let ice_servers = &mut self.ice_servers;
         match &self.target {
-            Parsed::Whip { url, key } => {
-                whip::Session { context, url, key: key.as_ref(), resumed, ice_servers }.run(stopped).await
-            }
+            Parsed::WebRtc(place) => webrtc::Session::new(context, place, resumed, &mut self.memory).run(stopped).await,
             Parsed::Rtmp { target, options } => rtmp::Session { context, target, options, resumed }.run(stopped).await,
             Parsed::Datagrams(link) => datagram::Session { context, link, resumed }.run(stopped).await,
             Parsed::Rtp(link) => rtp::Session { context, link, resumed }.run(stopped).await,

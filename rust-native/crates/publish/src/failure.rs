@@ -49,6 +49,14 @@ impl Failure {
         )
     }
 
+    pub(crate) fn network_changed() -> Self {
+        Self::new(
+            "network_changed",
+            "this machine's network has changed",
+            "The stream goes on by itself over the new network.",
+        )
+    }
+
     /// No name, no route, nobody listens there.
     pub(crate) fn unreachable(error: &io::Error) -> Self {
         Self::new(

@@ -375,7 +375,7 @@ async fn suffer(kind: &str, fault: Fault) -> Vec<&'static str> {
     let stream = Stream::default();
     let good_target: Target =
         MpegTsTarget { url: format!("tcp://live.example.com:{GOOD}"), target_bitrate: Bitrate::from_kbps(600) }.into();
-    let attempts = |target: Target| Attempts { target: target.parse().expect("good"), ice_servers: Vec::new() };
+    let attempts = |target: Target| Attempts::new(target.parse().expect("good"));
     let good = Live::start(&stream, attempts(good_target), false, dial(Arc::clone(&network)));
     let live = match kind {
         "srt" | "whip" => {
@@ -466,7 +466,7 @@ async fn what_only_sends_shows_a_closed_port_and_is_live_within_five_seconds_of_
         };
         drop(player);
         let stream = Stream::default();
-        let attempts = Attempts { target: target.parse().expect("good"), ice_servers: Vec::new() };
+        let attempts = Attempts::new(target.parse().expect("good"));
         let live = Live::start(&stream, attempts, true, crate::net::dial());
         let feed = stream.play();
         for round in 0..3 {

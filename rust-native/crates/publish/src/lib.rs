@@ -17,11 +17,11 @@ mod rtp;
 mod srt;
 mod target;
 mod udp;
-mod whip;
+mod webrtc;
 
 pub use destination::{Destination, PublishStatus, Pulse, test};
 pub use failure::Failure;
 pub use health::Health;
 pub use retry::{RetryPolicy, Verdict};
-pub use target::{MpegTsTarget, RtmpTarget, RtpTarget, SrtTarget, Target, WhipTarget};
+pub use target::{BackendTarget, MpegTsTarget, RtmpTarget, RtpTarget, SrtTarget, Target, WhipTarget};
 pub use webrtc_transport::PathLimit;

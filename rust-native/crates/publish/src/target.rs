@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use media::{Bitrate, FrameRate, Secret};
-use signaling::whip::is_loopback;
 use url::{Host, Url};
 
 use crate::datagram::Link;
 use crate::failure::Failure;
 use crate::rtp::RtpLink;
 use crate::srt::SrtLink;
+use crate::webrtc::{Place, backend_url};
 
 /// One destination's protocol, address and key.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ use crate::srt::SrtLink;
 pub enum Target {
     /// A WHIP server (RFC 9725).
     Whip(WhipTarget),
+    /// A backend with WebSocket signalling.
+    Backend(BackendTarget),
     /// An RTMP or RTMPS server.
     Rtmp(RtmpTarget),
     /// MPEG-TS over SRT.
@@ -33,6 +35,17 @@ pub enum Target {
 #[derive(Debug, Clone)]
 pub struct WhipTarget {
     /// `http` or `https`. May hold a key in its path: never shown.
+    pub url: String,
+    /// The bearer token.
+    pub key: Option<Secret>,
+    /// What the encoder gives.
+    pub target_bitrate: Bitrate,
+}
+
+/// A backend that speaks our signalling over a WebSocket (`PROTOCOL.md` of the crate `signaling`).
+#[derive(Debug, Clone)]
+pub struct BackendTarget {
+    /// `ws` or `wss`. May hold a key: never shown.
     pub url: String,
     /// The bearer token.
     pub key: Option<Secret>,
@@ -114,6 +127,12 @@ impl From<WhipTarget> for Target {
     }
 }
 
+impl From<BackendTarget> for Target {
+    fn from(target: BackendTarget) -> Self {
+        Self::Backend(target)
+    }
+}
+
 impl From<RtmpTarget> for Target {
     fn from(target: RtmpTarget) -> Self {
         Self::Rtmp(target)
@@ -123,7 +142,7 @@ impl From<RtmpTarget> for Target {
 /// A target whose address has been understood.
 #[derive(Debug, Clone)]
 pub(crate) enum Parsed {
-    Whip { url: Url, key: Option<Secret> },
+    WebRtc(Place),
     Rtmp { target: rtmp::Target, options: RtmpTarget },
     Datagrams(Link),
     Rtp(RtpLink),
@@ -133,6 +152,7 @@ impl Target {
     pub(crate) fn target_bitrate(&self) -> Bitrate {
         match self {
             Self::Whip(target) => target.target_bitrate,
+            Self::Backend(target) => target.target_bitrate,
             Self::Rtmp(target) => target.target_bitrate,
             Self::Srt(target) => target.target_bitrate,
             Self::MpegTs(target) => target.target_bitrate,
@@ -146,7 +166,10 @@ impl Target {
             Self::Whip(target) => {
                 // Surrounding blanks come with a copied address.
                 let url = Url::parse(target.url.trim()).map_err(|_| signaling::WhipError::BadUrl)?;
-                Ok(Parsed::Whip { url, key: target.key.clone() })
+                Ok(Parsed::WebRtc(Place::Whip { url, key: target.key.clone() }))
+            }
+            Self::Backend(target) => {
+                Ok(Parsed::WebRtc(Place::Backend { url: backend_url(&target.url)?, key: target.key.clone() }))
             }
             Self::Rtmp(options) => {
                 let target = rtmp::Target::parse(&options.url, options.key.as_ref())?;
@@ -163,7 +186,7 @@ impl Parsed {
     /// The target is on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         match self {
-            Self::Whip { url, .. } => is_loopback(url),
+            Self::WebRtc(place) => place.is_loopback(),
             Self::Rtmp { target, .. } => is_loopback_host(&target.host),
             Self::Datagrams(Link::Udp { host, .. } | Link::Tcp { host, .. }) => is_loopback_host(host),
             Self::Rtp(link) => is_loopback_host(&link.host),

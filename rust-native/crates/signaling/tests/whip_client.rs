@@ -207,3 +207,107 @@ async fn a_session_that_is_gone_already_counts_as_deleted() {
     let session = publish(&server.url, None, OFFER).await.expect("a session");
     session.delete().await.expect("it is gone");
 }
+
+const ICE: &str = "v=0\r\na=group:BUNDLE 0\r\nm=video 9 X 102\r\na=mid:0\r\na=ice-ufrag:abcd\r\na=ice-pwd:efgh\r\n";
+const RENEWED: &str = "m=video 9 X 102\r\na=mid:0\r\na=ice-ufrag:new1\r\na=ice-pwd:new2\r\na=candidate:1 1 udp 5 192.0.2.1 7 typ host\r\n";
+const FRAGMENT: &str = "Content-Type: application/trickle-ice-sdpfrag";
+
+fn tagged(tag: &str) -> String {
+    let tag = format!("ETag: {tag}");
+    reply("201 Created", &["Content-Type: application/sdp", "Location: /session/1", &tag], ICE)
+}
+
+#[tokio::test]
+async fn a_refusal_by_a_host_that_got_no_key_says_so() {
+    let other = Hostile::start(vec![reply("401 Unauthorized", &[], "")]).await;
+    let here = Hostile::start(vec![reply("308 Permanent Redirect", &[&format!("Location: {}", other.url)], "")]).await;
+    let error = publish(&here.url, Some(&Secret::new("live_abc")), OFFER).await.expect_err("no session");
+    assert_eq!((error.code(), error.is_final()), ("key_withheld", true));
+    assert!(error.to_string().contains("127.0.0.1") && !error.to_string().contains("live_abc"), "{error}");
+}
+
+#[tokio::test]
+async fn a_busy_server_may_ask_for_a_pause_too() {
+    let error = error_of(reply("429 Too Many Requests", &["Retry-After: 9"], "")).await;
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(9)));
+    assert!(!error.is_final() && error.is_passing());
+}
+
+#[tokio::test]
+async fn further_candidates_are_told_under_the_tag() {
+    let server = Hostile::start(vec![tagged("\"x1\""), reply("204 No Content", &[], "")]).await;
+    let session = publish(&server.url, Some(&Secret::new("live_abc")), ICE).await.expect("a session");
+    let more = ["candidate:2 1 udp 4 198.51.100.1 9 typ srflx".to_owned()];
+    assert!(session.trickle(ICE, &more, true).await.expect("told"));
+    let request = &server.requests()[1];
+    let head = request.to_ascii_lowercase();
+    assert!(request.starts_with("PATCH /session/1 "), "{request}");
+    assert!(head.contains("if-match: \"x1\"\r\n") && head.contains(&FRAGMENT.to_ascii_lowercase()), "{request}");
+    assert!(request.contains("Bearer live_abc") && request.contains("a=ice-ufrag:abcd\r\n"), "{request}");
+    assert!(request.ends_with("typ srflx\r\na=end-of-candidates\r\n"), "{request}");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_candidates_is_not_asked_again_and_a_busy_one_is() {
+    for (status, expected) in [("405 Method Not Allowed", Some(false)), ("422 X", Some(false)), ("412 X", Some(true))] {
+        let server = Hostile::start(vec![tagged("\"x1\""), reply(status, &[], "")]).await;
+        let session = publish(&server.url, None, ICE).await.expect("a session");
+        assert_eq!(session.trickle(ICE, &[], false).await.ok(), expected, "{status}");
+    }
+    let server = Hostile::start(vec![tagged("\"x1\""), reply("503 X", &[], "")]).await;
+    let session = publish(&server.url, None, ICE).await.expect("a session");
+    assert!(session.trickle(ICE, &[], false).await.is_err_and(|error| error.is_passing()));
+}
+
+#[tokio::test]
+async fn a_restart_renews_the_answer_and_the_tag() {
+    let restarted = reply("200 OK", &[FRAGMENT, "ETag: \"x2\""], RENEWED);
+    let server = Hostile::start(vec![tagged("\"x1\""), restarted, reply("204 No Content", &[], "")]).await;
+    let mut session = publish(&server.url, None, ICE).await.expect("a session");
+    assert!(session.can_restart());
+    session.restart(&ICE.replace("abcd", "mine")).await.expect("restarted");
+    assert!(session.answer.contains("a=ice-ufrag:new1\r\n") && session.answer.contains("192.0.2.1"));
+    assert!(session.answer.starts_with("v=0\r\na=group:BUNDLE 0\r\n"), "the rest stays: {}", session.answer);
+    session.trickle(ICE, &[], false).await.expect("told");
+    let requests = server.requests();
+    assert!(requests[1].to_ascii_lowercase().contains("if-match: *\r\n"), "{}", requests[1]);
+    assert!(requests[1].contains("a=ice-ufrag:mine\r\n"), "{}", requests[1]);
+    assert!(requests[2].to_ascii_lowercase().contains("if-match: \"x2\"\r\n"), "{}", requests[2]);
+}
+
+#[tokio::test]
+async fn a_server_that_wants_the_star_in_quotes_gets_it() {
+    let restarted = reply("200 OK", &[FRAGMENT, "ETag: \"x2\""], RENEWED);
+    let server = Hostile::start(vec![tagged("\"x1\""), reply("412 X", &[], ""), restarted]).await;
+    let mut session = publish(&server.url, None, ICE).await.expect("a session");
+    session.restart(ICE).await.expect("restarted");
+    assert!(server.requests()[2].to_ascii_lowercase().contains("if-match: \"*\"\r\n"));
+}
+
+#[tokio::test]
+async fn a_restart_that_fails_says_whether_another_try_helps() {
+    for (answer, code, passing) in [
+        (reply("404 Not Found", &[], ""), "not_found", false),
+        (reply("422 X", &[], ""), "offer_refused", false),
+        (reply("405 X", &[], ""), "not_whip", false),
+        (reply("412 X", &[], ""), "not_whip", false),
+        (reply("503 X", &["Retry-After: 1"], ""), "server_error", true),
+        (reply("204 No Content", &[], ""), "not_whip", false),
+        (reply("200 OK", &[FRAGMENT], "garbage"), "not_sdp", false),
+        (reply("200 OK", &["Content-Type: text/html"], RENEWED), "not_sdp", false),
+    ] {
+        let server = Hostile::start(vec![tagged("\"x1\""), answer.clone()]).await;
+        let mut session = publish(&server.url, None, ICE).await.expect("a session");
+        let error = session.restart(ICE).await.expect_err("no restart");
+        let first = answer.lines().next().unwrap_or_default();
+        assert_eq!((error.code(), error.is_passing()), (code, passing), "{first}: {error}");
+        assert!(session.answer.contains("a=ice-ufrag:abcd"), "the session is as it was");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_a_tag_knows_no_restart() {
+    let plain = reply("201 Created", &["Content-Type: application/sdp", "Location: /session/1"], "v=0\r\n");
+    let server = Hostile::start(vec![plain]).await;
+    assert!(!publish(&server.url, None, OFFER).await.expect("a session").can_restart());
+}

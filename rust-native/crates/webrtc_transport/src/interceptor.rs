@@ -160,6 +160,9 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for WireCounter {
     type Time = Instant;
 
     fn handle_read(&mut self, mut msg: TaggedPacket) -> Result<(), Error> {
+        if let Packet::Rtcp(_) = &msg.message.packet {
+            self.counters.heard.fetch_add(1, Ordering::Relaxed);
+        }
         if let (Some(pace), Packet::Rtcp(_)) = (&self.pace, &msg.message.packet)
             && !self.counters.feedback_seen.load(Ordering::Relaxed)
         {

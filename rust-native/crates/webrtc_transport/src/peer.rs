@@ -1,6 +1,5 @@
 //! A peer as the rest of the program sees it: offer, answer, candidates, events, counters.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -17,9 +16,10 @@ use webrtc::peer_connection::{PeerConnectionEventHandler, RTCPeerConnectionIceEv
 
 use crate::congestion::Target;
 use crate::interceptor::Sources;
+use crate::network::{self, Places, Watch};
 use crate::outgoing::Negotiated;
 use crate::sender::Sender;
-use crate::session::{Plan, Session, publisher_addresses};
+use crate::session::{Plan, Session};
 use crate::stats::Counters;
 use crate::timing::StreamClock;
 use crate::{PeerStats, TransportError};
@@ -27,9 +27,9 @@ use crate::{PeerStats, TransportError};
 /// Events that may wait unread.
 const EVENTS: usize = 64;
 /// Host candidates are there at once.
-const GATHER_HOST: Duration = Duration::from_secs(1);
-/// A STUN or TURN server that has not answered by then is left out of the offer.
-const GATHER_SERVERS: Duration = Duration::from_secs(3);
+pub(crate) const GATHER_HOST: Duration = Duration::from_secs(1);
+/// What a STUN or TURN server answers later than this is not in the offer: it follows as a candidate of its own.
+pub(crate) const GATHER_SERVERS: Duration = Duration::from_millis(1500);
 /// The crate closes within 100 ms; a driver that hangs longer is left to the runtime.
 const CLOSE: Duration = Duration::from_secs(1);
 
@@ -56,6 +56,8 @@ pub enum PeerKind {
         /// The server is on this machine. Then there is no congestion control: loopback has no bottleneck, and
         /// what looks like one is the machine's own load.
         include_loopback: bool,
+        /// Offer TCP candidates too (RFC 6544): for a path that UDP did not come through.
+        tcp: bool,
         /// What the encoder gives: the estimate is capped at 1.5 times this.
         target_bitrate: Bitrate,
     },
@@ -70,6 +72,9 @@ pub enum PeerEvent {
     Connected,
     /// Nothing was heard for 5 s; it may come back.
     Disconnected,
+    /// The address that the connection used is gone from this machine, or one came while it is down: an ICE restart
+    /// is due. Publishers only.
+    NetworkChanged,
     /// The connection will not come back.
     Failed,
     /// The other side needs an IDR: after connecting, after a loss, after lag.
@@ -83,9 +88,11 @@ pub enum PeerEvent {
 /// One connection that sends. Dropping it closes it.
 #[derive(Debug)]
 pub struct Peer {
-    session: SharedSession,
+    pub(crate) session: SharedSession,
     negotiated: watch::Sender<Option<Negotiated>>,
     handle: PeerHandle,
+    pub(crate) gathered: watch::Receiver<bool>,
+    pub(crate) handler: Arc<Handler>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -113,7 +120,7 @@ impl PeerHandle {
     }
 }
 
-struct SharedSession(Arc<Session>);
+pub(crate) struct SharedSession(pub(crate) Arc<Session>);
 
 impl std::fmt::Debug for SharedSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -137,10 +144,11 @@ impl Peer {
         let plan = plan(kind, sources, clock, Arc::clone(&counters));
         let gathering = if plan.ice_servers.is_empty() { GATHER_HOST } else { GATHER_SERVERS };
         let target = plan.target.clone();
+        let watch = matches!(plan.places, Places::Every { .. }).then(|| Watch::new(network::reachable()));
 
         let (events, receiver) = mpsc::channel(EVENTS);
         let (state, state_receiver) = watch::channel(RTCPeerConnectionState::New);
-        let (gathered, mut gathered_receiver) = watch::channel(false);
+        let (gathered, gathered_receiver) = watch::channel(false);
         let handler = Arc::new(Handler { state, gathered, trickles: AtomicBool::new(false), events: events.clone() });
         let session = Arc::new(Session::new(plan, Arc::clone(&handler) as Arc<dyn PeerConnectionEventHandler>).await?);
 
@@ -156,19 +164,17 @@ impl Peer {
             clock,
             state: state_receiver,
             negotiated: negotiated_receiver,
+            watch,
         };
         let task = tokio::spawn(sender.run(stopped));
 
         let setup = |error: rtc::shared::error::Error| TransportError::Setup(error.to_string());
         let offer = session.connection.create_offer(None).await.map_err(setup)?;
         session.connection.set_local_description(offer).await.map_err(setup)?;
-        let _ = timeout(gathering, gathered_receiver.wait_for(|done| *done)).await;
-        handler.trickles.store(true, Ordering::Release);
-        let offer = session.connection.local_description().await;
-        let offer = offer.ok_or_else(|| TransportError::Setup("there is no local description".into()))?.sdp;
-
         let handle = PeerHandle { counters, target };
-        let peer = Self { session: SharedSession(session), negotiated, handle, stop, task };
+        let session = SharedSession(session);
+        let peer = Self { session, negotiated, handle, gathered: gathered_receiver, handler, stop, task };
+        let offer = peer.gathered_offer(gathering).await?;
         Ok((peer, offer, receiver))
     }
 
@@ -185,7 +191,7 @@ impl Peer {
             tracing::warn!("the other side takes no sound");
         }
         self.negotiated.send_replace(Some(negotiated));
-        Ok(())
+        self.connect_by_tcp(sdp).await
     }
 
     /// Takes a candidate of the other side: the JSON of an `RTCIceCandidateInit`, or `null` for "no more".
@@ -243,7 +249,8 @@ fn random_sources() -> Sources {
 fn plan(kind: PeerKind, sources: Sources, clock: StreamClock, counters: Arc<Counters>) -> Plan {
     match kind {
         PeerKind::Preview => Plan {
-            addresses: vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)],
+            places: Places::Loopback,
+            tcp: false,
             ice_servers: Vec::new(),
             target: None,
             no_playout_delay: true,
@@ -251,8 +258,9 @@ fn plan(kind: PeerKind, sources: Sources, clock: StreamClock, counters: Arc<Coun
             clock,
             counters,
         },
-        PeerKind::Publisher { ice_servers, include_loopback, target_bitrate } => Plan {
-            addresses: publisher_addresses(include_loopback),
+        PeerKind::Publisher { ice_servers, include_loopback, tcp, target_bitrate } => Plan {
+            places: Places::Every { include_loopback },
+            tcp,
             ice_servers,
             target: (!include_loopback).then(|| Target::new(target_bitrate.as_bps())),
             no_playout_delay: false,
@@ -264,11 +272,12 @@ fn plan(kind: PeerKind, sources: Sources, clock: StreamClock, counters: Arc<Coun
 }
 
 /// Runs on the driver's task: only hands on.
-struct Handler {
+#[derive(Debug)]
+pub(crate) struct Handler {
     state: watch::Sender<RTCPeerConnectionState>,
-    gathered: watch::Sender<bool>,
+    pub(crate) gathered: watch::Sender<bool>,
     /// Set once the offer is out: candidates before that are in it.
-    trickles: AtomicBool,
+    pub(crate) trickles: AtomicBool,
     events: mpsc::Sender<PeerEvent>,
 }
 

@@ -16,6 +16,7 @@ use webrtc::media_stream::track_local::TrackLocal;
 use crate::PeerEvent;
 use crate::h264::MAX_PAYLOAD;
 use crate::interceptor::Sources;
+use crate::network::{self, Watch};
 use crate::outgoing::{Negotiated, Outgoing};
 use crate::session::Session;
 use crate::stats::Counters;
@@ -41,6 +42,8 @@ pub(crate) struct Sender {
     pub(crate) clock: StreamClock,
     pub(crate) state: watch::Receiver<State>,
     pub(crate) negotiated: watch::Receiver<Option<Negotiated>>,
+    /// Of a publisher.
+    pub(crate) watch: Option<Watch>,
 }
 
 /// How the video track stands.
@@ -95,6 +98,7 @@ impl Sender {
                 () = counters.keyframe_wanted.notified() => self.emit(PeerEvent::KeyframeRequest),
                 () = counters.estimate_moved.notified() => self.emit_estimate(),
                 _ = again.tick() => {
+                    self.look_at_network(told).await;
                     if outgoing.is_some() && video == Video::AwaitsKeyframe && !ended {
                         self.emit(PeerEvent::KeyframeRequest);
                     }
@@ -173,6 +177,20 @@ impl Sender {
             tracing::info!(?queue, "this peer lags: it skips to a keyframe");
         }
         next
+    }
+
+    /// A list of addresses costs some 50 µs: once a second is nothing, and soon enough.
+    async fn look_at_network(&mut self, state: State) {
+        let Some(watch) = &mut self.watch else { return };
+        let now = network::reachable();
+        if !watch.differs(&now) {
+            return;
+        }
+        let path = self.session.path().await;
+        if watch.look(now, &path, state == State::Connected) {
+            tracing::info!("the network has changed under a connection");
+            self.emit_state(PeerEvent::NetworkChanged);
+        }
     }
 
     fn emit_estimate(&self) {

@@ -1,6 +1,6 @@
 //! The peer connection itself: codecs, interceptors, sockets, and what the answer settled.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +19,14 @@ use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder, RTCIceServer,
-    SettingEngineBuilder,
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfiguration, RTCConfigurationBuilder,
+    RTCIceServer, SettingEngineBuilder,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
 use crate::congestion::{Estimator, Target};
 use crate::interceptor::{Reporter, Sources, WIRE_SLOT, WireCounter};
+use crate::network::Places;
 use crate::outgoing::Negotiated;
 use crate::stats::Counters;
 use crate::timing::{AUDIO_RATE, StreamClock, VIDEO_RATE};
@@ -62,7 +63,9 @@ const STREAM_ID: &str = "tidecast";
 
 /// What a session is made of.
 pub(crate) struct Plan {
-    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) places: Places,
+    /// Offer TCP candidates too (RFC 6544).
+    pub(crate) tcp: bool,
     pub(crate) ice_servers: Vec<IceServer>,
     /// Congestion control with this target; `None` for none.
     pub(crate) target: Option<Target>,
@@ -91,21 +94,24 @@ impl Session {
         let settings = SettingEngineBuilder::new()
             // A browser's obfuscated candidates are not needed: its checks reach us, as ours are plain.
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
-            .with_include_loopback_candidate(plan.addresses.iter().any(|address| address.ip().is_loopback()))
+            .with_include_loopback_candidate(plan.places.include_loopback())
+            // A restart is asked for when the path is gone: the sockets of what is there now take the old ones' place.
+            .with_discard_local_candidates_during_ice_restart(true)
             .with_ice_timeouts(Some(DISCONNECTED), Some(FAILED), Some(KEEPALIVE))
             .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECKS))
             // A browser that hides its addresses is only ever seen by its own checks: waiting a second for a better
             // candidate (the crate's default) would add that second to every join and every restart.
             .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
             .build();
-        let configuration = RTCConfigurationBuilder::new().with_ice_servers(usable_servers(&plan.ice_servers)).build();
+        let configuration = configuration(&plan.ice_servers);
         let connection = PeerConnectionBuilder::new()
             .with_configuration(configuration)
             .with_media_engine(engine)
             .with_setting_engine(settings)
             .with_interceptor_registry(registry)
             .with_handler(handler)
-            .with_udp_addrs(plan.addresses)
+            .with_udp_addrs(vec![plan.places])
+            .with_tcp_addrs(if plan.tcp { vec![plan.places] } else { Vec::new() })
             .build()
             .await
             .map_err(setup)?;
@@ -116,6 +122,15 @@ impl Session {
         let video_sender = add(&*connection, &video).await?;
         let audio_sender = add(&*connection, &audio).await?;
         Ok(Self { connection, video, audio, video_sender, audio_sender })
+    }
+
+    /// The addresses that the connection uses, as ICE's chosen pair tells them: this machine's is among them, beside
+    /// what a NAT makes of it.
+    pub(crate) async fn path(&self) -> Vec<IpAddr> {
+        let Ok(Some(transport)) = self.video_sender.transport().await else { return Vec::new() };
+        let Ok(Some(pair)) = transport.ice_transport().get_selected_candidate_pair().await else { return Vec::new() };
+        let local = pair.local();
+        [&local.address, &local.related_address].into_iter().filter_map(|address| address.parse().ok()).collect()
     }
 
     /// Reads what the answer settled; call after the remote description was set.
@@ -243,6 +258,11 @@ fn interceptors(plan: &Plan, engine: &mut MediaEngine) -> Registry {
         .with(Slot::Pacer, pacer)
 }
 
+/// What the connection is told of servers that help it.
+pub(crate) fn configuration(servers: &[IceServer]) -> RTCConfiguration {
+    RTCConfigurationBuilder::new().with_ice_servers(usable_servers(servers)).build()
+}
+
 /// The servers that this version can speak to: STUN, and TURN over UDP with credentials.
 fn usable_servers(servers: &[IceServer]) -> Vec<RTCIceServer> {
     let mut usable = Vec::new();
@@ -262,33 +282,6 @@ fn usable_servers(servers: &[IceServer]) -> Vec<RTCIceServer> {
         }
     }
     usable
-}
-
-/// Where a publisher binds: each address of the machine, loopback only for a target on this machine.
-pub(crate) fn publisher_addresses(include_loopback: bool) -> Vec<SocketAddr> {
-    let mut addresses = Vec::new();
-    let interfaces = rtc::shared::ifaces::ifaces().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the network interfaces can't be listed");
-        Vec::new()
-    });
-    for ip in interfaces.into_iter().filter_map(|interface| interface.addr).map(|address| address.ip()) {
-        let address = SocketAddr::new(ip, 0);
-        if is_reachable(ip) && !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    if include_loopback || addresses.is_empty() {
-        addresses.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0));
-    }
-    addresses
-}
-
-/// Whether another machine can reach it: neither loopback nor link-local.
-fn is_reachable(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local() && !ip.is_unspecified(),
-        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local() && !ip.is_unspecified(),
-    }
 }
 
 #[cfg(test)]
@@ -313,13 +306,5 @@ mod tests {
         ];
         let used: Vec<String> = usable_servers(&servers).into_iter().flat_map(|server| server.urls).collect();
         assert_eq!(used, ["stun:stun.example.net", "turn:turn.example.net?transport=udp"]);
-    }
-
-    #[test]
-    fn loopback_is_bound_for_a_target_on_this_machine() {
-        let addresses = publisher_addresses(true);
-        assert!(addresses.contains(&SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)));
-        let without = publisher_addresses(false);
-        assert!(!without.is_empty());
     }
 }

@@ -37,6 +37,8 @@ pub struct PeerStats {
     pub limit: PathLimit,
     /// Whether media has been sent since the connection was made.
     pub media_flows: bool,
+    /// Reports of the other side that have arrived: while they come, the path works both ways.
+    pub heard: u64,
 }
 
 /// The counters behind [`PeerStats`].
@@ -61,6 +63,8 @@ pub(crate) struct Counters {
     pub(crate) video_written: AtomicU32,
     pub(crate) video_left: AtomicU32,
     pub(crate) reports: Mutex<Reports>,
+    /// Compound RTCP packets that came in.
+    pub(crate) heard: AtomicU64,
     /// Woken for each PLI or FIR.
     pub(crate) keyframe_wanted: Notify,
     /// Woken when `estimate` has moved.
@@ -117,6 +121,7 @@ impl Counters {
             measured: self.feedback_seen.load(Ordering::Relaxed),
             limit: PathLimit::from_u8(self.limit.load(Ordering::Relaxed)),
             media_flows: sent_packets != 0,
+            heard: self.heard.load(Ordering::Relaxed),
         }
     }
 }

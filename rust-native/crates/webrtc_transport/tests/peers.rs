@@ -110,7 +110,12 @@ async fn connect(kind: PeerKind, source: &Source, ip: IpAddr) -> (Peer, Receiver
 }
 
 fn publisher(target: u32) -> PeerKind {
-    PeerKind::Publisher { ice_servers: vec![], include_loopback: false, target_bitrate: Bitrate::from_kbps(target) }
+    PeerKind::Publisher {
+        ice_servers: vec![],
+        include_loopback: false,
+        tcp: false,
+        target_bitrate: Bitrate::from_kbps(target),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

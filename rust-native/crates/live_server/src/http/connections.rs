@@ -130,7 +130,7 @@ async fn connection(stream: TcpStream, from: SocketAddr, router: Router, mut sto
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(SLOWEST_HEAD);
-    let connection = builder.serve_connection(TokioIo::new(Patient::new(stream, PATIENCE)), service);
+    let connection = builder.serve_connection(TokioIo::new(Patient::new(stream, PATIENCE)), service).with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -1,7 +1,8 @@
-//! The HTTP side: who may do what (WHIP, WHEP), the viewer page, the figures. No media passes here.
+//! The HTTP side: who may do what (WHIP, WHEP, a publisher's WebSocket), the viewer page, the figures. No media passes here.
 
 mod access;
 mod api;
+mod backend;
 mod chunks;
 mod connections;
 mod metrics;
@@ -103,6 +104,7 @@ impl Site {
 pub(crate) fn router(site: Arc<Site>) -> Router {
     Router::new()
         .route("/whip/{stream}", post(sessions::publish).options(sessions::preflight))
+        .route("/ws/{stream}", get(backend::publish))
         .route("/whep/{stream}", post(sessions::view).options(sessions::preflight))
         .route(
             "/whip/{stream}/{session}",

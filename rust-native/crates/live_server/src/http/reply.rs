@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use serde_json::json;
+use signaling::backend::AnswererMessage;
 
 use crate::relay::Refusal;
 
@@ -191,6 +192,15 @@ impl Problem {
                 (status, code, refusal.to_string(), hint)
             }
         }
+    }
+
+    /// As a backend's WebSocket tells it.
+    pub(super) fn message(&self) -> AnswererMessage {
+        let (status, code, message, hint) = self.parts();
+        let retry_after = self.retry_after().and_then(|seconds| u32::try_from(seconds).ok());
+        // Who publishes already, and what is full or busy, may be gone a moment later.
+        let is_final = retry_after.is_none() && status.is_client_error() && status != StatusCode::CONFLICT;
+        AnswererMessage::Error { code: code.to_owned(), message: format!("{message}. {hint}"), is_final, retry_after }
     }
 
     fn retry_after(&self) -> Option<u64> {

@@ -97,7 +97,7 @@ async fn patch(
     let if_match = if if_match == "\"*\"" { "*".to_owned() } else { if_match };
     match site.relay.patch(session, if_match, fragment).await.map_err(Problem::Refused)? {
         Patched::Trickled => Ok(StatusCode::NO_CONTENT.into_response()),
-        Patched::Restarted { etag: tag, fragment } => {
+        Patched::Restarted { etag: tag, fragment, .. } => {
             let mut response = (StatusCode::OK, fragment).into_response();
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(FRAGMENT));
             response.headers_mut().insert(header::ETAG, etag(&tag)?);

@@ -138,7 +138,7 @@ pub(crate) enum Patched {
     /// Candidates were added.
     Trickled,
     /// ICE was restarted.
-    Restarted { etag: String, fragment: String },
+    Restarted { etag: String, fragment: String, answer: String },
 }
 
 type Answer<T> = oneshot::Sender<Result<T, Refusal>>;

@@ -415,7 +415,7 @@ impl Shard {
             viewer.forget_new_streams();
         }
         let answer = sdp::finished_answer(&answer.to_sdp_string(), public);
-        Ok(Patched::Restarted { etag, fragment: sdp::restart_fragment(&answer) })
+        Ok(Patched::Restarted { etag, fragment: sdp::restart_fragment(&answer), answer })
     }
 
     fn connection(&mut self, role: Role, stream: &str, session: &SessionId) -> Option<(PeerId, &mut Connection)> {

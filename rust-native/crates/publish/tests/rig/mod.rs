@@ -3,7 +3,10 @@
 // Each test file uses a part of it.
 #![allow(dead_code)]
 
+pub(crate) mod network;
 pub(crate) mod nginx;
+pub(crate) mod program;
+pub(crate) mod relay;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -70,6 +73,7 @@ impl Feed {
         let wanted = Arc::clone(&self.wanted);
         let request = Arc::new(move || wanted.store(true, Ordering::Relaxed));
         let destination = Destination::start(target, self.hub.clone(), request, move |status| {
+            tell(|| format!("{status:?}"));
             let _ = sender.send(status);
         });
         Live { destination, statuses }
@@ -163,13 +167,17 @@ impl Live {
     }
 
     pub(crate) async fn until_live(&mut self) {
-        loop {
+        let mut told = Vec::new();
+        let deadline = Instant::now() + 2 * PATIENCE;
+        while Instant::now() < deadline {
             match self.next().await {
                 PublishStatus::Live { .. } => return,
-                PublishStatus::Connecting | PublishStatus::Reconnecting { .. } => {}
+                PublishStatus::Connecting => {}
+                PublishStatus::Reconnecting { code, .. } => told.push(code),
                 end => panic!("{end:?}"),
             }
         }
+        panic!("not live after {told:?}");
     }
 
     /// The code of the next pause or failure, and whether it is the end.
@@ -197,6 +205,10 @@ impl Folder {
         Self(path)
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
@@ -206,6 +218,23 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// A figure that the test is for.
+pub(crate) fn say(text: &str) {
+    std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes()).expect("written");
+}
+
+/// What happens, for whoever looks for a fault: with `TIDECAST_TEST_TELL` in the environment.
+pub(crate) fn tell(text: impl FnOnce() -> String) {
+    if std::env::var_os("TIDECAST_TEST_TELL").is_some() {
+        let at = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        say(&format!("{:.3} {}", at.as_secs_f64(), text()));
+    }
+}
+
+pub(crate) fn is_root() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| status.contains("Uid:\t0\t"))
 }
 
 /// A TCP port that was free a moment ago.
@@ -288,20 +317,26 @@ pub(crate) struct Received {
 
 impl Received {
     pub(crate) fn read(file: &Path) -> Self {
-        let luma = ffmpeg(file, &["-fps_mode", "passthrough", "-vf", "extractplanes=y", "-f", "rawvideo"]);
-        let sound = ffmpeg(file, &["-map", "0:a:0", "-af", "pan=mono|c0=c0", "-ar", "48000", "-f", "f32le"]);
+        Self::read_apart(file, file)
+    }
+
+    /// Of a file of pictures and one of sound.
+    pub(crate) fn read_apart(pictures: &Path, sound: &Path) -> Self {
+        let luma = ffmpeg(pictures, &["-fps_mode", "passthrough", "-vf", "extractplanes=y", "-f", "rawvideo"]);
+        let sound = ffmpeg(sound, &["-map", "0:a:0", "-af", "pan=mono|c0=c0", "-ar", "48000", "-f", "f32le"]);
         Self::of(&luma, &sound)
     }
 
     /// Of whole pictures of luma and one channel of 32-bit samples at 48 kHz.
     pub(crate) fn of(luma: &[u8], sound: &[u8]) -> Self {
-        let (width, height) = (SIZE.width, SIZE.height);
-        let number = |data: &[u8]| {
-            let picture = Luma { data, stride: width as usize, step: 1, width, height };
-            decode(picture, Content::Cells, Region::whole(width, height)).expect("a readable picture")
-        };
+        let samples = sound.chunks_exact(4).map(|s| f32::from_le_bytes([s[0], s[1], s[2], s[3]])).collect();
+        Self::decode(luma, samples)
+    }
+
+    /// From luma planes and one channel of 48 kHz.
+    pub(crate) fn decode(luma: &[u8], samples: Vec<f32>) -> Self {
+        let number = |picture| number_of(picture).expect("a readable picture");
         let numbers = luma.chunks_exact(SIZE.area() as usize).map(number).collect();
-        let samples: Vec<f32> = sound.chunks_exact(4).map(|s| f32::from_le_bytes([s[0], s[1], s[2], s[3]])).collect();
         let middle = samples.len() / 2;
         let second = &samples[middle.saturating_sub(24_000)..(middle + 24_000).min(samples.len())];
         Self { numbers, tone: tone_amplitude(second, TONE) }
@@ -315,6 +350,13 @@ impl Received {
         assert_eq!(gap, None, "of {} pictures", numbers.len());
         assert!((0.2..0.3).contains(&self.tone), "the tone's amplitude is {}", self.tone);
     }
+}
+
+/// The number in a picture's luma plane, if it can be read.
+pub(crate) fn number_of(data: &[u8]) -> Option<u64> {
+    let (width, height) = (SIZE.width, SIZE.height);
+    let picture = Luma { data, stride: width as usize, step: 1, width, height };
+    decode(picture, Content::Cells, Region::whole(width, height))
 }
 
 fn ffmpeg(file: &Path, output: &[&str]) -> Vec<u8> {

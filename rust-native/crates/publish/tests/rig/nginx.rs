@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Folder, Peer, listening};
+use super::{Folder, Peer, is_root, listening};
 
 pub(crate) struct Nginx {
     pub(crate) port: u16,
@@ -38,8 +38,4 @@ impl Nginx {
         files.sort();
         files
     }
-}
-
-fn is_root() -> bool {
-    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| status.contains("Uid:\t0\t"))
 }

@@ -1,43 +1,30 @@
-//! The requests themselves.
-
-use std::error::Error as _;
-use std::net::IpAddr;
-use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+//! A session on a WHIP server, from the POST with the offer to the DELETE at its end.
 
 use media::Secret;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, LINK, LOCATION, RETRY_AFTER};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
-use tokio::time::timeout;
-use url::{Host, Url};
+use reqwest::Method;
+use reqwest::StatusCode;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_MATCH, LINK};
+use url::Url;
 
-use super::WhipError;
+use super::http::{Call, Party, location, text};
 use super::link::{LinkedIceServer, ice_servers};
+use super::{WhipError, fragment};
 
-/// For the connection, and again for each answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// An answer is some 4 KiB; this much leaves room for any number of candidates.
-const MAX_ANSWER: usize = 256 * 1024;
-/// Load balancers redirect once; five is a loop.
-const MAX_REDIRECTS: usize = 5;
-/// A server that asks for a longer pause is asked again after this one.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 const SDP: &str = "application/sdp";
+const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
 /// A session on the server.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct WhipSession {
-    /// The SDP answer.
+    /// The SDP answer; after an ICE restart with the new session's credentials and candidates.
     pub answer: String,
-    /// STUN and TURN servers that the server offers for the next attempt.
+    /// STUN and TURN servers that the server offers.
     pub ice_servers: Vec<LinkedIceServer>,
     /// The session's own address. Unguessable, so it is not to be logged.
     pub resource: Url,
-    /// Of the ICE session, where the server supports restarts.
+    /// Of the ICE session, as it came, where the server supports restarts (RFC 9725, section 4.3.1).
     pub etag: Option<String>,
-    endpoint: Url,
-    key: Option<Secret>,
+    party: Party,
 }
 
 /// Offers a stream. The key goes to the host of `url` only, whatever redirects say.
@@ -48,93 +35,19 @@ pub async fn publish(url: &Url, key: Option<&Secret>, offer: &str) -> Result<Whi
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(WhipError::BadUrl);
     }
-    let mut target = url.clone();
-    for _ in 0..=MAX_REDIRECTS {
-        let request = request(Method::POST, &target, url, key)?
-            .header(CONTENT_TYPE, SDP)
-            .header(ACCEPT, SDP)
-            .body(offer.to_owned());
-        let response = match timeout(TIMEOUT * 2, request.send()).await {
-            Ok(sent) => sent.map_err(connection_error)?,
-            Err(_) => return Err(WhipError::NoAnswer),
-        };
-        match response.status() {
-            StatusCode::CREATED => return session(response, target, url, key).await,
-            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
-                target = location(response.headers(), &target)
-                    .ok_or_else(|| WhipError::NotWhip("a redirect that leads nowhere".into()))?;
-            }
-            status => {
-                let retry_after = retry_after(response.headers(), SystemTime::now());
-                return Err(WhipError::from_status(status.as_u16(), retry_after));
-            }
-        }
+    let party = Party { endpoint: url.clone(), key: key.cloned() };
+    let call = Call { method: Method::POST, headers: &[(CONTENT_TYPE, SDP), (ACCEPT, SDP)], body: offer };
+    let (response, from) = party.ask(url, call).await?;
+    if response.status() != StatusCode::CREATED {
+        return Err(party.refusal(&response, &from));
     }
-    Err(WhipError::NotWhip("it redirects in a circle".into()))
-}
-
-impl WhipSession {
-    /// Ends the session on the server.
-    ///
-    /// # Errors
-    /// [`WhipError`]; the server finds out by itself then, some seconds later.
-    pub async fn delete(self) -> Result<(), WhipError> {
-        let request = request(Method::DELETE, &self.resource, &self.endpoint, self.key.as_ref())?;
-        let response = match timeout(TIMEOUT, request.send()).await {
-            Ok(sent) => sent.map_err(connection_error)?,
-            Err(_) => return Err(WhipError::NoAnswer),
-        };
-        match response.status() {
-            // Already gone is as good.
-            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(()),
-            status if status.is_success() => Ok(()),
-            status => Err(WhipError::from_status(status.as_u16(), None)),
-        }
-    }
-}
-
-fn request(method: Method, target: &Url, endpoint: &Url, key: Option<&Secret>) -> Result<RequestBuilder, WhipError> {
-    let request = client(target)?.request(method, target.clone());
-    Ok(match key {
-        Some(key) if !key.is_empty() && is_same_party(endpoint, target) => request.bearer_auth(key.expose()),
-        _ => request,
-    })
-}
-
-/// Whether `target` is whom the user gave the key for: the same host and port, and no less protected.
-fn is_same_party(endpoint: &Url, target: &Url) -> bool {
-    let upgraded = endpoint.scheme() == "http" && target.scheme() == "https";
-    let both_default = endpoint.port().is_none() && target.port().is_none();
-    endpoint.host() == target.host() && (endpoint.origin() == target.origin() || upgraded && both_default)
-}
-
-async fn session(
-    mut response: Response,
-    target: Url,
-    endpoint: &Url,
-    key: Option<&Secret>,
-) -> Result<WhipSession, WhipError> {
     let headers = response.headers().clone();
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(SDP) {
-        return Err(WhipError::NotSdp("it is of another content type".into()));
-    }
-    let mut body = Vec::new();
-    loop {
-        match timeout(TIMEOUT, response.chunk()).await {
-            Ok(Ok(Some(chunk))) if body.len() + chunk.len() <= MAX_ANSWER => body.extend_from_slice(&chunk),
-            Ok(Ok(Some(_))) => return Err(WhipError::NotSdp(format!("it has more than {MAX_ANSWER} bytes"))),
-            Ok(Ok(None)) => break,
-            Ok(Err(error)) => return Err(connection_error(error)),
-            Err(_) => return Err(WhipError::NoAnswer),
-        }
-    }
-    let answer = String::from_utf8(body).map_err(|_| WhipError::NotSdp("it is not text".into()))?;
+    let answer = text(response, SDP).await?;
     if !answer.starts_with("v=0") {
         return Err(WhipError::NotSdp("it does not begin with v=0".into()));
     }
     let resource =
-        location(&headers, &target).ok_or_else(|| WhipError::NotWhip("201 without the session's address".into()))?;
+        location(&headers, &from).ok_or_else(|| WhipError::NotWhip("201 without the session's address".into()))?;
     let text = |value: &reqwest::header::HeaderValue| value.to_str().ok().map(str::to_owned);
     let links: Vec<String> = headers.get_all(LINK).iter().filter_map(text).collect();
     Ok(WhipSession {
@@ -142,120 +55,85 @@ async fn session(
         ice_servers: ice_servers(links.iter().map(String::as_str)),
         resource,
         etag: headers.get(ETAG).and_then(text),
-        endpoint: endpoint.clone(),
-        key: key.cloned(),
+        party,
     })
 }
 
-/// The `Location`, resolved against where it came from.
-fn location(headers: &HeaderMap, base: &Url) -> Option<Url> {
-    let location = base.join(headers.get(LOCATION)?.to_str().ok()?).ok()?;
-    (matches!(location.scheme(), "http" | "https") && location.host().is_some()).then_some(location)
-}
-
-/// Seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let pause = match value.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
-    };
-    Some(pause.min(MAX_RETRY_AFTER))
-}
-
-/// Without the URL, which may hold a key.
-fn connection_error(error: reqwest::Error) -> WhipError {
-    if error.is_timeout() && !error.is_connect() {
-        return WhipError::NoAnswer;
+impl WhipSession {
+    /// Whether the server said that it knows ICE restarts.
+    pub fn can_restart(&self) -> bool {
+        self.etag.is_some()
     }
-    let mut reason = String::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        reason = error.to_string();
-        cause = error.source();
-    }
-    if reason.is_empty() {
-        reason = error.without_url().to_string();
-    }
-    WhipError::AddressUnreachable(reason)
-}
 
-/// One client for what lies outside, which honours the system's proxy, and one for this machine, which does not.
-fn client(target: &Url) -> Result<Client, WhipError> {
-    static OUTSIDE: OnceLock<Client> = OnceLock::new();
-    static HERE: OnceLock<Client> = OnceLock::new();
-    let builder = || {
-        Client::builder()
-            .redirect(Policy::none())
-            .connect_timeout(TIMEOUT)
-            .read_timeout(TIMEOUT)
-            // A session asks twice, hours apart: nothing is gained by keeping connections.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("Tidecast/", env!("CARGO_PKG_VERSION")))
-    };
-    let (slot, builder) = if is_loopback(target) { (&HERE, builder().no_proxy()) } else { (&OUTSIDE, builder()) };
-    if let Some(client) = slot.get() {
-        return Ok(client.clone());
-    }
-    let client = builder.build().map_err(connection_error)?;
-    Ok(slot.get_or_init(|| client).clone())
-}
-
-/// Whether a URL's host is this machine.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback() || IpAddr::V6(ip).is_loopback(),
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
+    /// Tells further candidates (`candidate:…`) of the ICE session that `offer` began (RFC 9725, section 4.3.2);
+    /// `complete` says that there are no more. `false` from a server that takes none: it is not to be asked again.
+    ///
+    /// # Errors
+    /// [`WhipError`], where the server could not be asked.
+    pub async fn trickle(&self, offer: &str, candidates: &[String], complete: bool) -> Result<bool, WhipError> {
+        let Some(body) = fragment::of_candidates(offer, candidates, complete) else { return Ok(false) };
+        let mut headers = vec![(CONTENT_TYPE, FRAGMENT)];
+        headers.extend(self.etag.as_deref().map(|etag| (IF_MATCH, etag)));
+        let call = Call { method: Method::PATCH, headers: &headers, body: &body };
+        let (response, from) = self.party.ask(&self.resource, call).await?;
+        match response.status() {
+            status if status.is_success() => Ok(true),
+            // Of an ICE session that a restart has ended meanwhile: these candidates are of no use any more.
+            StatusCode::PRECONDITION_FAILED => Ok(true),
+            _ => match self.party.refusal(&response, &from) {
+                error if error.is_passing() => Err(error),
+                error => {
+                    tracing::debug!(%error, "the server takes no further candidates");
+                    Ok(false)
+                }
+            },
         }
-        None => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn url(text: &str) -> Url {
-        Url::parse(text).expect("a URL")
     }
 
-    #[test]
-    fn the_key_stays_with_the_host_it_was_given_for() {
-        let same = |a: &str, b: &str| is_same_party(&url(a), &url(b));
-        assert!(same("https://a.example/whip", "https://a.example/session/1"));
-        assert!(same("http://a.example/whip", "https://a.example/whip"));
-        assert!(!same("https://a.example/whip", "http://a.example/whip"));
-        assert!(!same("https://a.example/whip", "https://b.example/whip"));
-        assert!(!same("https://a.example/whip", "https://a.example.evil/whip"));
-        assert!(!same("http://127.0.0.1:8080/whip", "http://127.0.0.1:8081/whip"));
-        assert!(!same("http://a.example:8080/whip", "https://a.example/whip"));
-    }
-
-    #[test]
-    fn a_pause_is_seconds_or_a_date_and_has_an_end() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        let pause = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, value.parse().expect("a value"));
-            retry_after(&headers, now)
-        };
-        assert_eq!(pause("7"), Some(Duration::from_secs(7)));
-        assert_eq!(pause("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
-        assert_eq!(pause("Sun, 06 Nov 1994 08:49:27 GMT"), Some(Duration::ZERO));
-        assert_eq!(pause("99999999999"), Some(MAX_RETRY_AFTER));
-        assert_eq!(pause("soon"), None);
-    }
-
-    #[test]
-    fn this_machine_has_many_names() {
-        for here in ["http://127.0.0.1:1/", "http://[::1]/", "http://localhost/", "http://x.localhost:8/"] {
-            assert!(is_loopback(&url(here)), "{here}");
+    /// Restarts ICE by the offer's credentials and candidates (RFC 9725, section 4.3.3): [`Self::answer`] and the
+    /// tag are those of the new ICE session then.
+    ///
+    /// # Errors
+    /// [`WhipError`]. One that [is passing](WhipError::is_passing) left the session as it was, so that this can be
+    /// tried again; after any other one only a new session helps.
+    pub async fn restart(&mut self, offer: &str) -> Result<(), WhipError> {
+        let body = fragment::of_offer(offer)
+            .ok_or_else(|| WhipError::NotSdp("the offer of the restart has no ICE credentials".into()))?;
+        // RFC 9110, section 13.1.1, has the star without quotes, RFC 9725's example within: servers exist that
+        // compare with the one or the other.
+        for star in ["*", "\"*\""] {
+            let headers = [(CONTENT_TYPE, FRAGMENT), (ACCEPT, FRAGMENT), (IF_MATCH, star)];
+            let call = Call { method: Method::PATCH, headers: &headers, body: &body };
+            let (response, from) = self.party.ask(&self.resource, call).await?;
+            match response.status() {
+                StatusCode::OK => {
+                    let etag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+                    let fragment = text(response, FRAGMENT).await?;
+                    self.answer = fragment::applied(&self.answer, &fragment)
+                        .ok_or_else(|| WhipError::NotSdp("the restart is answered without ICE credentials".into()))?;
+                    // Without a new one the next restart is not tried: it would have to be a new session's.
+                    self.etag = etag;
+                    return Ok(());
+                }
+                StatusCode::PRECONDITION_FAILED if star == "*" => {}
+                _ => return Err(self.party.refusal(&response, &from)),
+            }
         }
-        for there in ["http://192.168.1.1/", "http://localhost.example/", "http://[fe80::1]/"] {
-            assert!(!is_loopback(&url(there)), "{there}");
+        Err(WhipError::NotWhip("it refuses an ICE restart (HTTP 412)".into()))
+    }
+
+    /// Ends the session on the server.
+    ///
+    /// # Errors
+    /// [`WhipError`]; the server finds out by itself then, some seconds later.
+    pub async fn delete(self) -> Result<(), WhipError> {
+        let call = Call { method: Method::DELETE, headers: &[], body: "" };
+        let (response, from) = self.party.ask(&self.resource, call).await?;
+        match response.status() {
+            // Already gone is as good.
+            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(()),
+            status if status.is_success() => Ok(()),
+            _ => Err(self.party.refusal(&response, &from)),
         }
     }
 }

@@ -21,6 +21,16 @@ pub enum WhipError {
     /// 401 or 403.
     #[error("the server refuses the key (HTTP {0})")]
     Unauthorized(u16),
+    /// 401 or 403 after a redirect to a host that the key was not given for.
+    #[error(
+        "the address leads to {host}, which wants a key (HTTP {status}); the key given for another host stays here"
+    )]
+    KeyWithheld {
+        /// The HTTP status.
+        status: u16,
+        /// Where the redirect led.
+        host: String,
+    },
     /// 404 or 410.
     #[error("there is nothing at this address (HTTP {0})")]
     NotFound(u16),
@@ -52,6 +62,7 @@ impl WhipError {
             Self::NoAnswer => "no_answer",
             Self::NotWhip(_) => "not_whip",
             Self::Unauthorized(_) => "unauthorized",
+            Self::KeyWithheld { .. } => "key_withheld",
             Self::NotFound(_) => "not_found",
             Self::Conflict => "conflict",
             Self::OfferRefused(_) => "offer_refused",
@@ -68,6 +79,7 @@ impl WhipError {
             Self::NoAnswer => "Check that the server is up and that a firewall lets HTTP through.",
             Self::NotWhip(_) => "Enter the server's WHIP address, which often ends in /whip or the stream's name.",
             Self::Unauthorized(_) => "Enter the stream key again.",
+            Self::KeyWithheld { .. } => "Where you trust that host, enter its own address with the key.",
             Self::NotFound(_) => "Check the path of the address, and that the stream exists on the server.",
             Self::Conflict => "End the other publisher of this stream, or wait until the server lets go of it.",
             Self::OfferRefused(_) => "Check that the server takes H.264 and Opus over WHIP.",
@@ -79,13 +91,23 @@ impl WhipError {
     /// Whether trying again without a change by the user is useless.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::BadUrl | Self::NotWhip(_) | Self::Unauthorized(_) | Self::NotFound(_) | Self::OfferRefused(_) => true,
+            Self::BadUrl
+            | Self::NotWhip(_)
+            | Self::Unauthorized(_)
+            | Self::KeyWithheld { .. }
+            | Self::NotFound(_)
+            | Self::OfferRefused(_) => true,
             Self::AddressUnreachable(_)
             | Self::NoAnswer
             | Self::Conflict
             | Self::ServerError { .. }
             | Self::NotSdp(_) => false,
         }
+    }
+
+    /// Whether the same request may succeed a little later: nobody was reached, or the server is overloaded.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::AddressUnreachable(_) | Self::NoAnswer | Self::ServerError { .. })
     }
 
     /// How long the server asks to wait.
