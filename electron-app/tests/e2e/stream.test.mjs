@@ -58,11 +58,11 @@ async function fresh(page, deadline = 15_000) {
  */
 async function settled(page, good) {
   const rounds = [];
-  while (rounds.length < 4 && !(rounds.length > 0 && good(rounds.at(-1)))) {
+  do {
     await read(page);
     await pause(4000);
     rounds.push(summary(await read(page)));
-  }
+  } while (rounds.length < 4 && !good(rounds.at(-1)));
   return rounds;
 }
 
