@@ -37,6 +37,7 @@ import { allTogether } from './live_state';
 import type { Grants } from './grants';
 import { ProblemError, problemOf } from './problem';
 import type { SettingsStore } from './settings_store';
+import { stateView } from './state_view';
 
 /** The part of the supervisor that is needed here. */
 export interface Engine {
@@ -67,9 +68,6 @@ const NOT_CAPTURING: Problem = {
   message: 'Nothing is captured yet.',
   hint: 'Choose a screen or a window and press Start first.',
 };
-
-/** The engine's own name for what `start_publish` started. */
-const PUBLISH_ID = 'publish';
 
 /** A port that the dead engine held can stay taken for a moment; three tries span the time a kill needs. */
 const SERVER_TRIES = 3;
@@ -576,32 +574,7 @@ export class Studio {
   }
 
   private viewOf(state: State): StateView {
-    const { capture, settings, sourceId, scene, sources, area, audio, hotKeysProblem, encoder, refusedEncoders, constantRate, localServer } = state;
-    const destination = this.session.publish;
-    const publish = allTogether(state.publish, state.destinations);
-    return {
-      capture,
-      publish:
-        publish.kind === 'live' ? { kind: 'live', sinceMs: this.liveSince ?? publish.sinceMs } : publish,
-      settings,
-      sourceId,
-      scene,
-      sources,
-      area,
-      audio,
-      hotKeysProblem: hotKeysProblem ?? undefined,
-      encoder,
-      constantRate,
-      refusedEncoders,
-      viewLink:
-        localServer === undefined || localServer === null
-          ? undefined
-          : { url: localServer.viewUrl, loopbackUrl: localServer.loopbackViewUrl, reach: localServer.reach },
-      publishingTo: destination === undefined ? (this.listIsLive ? 'list' : undefined) : destination.kind === 'whip' ? 'whip' : 'local',
-      destinations: state.destinations.filter((each) => each.id !== PUBLISH_ID),
-      recording: state.recording ?? undefined,
-      replay: state.replay,
-    };
+    return stateView(state, { publish: this.session.publish, listIsLive: this.listIsLive, liveSince: this.liveSince });
   }
 }
 

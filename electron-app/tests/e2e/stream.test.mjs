@@ -53,16 +53,17 @@ async function fresh(page, deadline = 15_000) {
 }
 
 /**
- * Rounds of four seconds, the last of them good if any is. A browser that draws without a GPU is behind, and its buffer
- * for sound is long, for some seconds after a join or a change: what it settles at is judged.
+ * At most fifteen rounds of four seconds, the last of them good if any is. A browser that draws without a GPU is behind after a
+ * join or a change, and sound that came while its speakers were opened is made up for by 15 ms a second: what it settles
+ * at is judged.
  */
 async function settled(page, good) {
   const rounds = [];
-  while (rounds.length < 4 && !(rounds.length > 0 && good(rounds.at(-1)))) {
+  do {
     await read(page);
     await pause(4000);
     rounds.push(summary(await read(page)));
-  }
+  } while (rounds.length < 15 && !good(rounds.at(-1)));
   return rounds;
 }
 
@@ -131,7 +132,7 @@ test("Go live shows the stream to a browser: picture, size and colours", limit, 
   await until("the window counts the viewer", async () => (await app.lastStats())?.viewers === 1);
 });
 
-test("pictures are fresh at both ends: glass to glass", limit, async (t) => {
+test("pictures are fresh at both ends: glass to glass", { timeout: 180_000 }, async (t) => {
   for (const [name, page] of [["preview", app.page], ["viewer", viewer]]) {
     await until("a picture", () => latest(page));
     const p50 = ({ latencies }) => percentile(latencies, 0.5);
