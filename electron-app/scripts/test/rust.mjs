@@ -33,14 +33,18 @@ async function cargoTest({ long, match }) {
 async function tests(filters, { log: name, timeout, mayBeEmpty }) {
   const args = ["test", "--workspace", "--no-fail-fast", "--target", hostTriple(), "--", ...filters];
   const log = path.join(testLogs, name);
-  const result = await run("cargo", args, { cwd: rust, env: { ...cargoEnv(), CARGO_TERM_COLOR: "never" }, log, onLine: show, timeout });
+  const result = await run("cargo", args, { cwd: rust, env: { ...cargoEnv(), CARGO_TERM_COLOR: "never" }, log, onLine: shown(), timeout });
   const count = countLibtest(result.text, result.code ?? 1, { mayBeEmpty });
   if (result.timedOut) count.failures.push(`not finished within ${timeout / 60_000} minutes`);
   if (count.failed > 0) say(tail(result.text, 80));
   return { ...count, log };
 }
 
-// Compiling a crate says nothing to a reader; a test and its result do.
-function show(line) {
-  if (/^test |^test result|^\s+(Running|Doc-tests|Finished)|^error|panicked/.test(line)) say(line);
+// Compiling a crate says nothing to a reader; a test, its result and the reason of a panic (the line after it) do.
+function shown() {
+  let panicked = false;
+  return (line) => {
+    if (panicked || /^test |^test result|^\s+(Running|Doc-tests|Finished)|^error|panicked/.test(line)) say(line);
+    panicked = line.includes("panicked at");
+  };
 }
