@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::*;
 use live_server::{Config, LiveServer};
 use media::Secret;
-use rig::{Folder, NO_B, Program, Seen, WITH_B};
+use rig::{Folder, NO_B, Program, Seen, WITH_B, until_live, watch};
 
 const PASSPHRASE: &str = "a-passphrase-for-tests";
 
@@ -28,25 +28,6 @@ fn publish(server: &LiveServer, pictures: &std::path::Path, codecs: &str, id: &s
 /// With what of it has a meaning in ffmpeg's address escaped.
 fn id(key: &str) -> String {
     format!("%23!::r=live,m=publish,s={key}")
-}
-
-async fn until_live(server: &LiveServer) {
-    let end = Instant::now() + PATIENCE;
-    while !server.streams()[0].live {
-        assert!(Instant::now() < end, "the stream is not live");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-async fn watch(server: &LiveServer, seconds: usize) -> Peer {
-    let mut viewer = Peer::viewer(server).await;
-    until(&mut [&mut viewer], "pictures and sound", |peers| {
-        let sound = peers[0].got.iter().filter(|got| !got.video).count();
-        let mut pictures: Vec<u32> = peers[0].video().iter().map(|got| got.timestamp).collect();
-        pictures.dedup();
-        sound >= 50 * seconds && pictures.len() >= 30 * seconds && peers[0].reports.len() > 4
-    });
-    viewer
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! AMF0 values (Action Message Format 0), as far as RTMP servers use them. What comes in is bounded.
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::RtmpError;
 
@@ -61,6 +61,15 @@ impl Value {
             Self::Number(number) => Some(*number),
             _ => None,
         }
+    }
+
+    /// The values one after the other, as commands and data messages carry them.
+    pub(crate) fn write_all(values: &[Self]) -> Bytes {
+        let mut out = BytesMut::new();
+        for value in values {
+            value.write(&mut out);
+        }
+        out.freeze()
     }
 
     /// Appends the value.

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::amf0::Value;
-use crate::chunk::{ChunkReader, ChunkWriter, Message};
+use crate::chunk::Message;
 use crate::protocol::*;
 use crate::status::Refusal;
+use crate::wire::{Wire, command_of};
 use crate::{RtmpError, Target};
 
 /// One picture in a few chunks; larger ones are refused by some servers.
@@ -76,15 +77,10 @@ pub struct Client {
     target: Target,
     state: State,
     handshake: BytesMut,
-    reader: ChunkReader,
-    writer: ChunkWriter,
-    out: BytesMut,
+    wire: Wire,
     events: VecDeque<Event>,
     features: Features,
     stream: u32,
-    received: u32,
-    acknowledged_at: u32,
-    window: u32,
 }
 
 impl Client {
@@ -99,21 +95,16 @@ impl Client {
             target,
             state: State::Handshake,
             handshake: BytesMut::new(),
-            reader: ChunkReader::default(),
-            writer: ChunkWriter::default(),
-            out,
+            wire: Wire::new(0, out),
             events: VecDeque::new(),
             features: Features::default(),
             stream: 0,
-            received: 0,
-            acknowledged_at: 0,
-            window: 0,
         }
     }
 
     /// What is to be sent: the driver takes from its front what it has sent.
     pub fn output(&mut self) -> &mut BytesMut {
-        &mut self.out
+        &mut self.wire.out
     }
 
     /// What the server has told since the last call.
@@ -149,21 +140,18 @@ impl Client {
             }
             self.after_handshake();
         }
-        self.received = self.received.wrapping_add(data.len() as u32);
-        self.reader.feed(data);
-        while let Some(message) = self.reader.message()? {
+        self.wire.feed(data);
+        while let Some(message) = self.wire.message()? {
             self.message(&message)?;
         }
-        self.acknowledge();
         Ok(())
     }
 
     fn after_handshake(&mut self) {
         let answer = self.handshake.split_off(1);
-        self.out.extend_from_slice(&answer[..HANDSHAKE]);
+        self.wire.out.extend_from_slice(&answer[..HANDSHAKE]);
         self.handshake = BytesMut::new();
-        self.control(SET_CHUNK_SIZE, &CHUNK_SIZE.to_be_bytes());
-        self.writer.set_chunk_size(CHUNK_SIZE as usize);
+        self.wire.set_chunk_size(CHUNK_SIZE);
         let fourcc = |name: &str| (name.to_owned(), Value::Number(CAN_ENCODE));
         let connect = Value::Object(vec![
             ("app".into(), Value::text(&self.target.app)),
@@ -175,46 +163,19 @@ impl Client {
             ("audioFourCcInfoMap".into(), Value::Object(vec![fourcc("mp4a"), fourcc("Opus")])),
             ("capsEx".into(), Value::Number(CAPS_RECONNECT)),
         ]);
-        self.command(0, &[Value::text("connect"), Value::Number(CONNECT), connect]);
+        self.wire.command(0, &[Value::text("connect"), Value::Number(CONNECT), connect]);
         self.state = State::Connecting;
     }
 
     fn message(&mut self, message: &Message) -> Result<(), RtmpError> {
-        let mut body = message.body.as_ref();
-        match message.kind {
-            SET_CHUNK_SIZE => {
-                let size = body.try_get_u32().map_err(|_| RtmpError::NotRtmp("a chunk size that is cut off"))?;
-                self.reader.set_chunk_size(size)?;
-            }
-            ABORT => {
-                if let Ok(chunk_stream) = body.try_get_u32() {
-                    self.reader.abort(chunk_stream);
-                }
-            }
-            WINDOW_SIZE => self.window = body.try_get_u32().unwrap_or(self.window),
-            PEER_BANDWIDTH => {
-                // The limit itself is a wish from dial-up days; the answer is what servers wait for (5.4.5).
-                if let Ok(size) = body.try_get_u32() {
-                    self.control(WINDOW_SIZE, &size.to_be_bytes());
-                }
-            }
-            USER_CONTROL => {
-                if body.try_get_u16() == Ok(PING_REQUEST)
-                    && let Ok(stamp) = body.try_get_u32()
-                {
-                    let mut answer = [0; 6];
-                    answer[..2].copy_from_slice(&PING_RESPONSE.to_be_bytes());
-                    answer[2..].copy_from_slice(&stamp.to_be_bytes());
-                    self.control(USER_CONTROL, &answer);
-                }
-            }
-            COMMAND => self.answered(&Value::read_all(body)?)?,
-            // Always a zero byte, then AMF0 (section 7.1.1).
-            COMMAND_AMF3 => self.answered(&Value::read_all(body.get(1..).unwrap_or_default())?)?,
-            // Acknowledgements of ours, and whatever a server likes to tell publishers.
-            _ => {}
+        // The limit itself is a wish from dial-up days; the answer is what servers wait for (section 5.4.5).
+        if message.kind == PEER_BANDWIDTH
+            && let Ok(size) = message.body.as_ref().try_get_u32()
+        {
+            self.wire.control(WINDOW_SIZE, &size.to_be_bytes());
         }
-        Ok(())
+        // What else comes are acknowledgements of ours, and whatever a server likes to tell publishers.
+        command_of(message)?.map_or(Ok(()), |values| self.answered(&values))
     }
 
     fn answered(&mut self, values: &[Value]) -> Result<(), RtmpError> {
@@ -233,7 +194,7 @@ impl Client {
                 self.stream = stream as u32;
                 let name = Value::text(self.target.stream.expose());
                 let publish = [Value::text("publish"), Value::Number(PUBLISH), Value::Null, name, Value::text("live")];
-                self.command(self.stream, &publish);
+                self.wire.command(self.stream, &publish);
                 self.state = State::AwaitingPublish;
             }
             // Servers answer `releaseStream` and `FCPublish` with errors where they do not know them.
@@ -276,7 +237,7 @@ impl Client {
             vec![Value::text("createStream"), Value::Number(CREATE_STREAM), Value::Null],
         ];
         for request in requests {
-            self.command(0, &request);
+            self.wire.command(0, &request);
         }
         self.state = State::CreatingStream;
     }
@@ -299,21 +260,18 @@ impl Client {
             members.push(number("audiocodecid", 10));
         }
         members.push(("encoder".into(), Value::text("Tidecast")));
-        let mut body = BytesMut::new();
-        for value in [Value::text("@setDataFrame"), Value::text("onMetaData"), Value::Object(members)] {
-            value.write(&mut body);
-        }
-        self.send(DATA_CHUNKS, DATA, 0, body.freeze());
+        let body = Value::write_all(&[Value::text("@setDataFrame"), Value::text("onMetaData"), Value::Object(members)]);
+        self.wire.send(DATA_CHUNKS, DATA, self.stream, 0, body);
     }
 
     /// One video message: a body of [`crate::flv`].
     pub fn video(&mut self, timestamp: u32, body: Bytes) {
-        self.send(VIDEO_CHUNKS, VIDEO, timestamp, body);
+        self.wire.send(VIDEO_CHUNKS, VIDEO, self.stream, timestamp, body);
     }
 
     /// One audio message: a body of [`crate::flv`].
     pub fn audio(&mut self, timestamp: u32, body: Bytes) {
-        self.send(AUDIO_CHUNKS, AUDIO, timestamp, body);
+        self.wire.send(AUDIO_CHUNKS, AUDIO, self.stream, timestamp, body);
     }
 
     /// Says goodbye: the last that is to be sent.
@@ -322,36 +280,9 @@ impl Client {
             return;
         }
         let name = Value::text(self.target.stream.expose());
-        self.command(0, &[Value::text("FCUnpublish"), Value::Number(FC_UNPUBLISH), Value::Null, name]);
+        self.wire.command(0, &[Value::text("FCUnpublish"), Value::Number(FC_UNPUBLISH), Value::Null, name]);
         let stream = Value::Number(f64::from(self.stream));
-        self.command(0, &[Value::text("deleteStream"), Value::Number(DELETE_STREAM), Value::Null, stream]);
-    }
-
-    fn send(&mut self, chunk_stream: u8, kind: u8, timestamp: u32, body: Bytes) {
-        let message = Message { kind, stream: self.stream, timestamp, body };
-        self.writer.write(chunk_stream, &message, &mut self.out);
-    }
-
-    fn command(&mut self, stream: u32, values: &[Value]) {
-        let mut body = BytesMut::new();
-        for value in values {
-            value.write(&mut body);
-        }
-        let message = Message { kind: COMMAND, stream, timestamp: 0, body: body.freeze() };
-        self.writer.write(COMMAND_CHUNKS, &message, &mut self.out);
-    }
-
-    fn control(&mut self, kind: u8, body: &[u8]) {
-        let message = Message { kind, stream: 0, timestamp: 0, body: Bytes::copy_from_slice(body) };
-        self.writer.write(CONTROL_CHUNKS, &message, &mut self.out);
-    }
-
-    /// Each window's worth of bytes is acknowledged with the sum of all (section 5.4.3).
-    fn acknowledge(&mut self) {
-        if self.window > 0 && self.received.wrapping_sub(self.acknowledged_at) >= self.window {
-            self.acknowledged_at = self.received;
-            self.control(ACKNOWLEDGEMENT, &self.received.to_be_bytes());
-        }
+        self.wire.command(0, &[Value::text("deleteStream"), Value::Number(DELETE_STREAM), Value::Null, stream]);
     }
 }
 

@@ -13,6 +13,7 @@ mod server;
 mod status;
 pub mod tag;
 mod target;
+mod wire;
 
 pub use amf0::Value;
 pub use chunk::{ChunkReader, ChunkWriter, Message};

@@ -10,8 +10,9 @@ use media::Secret;
 
 use crate::RtmpError;
 use crate::amf0::Value;
-use crate::chunk::{ChunkReader, ChunkWriter, Message};
+use crate::chunk::Message;
 use crate::protocol::*;
+use crate::wire::{Wire, command_of};
 
 /// What we send is small.
 const CHUNK_SIZE: u32 = 4096;
@@ -98,15 +99,10 @@ pub struct Server {
     /// S0 and S1: nothing is said before the publisher has, so that who only opens connections gets nothing for it.
     greeting: BytesMut,
     handshake: BytesMut,
-    reader: ChunkReader,
-    writer: ChunkWriter,
-    out: BytesMut,
+    wire: Wire,
     events: VecDeque<ServerEvent>,
     app: Option<Secret>,
     commands: u32,
-    received: u32,
-    acknowledged_at: u32,
-    window: u32,
 }
 
 impl Server {
@@ -118,27 +114,23 @@ impl Server {
         greeting.extend_from_slice(&[0; 8]);
         greeting.extend(noise.take(HANDSHAKE - 8));
         greeting.resize(1 + HANDSHAKE, 0);
-        let mut reader = ChunkReader::default();
-        reader.set_most_message(MOST_COMMAND);
+        // Who does not say how often is told as often as we ask to be.
+        let mut wire = Wire::new(WINDOW, BytesMut::new());
+        wire.reader.set_most_message(MOST_COMMAND);
         Self {
             state: State::Greeting,
             greeting,
             handshake: BytesMut::new(),
-            reader,
-            writer: ChunkWriter::default(),
-            out: BytesMut::new(),
+            wire,
             events: VecDeque::new(),
             app: None,
             commands: 0,
-            received: 0,
-            acknowledged_at: 0,
-            window: 0,
         }
     }
 
     /// What is to be sent: the driver takes from its front what it has sent.
     pub fn output(&mut self) -> &mut BytesMut {
-        &mut self.out
+        &mut self.wire.out
     }
 
     /// What the publisher has done since the last call.
@@ -154,12 +146,10 @@ impl Server {
         if !self.shake_hands(&mut data)? {
             return Ok(());
         }
-        self.received = self.received.wrapping_add(data.len() as u32);
-        self.reader.feed(data);
-        while let Some(message) = self.reader.message()? {
+        self.wire.feed(data);
+        while let Some(message) = self.wire.message()? {
             self.message(message)?;
         }
-        self.acknowledge();
         Ok(())
     }
 
@@ -169,11 +159,8 @@ impl Server {
             return;
         }
         self.state = State::Publishing;
-        self.reader.set_most_message(MOST_MEDIA);
-        let mut begin = [0; 6];
-        begin[..2].copy_from_slice(&STREAM_BEGIN.to_be_bytes());
-        begin[2..].copy_from_slice(&STREAM.to_be_bytes());
-        self.control(USER_CONTROL, &begin);
+        self.wire.reader.set_most_message(MOST_MEDIA);
+        self.wire.user_control(STREAM_BEGIN, STREAM);
         self.status("status", "NetStream.Publish.Start", "the stream is live");
     }
 
@@ -213,47 +200,25 @@ impl Server {
             self.state = State::Commands;
             return Ok(true);
         }
-        self.out.extend_from_slice(&std::mem::take(&mut self.greeting));
-        self.out.extend_from_slice(&self.handshake[1..]);
+        self.wire.out.extend_from_slice(&std::mem::take(&mut self.greeting));
+        self.wire.out.extend_from_slice(&self.handshake[1..]);
         self.handshake.clear();
         self.state = State::Echo;
         self.shake_hands(data)
     }
 
     fn message(&mut self, message: Message) -> Result<(), RtmpError> {
-        let mut body = message.body.as_ref();
-        match message.kind {
-            SET_CHUNK_SIZE => {
-                let size = body.try_get_u32().map_err(|_| RtmpError::NotRtmp("a chunk size that is cut off"))?;
-                self.reader.set_chunk_size(size)?;
-            }
-            ABORT => {
-                if let Ok(chunk_stream) = body.try_get_u32() {
-                    self.reader.abort(chunk_stream);
-                }
-            }
-            WINDOW_SIZE => self.window = body.try_get_u32().unwrap_or(self.window),
-            USER_CONTROL => {
-                if body.try_get_u16() == Ok(PING_REQUEST)
-                    && let Ok(stamp) = body.try_get_u32()
-                {
-                    let mut answer = [0; 6];
-                    answer[..2].copy_from_slice(&PING_RESPONSE.to_be_bytes());
-                    answer[2..].copy_from_slice(&stamp.to_be_bytes());
-                    self.control(USER_CONTROL, &answer);
-                }
-            }
+        let Message { kind, timestamp, .. } = message;
+        match kind {
             VIDEO if self.state == State::Publishing => {
-                self.events.push_back(ServerEvent::Video { timestamp: message.timestamp, body: message.body });
+                self.events.push_back(ServerEvent::Video { timestamp, body: message.body });
             }
             AUDIO if self.state == State::Publishing => {
-                self.events.push_back(ServerEvent::Audio { timestamp: message.timestamp, body: message.body });
+                self.events.push_back(ServerEvent::Audio { timestamp, body: message.body });
             }
-            COMMAND => self.command(&Value::read_all(body)?)?,
-            // Always a zero byte, then AMF0 (section 7.1.1).
-            COMMAND_AMF3 => self.command(&Value::read_all(body.get(1..).unwrap_or_default())?)?,
-            // Acknowledgements of ours, metadata (the media itself says what it is), and media nobody asked for.
-            _ => {}
+            // What else comes are acknowledgements of ours, metadata (the media itself says what it is), and media
+            // nobody asked for.
+            _ => return command_of(&message)?.map_or(Ok(()), |values| self.command(&values)),
         }
         Ok(())
     }
@@ -298,11 +263,10 @@ impl Server {
 
     /// The answer to `connect`, with what we take (Enhanced RTMP v2, "connect").
     fn connected(&mut self, number: f64) {
-        self.control(WINDOW_SIZE, &WINDOW.to_be_bytes());
+        self.wire.control(WINDOW_SIZE, &WINDOW.to_be_bytes());
         let [a, b, c, d] = WINDOW.to_be_bytes();
-        self.control(PEER_BANDWIDTH, &[a, b, c, d, DYNAMIC]);
-        self.control(SET_CHUNK_SIZE, &CHUNK_SIZE.to_be_bytes());
-        self.writer.set_chunk_size(CHUNK_SIZE as usize);
+        self.wire.control(PEER_BANDWIDTH, &[a, b, c, d, DYNAMIC]);
+        self.wire.set_chunk_size(CHUNK_SIZE);
         let fourcc = |name: &str| (name.to_owned(), Value::Number(CAN_FORWARD));
         let features = vec![
             ("fourCcList".into(), Value::Array(["avc1", "mp4a", "Opus"].map(Value::text).into())),
@@ -325,38 +289,14 @@ impl Server {
     }
 
     fn result(&mut self, number: f64, first: Value, second: Value) {
-        self.send(0, &[Value::text("_result"), Value::Number(number), first, second]);
+        self.wire.command(0, &[Value::text("_result"), Value::Number(number), first, second]);
     }
 
     fn status(&mut self, level: &str, code: &str, description: &str) {
         let text = |name: &str, text: &str| (name.to_owned(), Value::text(text));
         let information =
             Value::Object(vec![text("level", level), text("code", code), text("description", description)]);
-        self.send(STREAM, &[Value::text("onStatus"), Value::Number(0.0), Value::Null, information]);
-    }
-
-    fn send(&mut self, stream: u32, values: &[Value]) {
-        let mut body = BytesMut::new();
-        for value in values {
-            value.write(&mut body);
-        }
-        let message = Message { kind: COMMAND, stream, timestamp: 0, body: body.freeze() };
-        self.writer.write(COMMAND_CHUNKS, &message, &mut self.out);
-    }
-
-    fn control(&mut self, kind: u8, body: &[u8]) {
-        let message = Message { kind, stream: 0, timestamp: 0, body: Bytes::copy_from_slice(body) };
-        self.writer.write(CONTROL_CHUNKS, &message, &mut self.out);
-    }
-
-    /// Each window's worth of bytes is acknowledged with the sum of all (section 5.4.3); without a wish, as often as we
-    /// asked for it ourselves.
-    fn acknowledge(&mut self) {
-        let window = if self.window == 0 { WINDOW } else { self.window };
-        if self.received.wrapping_sub(self.acknowledged_at) >= window {
-            self.acknowledged_at = self.received;
-            self.control(ACKNOWLEDGEMENT, &self.received.to_be_bytes());
-        }
+        self.wire.command(STREAM, &[Value::text("onStatus"), Value::Number(0.0), Value::Null, information]);
     }
 }
 

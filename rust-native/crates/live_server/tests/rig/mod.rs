@@ -9,7 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use testkit::time_pattern::{Content, Luma, Painter, Region, decode};
 
-use crate::common::Peer;
+use live_server::LiveServer;
+
+use crate::common::{PATIENCE, Peer, until};
 
 pub const WIDTH: u32 = 320;
 pub const HEIGHT: u32 = 180;
@@ -286,4 +288,24 @@ fn beeps(viewer: &Peer, clock: &Clock) -> (Vec<f64>, f64) {
         }
     }
     (onsets, loudest)
+}
+
+pub async fn until_live(server: &LiveServer) {
+    let end = Instant::now() + PATIENCE;
+    while !server.streams()[0].live {
+        assert!(Instant::now() < end, "the stream is not live");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A viewer who has seen so many seconds of pictures and sound.
+pub async fn watch(server: &LiveServer, seconds: usize) -> Peer {
+    let mut viewer = Peer::viewer(server).await;
+    until(&mut [&mut viewer], "pictures and sound", |peers| {
+        let sound = peers[0].got.iter().filter(|got| !got.video).count();
+        let mut pictures: Vec<u32> = peers[0].video().iter().map(|got| got.timestamp).collect();
+        pictures.dedup();
+        sound >= 50 * seconds && pictures.len() >= 30 * seconds && peers[0].reports.len() > 4
+    });
+    viewer
 }
