@@ -35,6 +35,7 @@ import { DEFAULT_VIDEO } from '../shared/video_settings';
 import type { Asked } from './destination_list';
 import { allTogether } from './live_state';
 import type { Grants } from './grants';
+import { KnownSources } from './known_sources';
 import { ProblemError, problemOf } from './problem';
 import type { SettingsStore } from './settings_store';
 import { stateView } from './state_view';
@@ -53,9 +54,6 @@ export interface StudioListeners {
   /** The settings were changed from in here (a proposal of the engine was taken). */
   settings(): void;
 }
-
-/** Kinds of sources that show nothing but themselves, whatever lies over them. */
-const BY_THEMSELVES = ['window', 'game', 'camera', 'image', 'text', 'color', 'pattern'];
 
 const NOTHING_ON: Problem = {
   code: 'no_destination_on',
@@ -76,10 +74,7 @@ const SERVER_PAUSE_MS = 200;
 export class Studio {
   private session: Session = emptySession;
   private state: State | undefined;
-  /** What each source that was ever listed is: `"monitor"`, `"window"`. */
-  private readonly kinds = new Map<string, string>();
-  /** What names each of them after a restart. */
-  private readonly lasting = new Map<string, string>();
+  private readonly sources = new KnownSources();
   private liveSince: number | undefined;
   private lastServer: { port: number; viewToken: string } | undefined;
   private lastStats: Stats | undefined;
@@ -152,14 +147,7 @@ export class Studio {
   get capturedDesktop(): Area | undefined {
     if (this.state === undefined || this.state.capture.kind === 'idle') return undefined;
     const { sources, area } = this.state;
-    return sources.some(({ id }) => this.showsDesktop(id)) ? (area ?? undefined) : undefined;
-  }
-
-  /** Whether all that lies on a part of the desktop is in that source. A source that no list had tells it by its id. */
-  private showsDesktop(id: string): boolean {
-    const kind = this.kinds.get(id);
-    if (kind !== undefined) return !BY_THEMSELVES.includes(kind);
-    return !/^\w+:(window|find|game)\b|^(camera|image|text|color|pattern):/.test(id);
+    return sources.some(({ id }) => this.sources.showsDesktop(id)) ? (area ?? undefined) : undefined;
   }
 
   get viewUrl(): string | undefined {
@@ -196,6 +184,11 @@ export class Studio {
       case 'source_granted':
         this.grants.keep(event.sourceId, event.token);
         return;
+      case 'source_warning': {
+        const source = this.sources.named(event.sourceId, this.session.scene?.scene);
+        this.listeners.notice({ kind: 'source_warning', source, problem: event.problem });
+        return;
+      }
       case 'warning':
       case 'error':
         this.listeners.notice({ kind: event.type, problem: event.problem });
@@ -208,10 +201,8 @@ export class Studio {
     if (reply.type !== 'sources') throw unexpected(reply);
     const own = await this.describe(this.settings.get().ownSources);
     const video = [...reply.sources.video, ...own.sources];
-    for (const { id, kind, lastingId } of video) {
-      this.kinds.set(id, kind);
-      this.lasting.set(id, lastingId);
-    }
+    // One that can't be shown has its problem in place of a title.
+    this.sources.learn(video.filter(({ id }) => own.problems.every((each) => each.id !== id)));
     return { ...reply.sources, video };
   }
 
@@ -234,7 +225,7 @@ export class Studio {
     if (source === undefined) throw unexpected({ type: 'described', described });
     const { ownSources } = this.settings.get();
     if (!ownSources.includes(id)) this.settings.update({ ownSources: [...ownSources, id] });
-    this.kinds.set(source.id, source.kind);
+    this.sources.learn([source]);
     return source;
   }
 
@@ -290,7 +281,7 @@ export class Studio {
     return this.change(async () => {
       const { video, cursor } = this.settings.get();
       await this.send({ type: 'start_capture', sourceId, settings: video ?? DEFAULT_VIDEO, cursor });
-      this.settings.update({ lastSource: this.lasting.get(sourceId) ?? sourceId });
+      this.settings.update({ lastSource: this.sources.lastingOf(sourceId) });
       this.listeners.settings();
     });
   }

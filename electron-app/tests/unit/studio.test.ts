@@ -7,6 +7,9 @@ import { runDemo, wantsDemo } from '../../src/main/demo';
 import { ProblemError } from '../../src/main/problem';
 import { SettingsStore } from '../../src/main/settings_store';
 import { Studio } from '../../src/main/studio';
+import { zh } from '../../src/shared/i18n/zh';
+import { addItem } from '../../src/shared/scene';
+import { sourceTitle } from '../../src/shared/source_names';
 import type { HostStatus, Notice, StateView } from '../../src/shared/contract';
 import type { Command, Outcome, PublishState, State } from '../../src/shared/model';
 import { DEFAULT_TUNING } from '../../src/shared/tuning';
@@ -276,6 +279,24 @@ test('what was captured last is remembered by what lasts', async () => {
   await studio.listSources();
   await studio.startCapture('w');
   assert.equal(settings.get().lastSource, 'find:w');
+});
+
+test('a source of a scene that is lost is told by the name that the user knows', async () => {
+  const window = { title: 'Notes', program: '', x: 0, y: 0, width: 2, height: 2, thumbnailUrl: '', id: 'x11:window:0x7', lastingId: 'f', kind: 'window' };
+  const listed = { video: [window], microphones: [], systemSound: false, speakers: [], applications: [], problems: [] };
+  const { studio, notices } = rig((command) => (command.type === 'list_sources' ? { type: 'ok', reply: { type: 'sources', sources: listed } } : undefined));
+  await studio.listSources();
+  listed.video = [];
+  await studio.listSources();
+  const problem = { code: 'source_closed', message: 'm', hint: 'h' };
+  const empty = { name: 's', canvas: { width: 2, height: 2 }, items: [] };
+  const show = (name: string): Promise<void> => studio.showScene(addItem(empty, window.id, name), { kind: 'cut' });
+  await show('');
+  studio.engineEvent({ type: 'source_warning', sourceId: window.id, problem });
+  await show('My notes');
+  studio.engineEvent({ type: 'source_warning', sourceId: window.id, problem });
+  const told = notices.map((notice) => notice.kind === 'source_warning' && sourceTitle(zh, notice.source));
+  assert.deepEqual(told, ['Notes', 'My notes'], 'also when it is in no list any more');
 });
 
 test('a key that mutes turns the mute over, and that is remembered', async () => {

@@ -14,6 +14,7 @@ import {
   type SceneItem,
 } from '../../shared/scene';
 import { sayCode } from '../../shared/i18n/index';
+import { sourceTitle } from '../../shared/source_names';
 import { hotKeyText } from '../../shared/scene_keys';
 import { useUi } from './context';
 import { IconButton, Panel, Select } from './controls';
@@ -72,8 +73,8 @@ export function ScenePanel() {
   const { scenes, scene: chosen, item: chosenItem, canUndo, canRedo } = desk.state;
   const scene = desk.current;
   const video = state.sources?.video ?? [];
-  const titleOf = (item: SceneItem): string =>
-    item.name !== '' ? item.name : (video.find((source) => source.id === item.source)?.title ?? item.source);
+  const nameOf = (id: string): string => sourceTitle(words, video.find((source) => source.id === id) ?? { id, kind: '', title: '' });
+  const titleOf = (item: SceneItem): string => (item.name !== '' ? item.name : nameOf(item.source));
   /** Why a live item shows a card in place of its picture, and what to do about it. */
   const loss = (item: SceneItem): string | undefined => {
     const found = desk.live === scene?.name ? state.state?.sources.find((source) => source.id === item.source) : undefined;
@@ -87,8 +88,7 @@ export function ScenePanel() {
   function addScene(): void {
     const source = state.chosen;
     const empty: Scene = { name: words.newScene, canvas: { ...canvas }, items: [] };
-    const title = video.find(({ id }) => id === source)?.title ?? '';
-    desk.add(source === undefined ? empty : addItem(empty, source, title));
+    desk.add(source === undefined ? empty : addItem(empty, source, nameOf(source)));
   }
 
   const screen = video.find((source) => source.id === state.chosen && source.kind !== 'camera') ?? video.find(({ kind }) => kind === 'monitor');
@@ -234,11 +234,10 @@ export function ScenePanel() {
           <Select
             value=""
             label={words.addSource}
-            options={[{ value: '', label: `${words.addSource}…` }, ...video.map(({ id, title }) => ({ value: id, label: title }))]}
+            options={[{ value: '', label: `${words.addSource}…` }, ...video.map(({ id }) => ({ value: id, label: nameOf(id) }))]}
             testid="scene-add-source"
             onChange={(id) => {
-              const title = video.find((source) => source.id === id)?.title ?? '';
-              if (id !== '') desk.edit((s) => addItem(s, id, title));
+              if (id !== '') desk.edit((s) => addItem(s, id, nameOf(id)));
             }}
           />
         </div>

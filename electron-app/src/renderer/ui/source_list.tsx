@@ -1,7 +1,8 @@
 /** What can be captured: screens as cards, windows as rows, with live thumbnails while nothing is captured. */
 import { useEffect, useState } from 'preact/hooks';
-import { sayProblem, type Dictionary } from '../../shared/i18n/index';
+import { sayProblem } from '../../shared/i18n/index';
 import type { VideoSource } from '../../shared/model';
+import { sourceTitle } from '../../shared/source_names';
 import { isCapturing, isPublishing } from '../actions';
 import { useUi } from './context';
 import { IconButton } from './controls';
@@ -54,25 +55,12 @@ function Thumbnail({ source, round }: { source: VideoSource; round: number }) {
   );
 }
 
-function titleOf(source: VideoSource, words: Dictionary): string {
-  switch (source.kind) {
-    case 'game':
-      return words.gameSource;
-    case 'portal':
-      return words.portalSource;
-    case 'pattern':
-      return words.patternBars;
-    default:
-      return source.title;
-  }
-}
-
 function SourceItem({ source, round }: { source: VideoSource; round: number }) {
   const { state, actions, words } = useUi();
   const captured = isCapturing(state) && state.state?.sourceId === source.id;
   const chosen = state.chosen === source.id;
   const size = source.width === 0 ? '' : `${source.width}×${source.height}`;
-  const title = titleOf(source, words);
+  const title = sourceTitle(words, source);
   const details = [source.program, size].filter((part) => part !== '').join(' · ');
   return (
     <button

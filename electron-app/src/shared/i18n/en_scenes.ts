@@ -7,6 +7,8 @@ export const enScenes = {
   screenAndCamera: 'Screen + camera',
   sceneLive: 'Shown',
   sourceLost: 'Lost',
+  sourceWithoutPicture: 'No picture of “{name}”',
+  sourceWhy: '{message}. {hint}',
   showScene: 'Show this scene',
   duplicate: 'Duplicate',
   rename: 'Rename',

@@ -9,6 +9,8 @@ export const zhScenes: { readonly [Key in keyof typeof enScenes]: string } = {
   screenAndCamera: '屏幕 + 摄像头',
   sceneLive: '显示中',
   sourceLost: '已丢失',
+  sourceWithoutPicture: '“{name}”没有画面',
+  sourceWhy: '原因：{message}。{hint}',
   showScene: '切换到此场景',
   duplicate: '复制一份',
   rename: '重命名',
