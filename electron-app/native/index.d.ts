@@ -277,6 +277,8 @@ export interface HotKey {
   id: string
   chord: Chord
   action: HotKeyAction
+  /** What it does, in the user's words: for a desktop that lists its keys. */
+  label?: string
 }
 
 /** What a key does. */

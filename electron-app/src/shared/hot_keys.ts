@@ -19,10 +19,13 @@ export interface HotKeyPreference {
   /** An input's id. */
   input: string;
   chord: KeyChord;
+  /** What it does, in the user's words: for a desktop that lists its keys. */
+  label?: string;
 }
 
 /** As many as the engine takes. */
 const MOST_KEYS = 64;
+const MOST_LABEL = 200;
 const CODE = /^[A-Z][A-Za-z0-9]{0,31}$/;
 
 export function keyCode(value: unknown, path: string): string {
@@ -44,6 +47,7 @@ export function hotKeyPreferences(value: unknown, path: string): HotKeyPreferenc
       input: text(f.input, `${at}.input`, 64),
       chord: { code: keyCode(chord.code, `${at}.chord.code`), ctrl: held('ctrl'), alt: held('alt'), shift: held('shift'), meta: held('meta') },
     };
+    if (f.label !== undefined) read.label = text(f.label, `${at}.label`, MOST_LABEL);
     if (seen.has(idOf(read))) throw new Refused(at, 'one key for each thing');
     seen.add(idOf(read));
     return read;
@@ -61,16 +65,23 @@ export function mutedBy(id: string): string | undefined {
 
 export function hotKeyCommand(keys: readonly HotKeyPreference[]): Extract<Command, { type: 'set_hot_keys' }> {
   const engineKeys = keys.map((key): HotKey => {
-    const { action, input, chord } = key;
-    return { id: idOf(key), chord, action: action === 'mute' ? { kind: 'tell' } : { kind: action, input } };
+    const { action, input, chord, label } = key;
+    return { id: idOf(key), chord, label, action: action === 'mute' ? { kind: 'tell' } : { kind: action, input } };
   });
   return { type: 'set_hot_keys', keys: engineKeys };
 }
 
 /** The list with another key for that, or without one. */
-export function withKey(keys: readonly HotKeyPreference[], action: HotKeyAction, input: string, chord: KeyChord | undefined): HotKeyPreference[] {
+export function withKey(
+  keys: readonly HotKeyPreference[],
+  action: HotKeyAction,
+  input: string,
+  chord: KeyChord | undefined,
+  label?: string,
+): HotKeyPreference[] {
   const others = keys.filter((key) => key.action !== action || key.input !== input);
-  return chord === undefined ? others : [...others, { action, input, chord }];
+  if (chord === undefined) return others;
+  return [...others, label === undefined ? { action, input, chord } : { action, input, chord, label: label.slice(0, MOST_LABEL) }];
 }
 
 const MODIFIERS: { readonly [code: string]: 'ctrl' | 'alt' | 'shift' | 'meta' } = {

@@ -117,3 +117,31 @@ test("a sharing that the desktop ends is said to have ended, and is not tried ag
   assert.equal((await screen.asked()).questions, questions);
   assert.equal((await capture()).kind, "lost");
 });
+
+test("a key to talk is asked of the desktop by its name, and acts by the desktop's word in any program", limit, async () => {
+  const state = async () => (await app.bootstrap()).state;
+  const hushed = async () => (await state()).audio.find(({ input }) => input === "microphone").hushed;
+  await screen.answer("share");
+  await app.click("open-desk");
+  await app.click("filters-microphone");
+  await app.click("key-push_to_talk-microphone");
+  await until("the button waits for a key", async () => (await app.text("key-push_to_talk-microphone")) === "Press a key…");
+  await app.page.keyboard.press("Control+F8");
+  const id = "push_to_talk:microphone";
+  await until("the desktop was asked", async () => (await screen.shortcuts()).length === 1);
+  assert.deepEqual(await screen.shortcuts(), [[id, "Microphone – Push to talk", "CTRL+F8"]]);
+  await until("it has answered", async () => (await state()).hotKeysProblem === undefined && (await hushed()));
+  await screen.press(id);
+  await until("it is heard", async () => !(await hushed()));
+  await screen.release(id);
+  await until("it is silent", hushed);
+  // What the desktop gives no key acts in the window, which says so.
+  await screen.give("another");
+  await until("the desk says so", async () => (await app.text("keys-only-here"))?.includes("has set no key for some"));
+  await app.page.keyboard.down("Control");
+  await app.page.keyboard.down("F8");
+  await until("it is heard in the window", async () => !(await hushed()));
+  await app.page.keyboard.up("F8");
+  await app.page.keyboard.up("Control");
+  await until("it is silent again", hushed);
+});

@@ -198,7 +198,7 @@ impl Session {
             Order::HotKey(KeyNews::Pressed(id)) => self.tell(Event::HotKey { id }),
             Order::HotKey(KeyNews::Lost(error)) => self.tell(Event::Warning(error.into())),
             // It stands in the state.
-            Order::HotKey(KeyNews::Hushed) => {}
+            Order::HotKey(KeyNews::Changed) => {}
             Order::Pipeline(PipelineEvent::Opened { name, refused }) => {
                 self.encoder = Some(name.to_owned());
                 self.refused = refused.into_iter().map(listing::refused).collect();
