@@ -151,7 +151,7 @@ function run(): void {
 
   /** Does our window lie in what is captured? Then the preview would show itself, without end. */
   function lookForMirror(): void {
-    const captured = studio.capturedDesktop;
+    const captured = studio.sources.capturedDesktop;
     const ours = window === undefined ? undefined : windowArea(window);
     const now = captured !== undefined && ours !== undefined && !keptOutOfCaptures() && intersects(captured, ours);
     if (now !== mirrored) {
@@ -174,7 +174,7 @@ function run(): void {
       const [width, height] = window.getSize();
       if (width !== undefined && height !== undefined) settings.update({ window: { width, height } });
     }
-    if (!studio.isLive && !studio.isRecording) leave();
+    if (!studio.air.isLive && !studio.isRecording) leave();
     else if (pageListens) toPage('askQuit', null);
     else if (quitting === 'no') void askWithoutPage();
     return false;
@@ -185,9 +185,9 @@ function run(): void {
     const words = dictionaryOf(language());
     const { response } = await dialog.showMessageBox({
       type: 'question',
-      message: studio.isLive ? words.quitTitle : words.quitRecordingTitle,
-      detail: studio.isLive ? words.quitText : words.quitRecordingText,
-      buttons: studio.isLive ? [words.quitNo, words.quitYes] : [words.quitRecordingNo, words.quitRecordingYes],
+      message: studio.air.isLive ? words.quitTitle : words.quitRecordingTitle,
+      detail: studio.air.isLive ? words.quitText : words.quitRecordingText,
+      buttons: studio.air.isLive ? [words.quitNo, words.quitYes] : [words.quitRecordingNo, words.quitRecordingYes],
       defaultId: 0,
       cancelId: 0,
     });
@@ -212,10 +212,10 @@ function run(): void {
         notices: early.splice(0),
       };
     },
-    listSources: () => studio.listSources(),
+    listSources: () => studio.sources.list(),
     probeEncoders: () => studio.probeEncoders(),
-    addSource: (id) => studio.addSource(id),
-    removeSource: (id) => studio.removeSource(id),
+    addSource: (id) => studio.sources.add(id),
+    removeSource: (id) => studio.sources.remove(id),
     choosePicture: async () => {
       const filters = [{ name: 'PNG, JPEG, WebP', extensions: ['png', 'jpg', 'jpeg', 'webp'] }];
       const question: Electron.OpenDialogOptions = { properties: ['openFile'], filters };
@@ -227,16 +227,16 @@ function run(): void {
     stopCapture: () => studio.stopCapture(),
     changeVideo: (change) => studio.changeVideo(change),
     changeTuning: (change) => studio.changeTuning(change),
-    changeAudio: (change) => studio.changeAudio(change),
-    pressKey: ({ code, down }) => studio.pressKey(code, down),
+    changeAudio: (change) => studio.audio.change(change),
+    pressKey: ({ code, down }) => studio.audio.pressKey(code, down),
     goLive: async (target) => {
       if (target.kind === 'list') {
         settings.update({ destination: 'list' });
-        return studio.goLiveToList(list.wanted());
+        return studio.air.goLiveToList(list.wanted());
       }
       if (target.kind === 'local') {
         settings.update({ destination: 'local' });
-        return studio.goLive(target, undefined);
+        return studio.air.goLive(target, undefined);
       }
       const saved = settings.get().sealedWhipKey;
       const key = target.key ?? (target.useSavedKey && saved !== undefined ? unseal(saved) : undefined);
@@ -250,13 +250,13 @@ function run(): void {
       const sealedWhipKey = target.keepKey && key !== undefined ? seal(key) : saved;
       settings.update({ destination: 'whip', whipUrl: target.url, sealedWhipKey });
       toPage('settings', publicSettings());
-      return studio.goLive(target, key);
+      return studio.air.goLive(target, key);
     },
-    endLive: () => studio.endLive(),
+    endLive: () => studio.air.endLive(),
     saveDestination: (draft) => changed(list.save(draft)),
     removeDestination: (id) => changed(list.remove(id)),
     switchDestination: ({ id, on }) => changed(list.turn(id, on)),
-    retryDestination: (id) => studio.retryDestination(id),
+    retryDestination: (id) => studio.air.retryDestination(id),
     testDestination: (draft) => list.test(draft),
     choosePrimary: (id) => changed(list.choosePrimary(id)),
     startRecording: () => records.start(),
