@@ -2,6 +2,7 @@
 import { inputCommands } from '../shared/audio_inputs';
 import type { Notice } from '../shared/contract';
 import { hotKeyCommand, mutedBy } from '../shared/hot_keys';
+import type { HotKey } from '../shared/model';
 import type { AudioPreferences } from '../shared/settings';
 import type { EngineLine } from './engine_line';
 import { problemOf } from './problem';
@@ -13,11 +14,22 @@ export interface AudioListeners {
 }
 
 export class AudioDesk {
+  private more: readonly HotKey[] = [];
+
   constructor(
     private readonly line: EngineLine,
     private readonly settings: SettingsStore,
     private readonly listeners: AudioListeners,
   ) {}
+
+  /** Has the engine watch these keys beside those of the sound. */
+  watchKeys(more: readonly HotKey[]): Promise<void> {
+    return this.line.change(async () => {
+      const before = JSON.stringify(this.more);
+      this.more = more;
+      if (JSON.stringify(more) !== before) await this.line.send(hotKeyCommand(this.settings.get().audio.hotKeys ?? [], more));
+    });
+  }
 
   change(change: Partial<AudioPreferences>): Promise<void> {
     return this.line.change(() => this.apply(change));
@@ -65,8 +77,8 @@ export class AudioDesk {
       await this.line.send({ type: 'set_volume', input: 'system_sound', volume: next.systemVolume });
     }
     for (const command of inputCommands(current.inputs ?? [], next.inputs ?? [])) await this.line.send(command);
-    const keys = hotKeyCommand(next.hotKeys ?? []);
-    if (JSON.stringify(keys) !== JSON.stringify(hotKeyCommand(current.hotKeys ?? []))) await this.line.send(keys);
+    const keys = hotKeyCommand(next.hotKeys ?? [], this.more);
+    if (JSON.stringify(keys) !== JSON.stringify(hotKeyCommand(current.hotKeys ?? [], this.more))) await this.line.send(keys);
     if (next.headphones === '') next.headphones = undefined;
     if (next.headphones !== current.headphones) await this.line.send({ type: 'listen_audio', device: next.headphones });
     this.settings.update({ audio: next });

@@ -2,6 +2,7 @@
 import { app, clipboard, dialog, globalShortcut, powerSaveBlocker, type BrowserWindow } from 'electron';
 import * as path from 'path';
 import { cardTexts } from '../shared/card_texts';
+import { sceneHotKey } from '../shared/hot_keys';
 import type { MessageName, Messages, Notice, PublicSettings, Versions } from '../shared/contract';
 import { intersects } from '../shared/geometry';
 import { dictionaryOf, languageFor } from '../shared/i18n/index';
@@ -16,7 +17,7 @@ import { declareScheme, servePage } from './page_protocol';
 import { problemOf, ProblemError } from './problem';
 import { DestinationList } from './destination_list';
 import { RecordingDesk } from './recording_desk';
-import { SceneKeys } from './scene_keys';
+import { isWayland, SceneKeys } from './scene_keys';
 import { Grants } from './grants';
 import { KeyStore } from './key_store';
 import { canKeepSecrets, seal, unseal } from './secrets';
@@ -117,6 +118,7 @@ function run(): void {
       stats: (stats) => toPage('stats', stats),
       encoders: (encoders) => toPage('encoders', encoders),
       notice,
+      sceneKey: (scene) => toPage('sceneKey', scene),
       settings: () => toPage('settings', publicSettings()),
     },
     (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
@@ -129,7 +131,15 @@ function run(): void {
   };
   const sceneKeys = new SceneKeys(globalShortcut, (scene) => toPage('sceneKey', scene));
   const holdSceneKeys = (): void => {
-    for (const { scene, keys } of sceneKeys.hold(settings.get().sceneKeys ?? [])) {
+    const wanted = settings.get().sceneKeys ?? [];
+    if (isWayland(process.platform, process.env)) {
+      // Electron's own shortcuts act in X programs only there: the engine asks the desktop, as for the sound's keys.
+      const word = dictionaryOf(language()).newScene;
+      const keys = wanted.map((key) => sceneHotKey(key, `${word} – ${key.scene}`));
+      studio.audio.watchKeys(keys).catch((error: unknown) => notice({ kind: 'warning', problem: problemOf(error) }));
+      return;
+    }
+    for (const { scene, keys } of sceneKeys.hold(wanted)) {
       const message = `The hot key ${keys} of the scene "${scene}" belongs to another program.`;
       notice({ kind: 'warning', problem: { code: 'hot_key_taken', message, hint: 'Choose another hot key.' } });
     }

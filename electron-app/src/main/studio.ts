@@ -8,7 +8,7 @@ import { inputCommands } from '../shared/audio_inputs';
 import type { CardText } from '../shared/card_texts';
 import type { Notice, StateView, VideoChange } from '../shared/contract';
 import type { Command, Encoders, EngineEvent, PreviewEndpoint, Stats, Tuning } from '../shared/model';
-import { hotKeyCommand } from '../shared/hot_keys';
+import { hotKeyCommand, sceneShownBy } from '../shared/hot_keys';
 import { emptySession, remember, type Session } from '../shared/session';
 import type { Scene, Transition } from '../shared/scene';
 import type { Settings } from '../shared/settings';
@@ -27,6 +27,8 @@ export interface StudioListeners {
   stats(stats: Stats): void;
   encoders(encoders: Encoders): void;
   notice(notice: Notice): void;
+  /** A scene's key was pressed, where the engine watches it. */
+  sceneKey(scene: string): void;
   /** The settings were changed from in here (a proposal of the engine was taken). */
   settings(): void;
 }
@@ -103,9 +105,12 @@ export class Studio {
         this.savedFiles.add(event.file);
         this.listeners.notice({ kind: 'saved', file: event.file });
         return;
-      case 'hot_key':
-        this.audio.hotKey(event.id);
+      case 'hot_key': {
+        const scene = sceneShownBy(event.id);
+        if (scene === undefined) this.audio.hotKey(event.id);
+        else this.listeners.sceneKey(scene);
         return;
+      }
       case 'source_granted':
         this.sources.granted(event.sourceId, event.token);
         return;

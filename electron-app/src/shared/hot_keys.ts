@@ -1,6 +1,7 @@
 /** Keys that act on sound, as the app remembers them and shows them. Pure. */
 import type { Command, HotKey } from './model';
 import { fields, flag, oneOf, Refused, text } from './parse';
+import { chordOfKeys, type SceneKey } from './scene_keys';
 
 export const HOT_KEY_ACTIONS = ['push_to_talk', 'push_to_mute', 'mute'] as const;
 export type HotKeyAction = (typeof HOT_KEY_ACTIONS)[number];
@@ -63,12 +64,25 @@ export function mutedBy(id: string): string | undefined {
   return id.startsWith('mute:') ? id.slice('mute:'.length) : undefined;
 }
 
-export function hotKeyCommand(keys: readonly HotKeyPreference[]): Extract<Command, { type: 'set_hot_keys' }> {
+const SCENE = 'scene:';
+
+/** A scene's key for the engine, which tells when it is pressed; `label` is for a desktop that lists its keys. */
+export function sceneHotKey({ scene, keys }: SceneKey, label: string): HotKey {
+  return { id: `${SCENE}${scene}`, chord: chordOfKeys(keys), action: { kind: 'tell' }, label };
+}
+
+/** The scene that a key's event shows; none where it is another key's. */
+export function sceneShownBy(id: string): string | undefined {
+  return id.startsWith(SCENE) ? id.slice(SCENE.length) : undefined;
+}
+
+/** `more`: keys that are no sound's, which the engine is to watch as well. */
+export function hotKeyCommand(keys: readonly HotKeyPreference[], more: readonly HotKey[] = []): Extract<Command, { type: 'set_hot_keys' }> {
   const engineKeys = keys.map((key): HotKey => {
     const { action, input, chord, label } = key;
     return { id: idOf(key), chord, label, action: action === 'mute' ? { kind: 'tell' } : { kind: action, input } };
   });
-  return { type: 'set_hot_keys', keys: engineKeys };
+  return { type: 'set_hot_keys', keys: [...engineKeys, ...more].slice(0, MOST_KEYS) };
 }
 
 /** The list with another key for that, or without one. */

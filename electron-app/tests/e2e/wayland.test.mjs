@@ -145,3 +145,24 @@ test("a key to talk is asked of the desktop by its name, and acts by the desktop
   await app.page.keyboard.up("Control");
   await until("it is silent again", hushed);
 });
+
+test("a scene's key is asked of the desktop too, and shows its scene", limit, async () => {
+  await app.page.keyboard.press("Escape");
+  await app.page.evaluate(() => window.tidecast.addSource("color:2080c0"));
+  await app.click("refresh-sources");
+  await until("the colour is listed", () => app.page.evaluate(() => document.querySelector('[data-source-id="color:2080c0"]') !== null));
+  await app.choose("#2080C0");
+  await app.click("scene-add");
+  await app.click("scene-hot-key");
+  await app.page.keyboard.press("Control+Alt+7");
+  await until("the desktop was asked", async () => (await screen.shortcuts()).some(([id]) => id === "scene:Scene"));
+  assert.deepEqual((await screen.shortcuts()).find(([id]) => id === "scene:Scene"), ["scene:Scene", "Scene – Scene", "CTRL+ALT+7"]);
+  await screen.give("scene:Scene");
+  await app.click("scene-add");
+  await app.click("scene-row", { text: "Scene 2" });
+  await app.click("scene-show");
+  const shown = async () => (await app.bootstrap()).state?.scene;
+  await until("the other scene is live", async () => (await shown()) === "Scene 2");
+  await screen.press("scene:Scene");
+  await until("the key's scene is live", async () => (await shown()) === "Scene");
+});

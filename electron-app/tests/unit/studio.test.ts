@@ -7,6 +7,7 @@ import { runDemo, wantsDemo } from '../../src/main/demo';
 import { ProblemError } from '../../src/main/problem';
 import { SettingsStore } from '../../src/main/settings_store';
 import { Studio } from '../../src/main/studio';
+import { sceneHotKey } from '../../src/shared/hot_keys';
 import { zh } from '../../src/shared/i18n/zh';
 import { addItem } from '../../src/shared/scene';
 import { sourceTitle } from '../../src/shared/source_names';
@@ -30,6 +31,7 @@ function rig(answer: (command: Command) => Outcome | undefined = () => undefined
   const sent: Command[] = [];
   const notices: Notice[] = [];
   const states: StateView[] = [];
+  const shown: string[] = [];
   const status: HostStatus = { kind: 'running' };
   const engine = {
     status,
@@ -63,13 +65,14 @@ function rig(answer: (command: Command) => Outcome | undefined = () => undefined
       stats: () => undefined,
       encoders: () => undefined,
       notice: (notice) => notices.push(notice),
+      sceneKey: (scene) => shown.push(scene),
       settings: () => undefined,
     },
     async () => undefined,
     grants,
   );
   const types = (): string[] => sent.map(({ type }) => type);
-  return { studio, settings, sent, types, notices, states, kept };
+  return { studio, settings, sent, types, notices, states, kept, shown };
 }
 
 const problem = (code: string): Outcome => ({ type: 'failed', problem: { code, message: code, hint: '' } });
@@ -309,6 +312,23 @@ test('a key that mutes turns the mute over, and that is remembered', async () =>
   await studio.audio.change({});
   assert.deepEqual(sent.map((command) => command.type === 'mute_audio' && command.muted), [true, false, true]);
   assert.equal(settings.get().audio.microphoneMuted, true);
+});
+
+test('a scene’s key that the engine watches shows its scene, beside the sound’s keys and through a restart', async () => {
+  const { studio, sent, shown } = rig();
+  const chord = { code: 'F8', ctrl: false, alt: false, shift: false, meta: false };
+  const intro = sceneHotKey({ scene: 'Intro', keys: 'CommandOrControl+Alt+7' }, 'Scene – Intro');
+  await studio.audio.watchKeys([intro]);
+  await studio.audio.watchKeys([intro]);
+  await studio.audio.change({ hotKeys: [{ action: 'mute', input: 'microphone', chord }] });
+  const watched = sent.map((command) => command.type === 'set_hot_keys' && command.keys.map(({ id }) => id));
+  assert.deepEqual(watched, [['scene:Intro'], ['mute:microphone', 'scene:Intro']]);
+  studio.engineEvent({ type: 'hot_key', id: 'scene:Intro' });
+  assert.deepEqual(shown, ['Intro']);
+  sent.length = 0;
+  studio.engineReady(true);
+  await studio.air.endLive();
+  assert.ok(sent.some((command) => command.type === 'set_hot_keys' && command.keys.length === 2));
 });
 
 test('what the desktop granted is kept, given to the next engine before anything else, and forgotten on demand', async () => {
