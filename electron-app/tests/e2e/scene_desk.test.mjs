@@ -113,8 +113,10 @@ test("an item's menu fills the canvas, changes the order and removes", limit, as
   await until("it is gone", () => items().length === 1);
   // The keyboard walks through a menu, and Escape leaves it as it was.
   await hand.rightClick(await at("scene-item", "Second pattern"));
+  const focused = () => app.page.evaluate(() => document.activeElement.dataset.testid);
+  await until("the menu has the keyboard", async () => (await focused())?.startsWith("item-"));
   await app.page.keyboard.press("ArrowDown");
-  assert.equal(await app.page.evaluate(() => document.activeElement.dataset.testid), "item-down");
+  await until("the next entry has it", async () => (await focused()) === "item-down");
   await app.page.keyboard.press("Escape");
   assert.equal(await app.visible("scene-menu"), false);
 });

@@ -78,9 +78,10 @@ const seconds = (count) => async () => {
   await app.nextStats(count, 30_000);
 };
 
-/** The level of a tone in each tenth of a second, dBFS (Goertzel, Hann window). */
+/** The level of a tone in each part of a second, dBFS (Goertzel, Hann window). */
+const partsPerSecond = 20;
 function levels(samples, hz) {
-  const window = rate / 10;
+  const window = rate / partsPerSecond;
   const found = [];
   for (let start = 0; start + window <= samples.length; start += window) {
     let [real, imaginary, weight] = [0, 0, 0];
@@ -96,11 +97,13 @@ function levels(samples, hz) {
   return found;
 }
 
-/** The middle of the last two seconds: a busy machine's sound server tears some of it. */
-const level = (samples, hz) => median(levels(samples.slice(-2 * rate), hz));
+const lastLevels = (samples, hz) => levels(samples.slice(-2 * rate), hz);
+
+/** The loudest of the last two seconds: what a busy machine's sound server tears out makes it quieter, never louder. */
+const level = (samples, hz) => Math.max(...lastLevels(samples, hz));
 
 function assertLevel(t, samples, hz, wanted, what) {
-  const found = level(samples, hz);
+  const found = wanted === undefined ? median(lastLevels(samples, hz)) : level(samples, hz);
   t.diagnostic(`${what}, ${hz} Hz: ${found.toFixed(2)} dB${wanted === undefined ? "" : `, set ${wanted.toFixed(2)}`}`);
   if (wanted === undefined) assert.ok(found < -65, `${what}: ${hz} Hz is heard at ${found} dB`);
   else assert.ok(Math.abs(found - wanted) <= 0.5, `${what}: ${hz} Hz at ${found} dB instead of ${wanted}`);
@@ -169,7 +172,8 @@ test("a filter that is added in the window works in the mix", limit, async (t) =
 /** Seconds in which the tone is heard, and in which it is not. */
 function heard(samples, hz) {
   const found = levels(samples, hz);
-  return { heard: found.filter((db) => db > played - 10).length / 10, silent: found.filter((db) => db < -65).length / 10 };
+  const secondsOf = (holds) => found.filter(holds).length / partsPerSecond;
+  return { heard: secondsOf((db) => db > played - 10), silent: secondsOf((db) => db < -65) };
 }
 
 /** Sets a key by its button. */

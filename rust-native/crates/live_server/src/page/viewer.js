@@ -252,10 +252,10 @@
   }
 
   /**
-   * Sound that was not played in time (the speakers stood still, the machine is crowded) is made up for by a few hundredths
-   * only, and the picture waits for it: who stays this far behind joins anew, which takes a fraction of a second.
+   * Sound that was not played in time (the speakers stood still, the machine is crowded) is made up for by some hundredths
+   * only, and the picture waits for it: who stays so far behind joins anew, which takes a fraction of a second.
    */
-  const BEHIND_MS = 1000;
+  const BEHIND_MS = 400;
   const BEHIND_SECONDS = 4;
   const JOINS_ANEW_EVERY_MS = 60000;
   let behind = 0;
