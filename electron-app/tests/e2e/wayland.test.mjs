@@ -98,9 +98,11 @@ test("the app asks once: after a restart the same is shared without a question, 
 
 test("“ask again” makes the desktop ask anew", limit, async () => {
   await screen.answer("share");
-  const { questions } = await screen.asked();
+  const { questions, closed } = await screen.asked();
   await app.click("ask-again");
   await until("another question", async () => (await screen.asked()).questions === questions + 1);
+  // The old picture looks the same: it is the new sharing's from when the old one was closed.
+  await until("the old sharing is closed", async () => (await screen.asked()).closed === closed + 1);
   await until("the shared screen in the preview", isOrange);
 });
 
