@@ -181,6 +181,7 @@ fn explain(refusal: Refusal) -> HotKeyError {
         HotKeyError::NotHere("a Wayland session shows a program no keys but its own, and its portal hands none out");
     match refusal {
         Refusal::Cancelled => HotKeyError::Refused,
+        Refusal::Ended => HotKeyError::Desktop("it ended its session".to_owned()),
         Refusal::Failed(what) => HotKeyError::Desktop(what.to_owned()),
         Refusal::Bus(error) => match error.refused_as() {
             RefusedAs::NotAllowed => HotKeyError::Refused,

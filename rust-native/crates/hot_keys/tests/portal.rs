@@ -138,6 +138,16 @@ fn a_user_may_think_about_it_and_the_app_may_give_up_meanwhile() {
 }
 
 #[test]
+fn a_session_that_ends_while_the_user_thinks_is_told() {
+    let desktop = desktop();
+    let portal = portal(&desktop, Answer::Think);
+    let (_listener, heard) = listen(&desktop);
+    until("the question", || portal.asked().expect("a portal").asking);
+    portal.close_keys().expect("a session");
+    assert!(matches!(next(&heard), KeyEvent::Unseen(HotKeyError::Desktop(_))));
+}
+
+#[test]
 fn when_the_desktop_takes_the_keys_away_what_was_held_is_let_go_and_the_loss_is_told() {
     let desktop = desktop();
     let portal = portal(&desktop, Answer::Share);

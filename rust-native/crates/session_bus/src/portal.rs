@@ -25,6 +25,9 @@ pub enum Refusal {
     /// The user said no.
     #[error("the user said no")]
     Cancelled,
+    /// The desktop ended the session while it was asked for more.
+    #[error("the desktop ended the session")]
+    Ended,
     /// It tried and could not.
     #[error("the desktop's portal failed: {0}")]
     Failed(&'static str),
@@ -36,6 +39,8 @@ pub struct Portal<'a> {
     patience: &'a mut dyn Patience,
     interface: &'static str,
     requests: u32,
+    /// Once it is opened.
+    session: Option<String>,
     /// The portal's own name: others may send signals too.
     owner: String,
 }
@@ -51,7 +56,7 @@ impl<'a> Portal<'a> {
         patience: &'a mut dyn Patience,
     ) -> Result<Self, BusError> {
         let bus = Bus::connect(address, patience)?;
-        Ok(Self { bus, patience, interface, requests: 0, owner: String::new() })
+        Ok(Self { bus, patience, interface, requests: 0, session: None, owner: String::new() })
     }
 
     /// Says which program this is, by the name of its desktop file, to portals that ask it of programs outside of any
@@ -117,7 +122,8 @@ impl<'a> Portal<'a> {
         let token = ("session_handle_token", Value::Text("tidecast".to_owned()));
         let created = self.request("CreateSession", vec![], vec![token])?;
         let session = created.option("session_handle").and_then(Value::text);
-        session.map(str::to_owned).ok_or(Refusal::Failed("it gave no session"))
+        self.session = session.map(str::to_owned);
+        self.session.clone().ok_or(Refusal::Failed("it gave no session"))
     }
 
     /// Calls, and waits for the answer.
@@ -163,6 +169,9 @@ impl<'a> Portal<'a> {
             }
             if has_left(&signal, &self.owner) {
                 return Err(Refusal::Failed("it crashed"));
+            }
+            if self.session.as_ref().is_some_and(|session| ends(&signal, session, &self.owner)) {
+                return Err(Refusal::Ended);
             }
         }
     }

@@ -156,6 +156,7 @@ fn cursor_mode(wanted: bool, offered: u32) -> Option<u32> {
 fn explain(refusal: Refusal) -> VideoError {
     match refusal {
         Refusal::Cancelled => VideoError::PortalRefused,
+        Refusal::Ended => VideoError::SharingEnded,
         Refusal::Failed(what) => VideoError::SharingFailed(what.to_owned()),
         Refusal::Bus(error) => match (error.refused_as(), error) {
             (RefusedAs::NotAllowed, _) => VideoError::PortalRefused,
@@ -191,6 +192,7 @@ mod tests {
         assert_eq!(refused("portal.Error.Failed"), VideoError::SharingFailed("why".to_owned()));
         assert_eq!(explain(BusError::Silent.into()).code(), "sharing_failed");
         assert_eq!(explain(Refusal::Cancelled), VideoError::PortalRefused);
+        assert_eq!(explain(Refusal::Ended), VideoError::SharingEnded);
     }
 
     #[test]
