@@ -259,6 +259,7 @@ export type Event =
   | { type: 'saved'; file: string }
   | { type: 'hot_key'; id: string }
   | { type: 'source_granted'; sourceId: string; token: string }
+  | { type: 'source_warning'; sourceId: string; problem: Problem }
   | { type: 'warning'; problem: Problem }
   | { type: 'error'; problem: Problem }
 
@@ -276,6 +277,8 @@ export interface HotKey {
   id: string
   chord: Chord
   action: HotKeyAction
+  /** What it does, in the user's words: for a desktop that lists its keys. */
+  label?: string
 }
 
 /** What a key does. */

@@ -29,16 +29,19 @@ pub struct HotKey {
     pub id: String,
     pub chord: Chord,
     pub action: HotKeyAction,
+    /// What it does, in the user's words: for a desktop that lists its keys.
+    pub label: Option<String>,
 }
 
 impl From<HotKey> for control_api::HotKey {
-    fn from(HotKey { id, chord, action }: HotKey) -> Self {
+    fn from(HotKey { id, chord, action, label }: HotKey) -> Self {
         let Chord { code, ctrl, alt, shift, meta } = chord;
         let action = match action {
             HotKeyAction::PushToTalk { input } => control_api::HotKeyAction::PushToTalk { input },
             HotKeyAction::PushToMute { input } => control_api::HotKeyAction::PushToMute { input },
             HotKeyAction::Tell => control_api::HotKeyAction::Tell,
         };
-        Self { id, chord: control_api::Chord { code, ctrl, alt, shift, meta }, action }
+        let chord = control_api::Chord { code, ctrl, alt, shift, meta };
+        Self { id, chord, action, label: label.unwrap_or_default() }
     }
 }

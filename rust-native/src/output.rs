@@ -38,6 +38,7 @@ pub enum Event {
     Saved { file: String },
     HotKey { id: String },
     SourceGranted { source_id: String, token: String },
+    SourceWarning { source_id: String, problem: Problem },
     Warning { problem: Problem },
     Error { problem: Problem },
 }

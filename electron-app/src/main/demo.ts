@@ -12,7 +12,7 @@ export function wantsDemo(argv: readonly string[], autostart: string | undefined
 
 /** Resolves with the viewer's link; rejects with a `ProblemError`. */
 export async function runDemo(studio: Studio): Promise<string> {
-  const sources = await studio.listSources();
+  const sources = await studio.sources.list();
   const monitor = sources.video.find((source) => source.kind === 'monitor') ?? sources.video[0];
   if (monitor === undefined) {
     throw new ProblemError(
@@ -26,7 +26,7 @@ export async function runDemo(studio: Studio): Promise<string> {
   // Nobody is there to choose: what the engine proposes for this machine is taken before the start, not after.
   await studio.proposeOnFirstRun();
   await studio.startCapture(monitor.id);
-  await studio.goLive({ kind: 'local' }, undefined);
+  await studio.air.goLive({ kind: 'local' }, undefined);
   const link = studio.viewUrl;
   if (link === undefined) {
     throw new ProblemError({

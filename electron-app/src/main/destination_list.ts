@@ -34,11 +34,11 @@ export class DestinationList {
     // A key belongs to the address that it was typed for.
     if (draft.key !== undefined) this.keys.set(id, draft.key);
     this.update(old === undefined ? [...list, next] : list.map((each) => (each.id === id ? next : each)));
-    if (this.studio.listIsLive) await this.studio.putDestination(this.asked(next), next.on);
+    if (this.studio.air.listIsLive) await this.studio.air.putDestination(this.asked(next), next.on);
   }
 
   async remove(id: string): Promise<void> {
-    await this.studio.removeDestination(id);
+    await this.studio.air.removeDestination(id);
     this.update(this.settings.get().destinations.filter((each) => each.id !== id));
     if (this.keys.has(id)) this.keys.set(id, '');
   }
@@ -46,23 +46,23 @@ export class DestinationList {
   async turn(id: string, on: boolean): Promise<void> {
     if (id === LOCAL_ID) {
       this.settings.update({ localInList: on });
-      if (this.studio.listIsLive) await this.studio.turnLocal(on);
+      if (this.studio.air.listIsLive) await this.studio.air.turnLocal(on);
       return;
     }
     const list = this.settings.get().destinations.map((each) => (each.id === id ? { ...each, on } : each));
     this.update(list);
     const found = list.find((each) => each.id === id);
-    if (found !== undefined && this.studio.listIsLive) await this.studio.putDestination(this.asked(found), on);
+    if (found !== undefined && this.studio.air.listIsLive) await this.studio.air.putDestination(this.asked(found), on);
   }
 
   async test(draft: DestinationDraft): Promise<void> {
     const saved = draft.key === undefined && draft.id !== undefined ? this.keys.get(draft.id) : draft.key;
-    await this.studio.testDestination(toEngine(draft, saved));
+    await this.studio.air.testDestination(toEngine(draft, saved));
   }
 
   async choosePrimary(id: string): Promise<void> {
     this.settings.update({ primaryDestination: id });
-    await this.studio.choosePrimary(id);
+    await this.studio.air.choosePrimary(id);
   }
 
   /** What goes live: everything that is switched on. */

@@ -2,6 +2,7 @@
 import { app, clipboard, dialog, globalShortcut, powerSaveBlocker, type BrowserWindow } from 'electron';
 import * as path from 'path';
 import { cardTexts } from '../shared/card_texts';
+import { sceneHotKey } from '../shared/hot_keys';
 import type { MessageName, Messages, Notice, PublicSettings, Versions } from '../shared/contract';
 import { intersects } from '../shared/geometry';
 import { dictionaryOf, languageFor } from '../shared/i18n/index';
@@ -16,7 +17,7 @@ import { declareScheme, servePage } from './page_protocol';
 import { problemOf, ProblemError } from './problem';
 import { DestinationList } from './destination_list';
 import { RecordingDesk } from './recording_desk';
-import { SceneKeys } from './scene_keys';
+import { isWayland, SceneKeys } from './scene_keys';
 import { Grants } from './grants';
 import { KeyStore } from './key_store';
 import { canKeepSecrets, seal, unseal } from './secrets';
@@ -117,6 +118,7 @@ function run(): void {
       stats: (stats) => toPage('stats', stats),
       encoders: (encoders) => toPage('encoders', encoders),
       notice,
+      sceneKey: (scene) => toPage('sceneKey', scene),
       settings: () => toPage('settings', publicSettings()),
     },
     (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
@@ -129,7 +131,15 @@ function run(): void {
   };
   const sceneKeys = new SceneKeys(globalShortcut, (scene) => toPage('sceneKey', scene));
   const holdSceneKeys = (): void => {
-    for (const { scene, keys } of sceneKeys.hold(settings.get().sceneKeys ?? [])) {
+    const wanted = settings.get().sceneKeys ?? [];
+    if (isWayland(process.platform, process.env)) {
+      // Electron's own shortcuts act in X programs only there: the engine asks the desktop, as for the sound's keys.
+      const word = dictionaryOf(language()).newScene;
+      const keys = wanted.map((key) => sceneHotKey(key, `${word} – ${key.scene}`));
+      studio.audio.watchKeys(keys).catch((error: unknown) => notice({ kind: 'warning', problem: problemOf(error) }));
+      return;
+    }
+    for (const { scene, keys } of sceneKeys.hold(wanted)) {
       const message = `The hot key ${keys} of the scene "${scene}" belongs to another program.`;
       notice({ kind: 'warning', problem: { code: 'hot_key_taken', message, hint: 'Choose another hot key.' } });
     }
@@ -151,7 +161,7 @@ function run(): void {
 
   /** Does our window lie in what is captured? Then the preview would show itself, without end. */
   function lookForMirror(): void {
-    const captured = studio.capturedDesktop;
+    const captured = studio.sources.capturedDesktop;
     const ours = window === undefined ? undefined : windowArea(window);
     const now = captured !== undefined && ours !== undefined && !keptOutOfCaptures() && intersects(captured, ours);
     if (now !== mirrored) {
@@ -174,7 +184,7 @@ function run(): void {
       const [width, height] = window.getSize();
       if (width !== undefined && height !== undefined) settings.update({ window: { width, height } });
     }
-    if (!studio.isLive && !studio.isRecording) leave();
+    if (!studio.air.isLive && !studio.isRecording) leave();
     else if (pageListens) toPage('askQuit', null);
     else if (quitting === 'no') void askWithoutPage();
     return false;
@@ -185,9 +195,9 @@ function run(): void {
     const words = dictionaryOf(language());
     const { response } = await dialog.showMessageBox({
       type: 'question',
-      message: studio.isLive ? words.quitTitle : words.quitRecordingTitle,
-      detail: studio.isLive ? words.quitText : words.quitRecordingText,
-      buttons: studio.isLive ? [words.quitNo, words.quitYes] : [words.quitRecordingNo, words.quitRecordingYes],
+      message: studio.air.isLive ? words.quitTitle : words.quitRecordingTitle,
+      detail: studio.air.isLive ? words.quitText : words.quitRecordingText,
+      buttons: studio.air.isLive ? [words.quitNo, words.quitYes] : [words.quitRecordingNo, words.quitRecordingYes],
       defaultId: 0,
       cancelId: 0,
     });
@@ -212,10 +222,10 @@ function run(): void {
         notices: early.splice(0),
       };
     },
-    listSources: () => studio.listSources(),
+    listSources: () => studio.sources.list(),
     probeEncoders: () => studio.probeEncoders(),
-    addSource: (id) => studio.addSource(id),
-    removeSource: (id) => studio.removeSource(id),
+    addSource: (id) => studio.sources.add(id),
+    removeSource: (id) => studio.sources.remove(id),
     choosePicture: async () => {
       const filters = [{ name: 'PNG, JPEG, WebP', extensions: ['png', 'jpg', 'jpeg', 'webp'] }];
       const question: Electron.OpenDialogOptions = { properties: ['openFile'], filters };
@@ -227,16 +237,16 @@ function run(): void {
     stopCapture: () => studio.stopCapture(),
     changeVideo: (change) => studio.changeVideo(change),
     changeTuning: (change) => studio.changeTuning(change),
-    changeAudio: (change) => studio.changeAudio(change),
-    pressKey: ({ code, down }) => studio.pressKey(code, down),
+    changeAudio: (change) => studio.audio.change(change),
+    pressKey: ({ code, down }) => studio.audio.pressKey(code, down),
     goLive: async (target) => {
       if (target.kind === 'list') {
         settings.update({ destination: 'list' });
-        return studio.goLiveToList(list.wanted());
+        return studio.air.goLiveToList(list.wanted());
       }
       if (target.kind === 'local') {
         settings.update({ destination: 'local' });
-        return studio.goLive(target, undefined);
+        return studio.air.goLive(target, undefined);
       }
       const saved = settings.get().sealedWhipKey;
       const key = target.key ?? (target.useSavedKey && saved !== undefined ? unseal(saved) : undefined);
@@ -250,13 +260,13 @@ function run(): void {
       const sealedWhipKey = target.keepKey && key !== undefined ? seal(key) : saved;
       settings.update({ destination: 'whip', whipUrl: target.url, sealedWhipKey });
       toPage('settings', publicSettings());
-      return studio.goLive(target, key);
+      return studio.air.goLive(target, key);
     },
-    endLive: () => studio.endLive(),
+    endLive: () => studio.air.endLive(),
     saveDestination: (draft) => changed(list.save(draft)),
     removeDestination: (id) => changed(list.remove(id)),
     switchDestination: ({ id, on }) => changed(list.turn(id, on)),
-    retryDestination: (id) => studio.retryDestination(id),
+    retryDestination: (id) => studio.air.retryDestination(id),
     testDestination: (draft) => list.test(draft),
     choosePrimary: (id) => changed(list.choosePrimary(id)),
     startRecording: () => records.start(),

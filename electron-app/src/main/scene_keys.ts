@@ -1,6 +1,12 @@
 /** The scenes' hot keys at the system: which are taken, which it refuses, and whom it tells. No window, no Electron. */
 import type { SceneKey } from '../shared/scene_keys';
 
+/** Whether the user's session is a Wayland one: no program can take keys from others there by itself. */
+export function isWayland(platform: string, env: { readonly [name: string]: string | undefined }): boolean {
+  const has = (name: string): boolean => (env[name] ?? '') !== '';
+  return platform === 'linux' && (has('WAYLAND_DISPLAY') || has('WAYLAND_SOCKET') || env.XDG_SESSION_TYPE === 'wayland');
+}
+
 /** The part of Electron's `globalShortcut` that is needed. */
 export interface Shortcuts {
   register(keys: string, pressed: () => void): boolean;

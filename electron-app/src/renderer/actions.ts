@@ -1,11 +1,12 @@
 /** What the user can do, from a button or a key: calls main, and says what went wrong. */
 import type { Answer, Bridge, GoLiveTarget, Notice, SettingsChange, VideoChange } from '../shared/contract';
 import type { DestinationDraft } from '../shared/destinations';
-import { dictionaryOf, fill, sayProblem, type Dictionary } from '../shared/i18n/index';
+import { dictionaryOf, fill, sayCode, sayProblem, type Dictionary } from '../shared/i18n/index';
 import type { Problem, Tuning } from '../shared/model';
 import type { RecordingChange } from '../shared/recording';
 import type { Scene, Transition } from '../shared/scene';
 import type { AudioPreferences } from '../shared/settings';
+import { sourceTitle } from '../shared/source_names';
 import type { PageState, Store } from './store';
 import { clockText } from './ui/clock_text';
 
@@ -170,6 +171,12 @@ export function makeActions(bridge: Bridge, store: Store) {
       case 'settings_not_saved':
         store.toast({ tone: 'error', title: t.settingsNotSaved, detail: t.settingsNotSavedHint, code: 'settings_not_saved' });
         return;
+      case 'source_warning': {
+        const { message, hint } = sayCode(t, notice.problem.code);
+        const title = fill(t.sourceWithoutPicture, { name: sourceTitle(t, notice.source) });
+        store.toast({ tone: 'warning', title, detail: fill(t.sourceWhy, { message, hint }), code: notice.problem.code });
+        return;
+      }
       case 'warning':
       case 'error':
         tellProblem(notice.problem, notice.kind);

@@ -1,6 +1,7 @@
 /** Hands the hot keys of this window to the engine, while it can see no others: pressed and released. */
 import type { Bridge } from '../shared/contract';
 import { isModifier, MOUSE_CODES } from '../shared/hot_keys';
+import { chordOfKeys } from '../shared/scene_keys';
 import type { Store } from './store';
 
 function isTyping(target: EventTarget | null): boolean {
@@ -16,9 +17,10 @@ export function forwardKeys(bridge: Bridge, store: Store): void {
   };
   const press = (code: string | undefined, typed: boolean): boolean => {
     const { state, settings, dialog } = store.get();
-    const set = (settings.audio.hotKeys ?? []).filter(({ chord }) => chord.code === code);
+    const chords = [...(settings.audio.hotKeys ?? []).map(({ chord }) => chord), ...(settings.sceneKeys ?? []).map(({ keys }) => chordOfKeys(keys))];
+    const set = chords.filter((chord) => chord.code === code);
     // A letter that is typed into a field is text.
-    const meant = set.some(({ chord }) => !typed || chord.ctrl || chord.alt || chord.meta || /^F\d|^Mouse/.test(chord.code));
+    const meant = set.some((chord) => !typed || chord.ctrl || chord.alt || chord.meta || /^F\d|^Mouse/.test(chord.code));
     if (code === undefined || state?.hotKeysProblem === undefined || (!meant && !isModifier(code))) return false;
     // While a key is being chosen it is not yet one.
     if (dialog === 'sound' && document.querySelector('.key-chooser.listening') !== null) return false;

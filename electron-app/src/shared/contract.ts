@@ -22,6 +22,7 @@ import type { RecordingChange } from './recording';
 import type { Scene, Transition } from './scene';
 import type { SceneKey } from './scene_keys';
 import type { AudioPreferences, DestinationKind, Language, Settings, Theme } from './settings';
+import type { NamedSource } from './source_names';
 
 /** How a call ended: nothing rejects over IPC, a failure is a value. */
 export type Answer<T> = { ok: true; value: T } | { ok: false; problem: Problem };
@@ -44,6 +45,8 @@ export type Notice =
   | { kind: 'recording_interrupted'; file: string }
   | { kind: 'settings_corrupt'; keptAs: string }
   | { kind: 'settings_not_saved' }
+  /** One source of a scene was lost, or rests; the others go on. */
+  | { kind: 'source_warning'; source: NamedSource; problem: Problem }
   | { kind: 'warning'; problem: Problem }
   | { kind: 'error'; problem: Problem };
 

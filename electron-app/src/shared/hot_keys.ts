@@ -1,6 +1,7 @@
 /** Keys that act on sound, as the app remembers them and shows them. Pure. */
 import type { Command, HotKey } from './model';
 import { fields, flag, oneOf, Refused, text } from './parse';
+import { chordOfKeys, type SceneKey } from './scene_keys';
 
 export const HOT_KEY_ACTIONS = ['push_to_talk', 'push_to_mute', 'mute'] as const;
 export type HotKeyAction = (typeof HOT_KEY_ACTIONS)[number];
@@ -19,10 +20,13 @@ export interface HotKeyPreference {
   /** An input's id. */
   input: string;
   chord: KeyChord;
+  /** What it does, in the user's words: for a desktop that lists its keys. */
+  label?: string;
 }
 
 /** As many as the engine takes. */
 const MOST_KEYS = 64;
+const MOST_LABEL = 200;
 const CODE = /^[A-Z][A-Za-z0-9]{0,31}$/;
 
 export function keyCode(value: unknown, path: string): string {
@@ -44,6 +48,7 @@ export function hotKeyPreferences(value: unknown, path: string): HotKeyPreferenc
       input: text(f.input, `${at}.input`, 64),
       chord: { code: keyCode(chord.code, `${at}.chord.code`), ctrl: held('ctrl'), alt: held('alt'), shift: held('shift'), meta: held('meta') },
     };
+    if (f.label !== undefined) read.label = text(f.label, `${at}.label`, MOST_LABEL);
     if (seen.has(idOf(read))) throw new Refused(at, 'one key for each thing');
     seen.add(idOf(read));
     return read;
@@ -59,18 +64,38 @@ export function mutedBy(id: string): string | undefined {
   return id.startsWith('mute:') ? id.slice('mute:'.length) : undefined;
 }
 
-export function hotKeyCommand(keys: readonly HotKeyPreference[]): Extract<Command, { type: 'set_hot_keys' }> {
+const SCENE = 'scene:';
+
+/** A scene's key for the engine, which tells when it is pressed; `label` is for a desktop that lists its keys. */
+export function sceneHotKey({ scene, keys }: SceneKey, label: string): HotKey {
+  return { id: `${SCENE}${scene}`, chord: chordOfKeys(keys), action: { kind: 'tell' }, label };
+}
+
+/** The scene that a key's event shows; none where it is another key's. */
+export function sceneShownBy(id: string): string | undefined {
+  return id.startsWith(SCENE) ? id.slice(SCENE.length) : undefined;
+}
+
+/** `more`: keys that are no sound's, which the engine is to watch as well. */
+export function hotKeyCommand(keys: readonly HotKeyPreference[], more: readonly HotKey[] = []): Extract<Command, { type: 'set_hot_keys' }> {
   const engineKeys = keys.map((key): HotKey => {
-    const { action, input, chord } = key;
-    return { id: idOf(key), chord, action: action === 'mute' ? { kind: 'tell' } : { kind: action, input } };
+    const { action, input, chord, label } = key;
+    return { id: idOf(key), chord, label, action: action === 'mute' ? { kind: 'tell' } : { kind: action, input } };
   });
-  return { type: 'set_hot_keys', keys: engineKeys };
+  return { type: 'set_hot_keys', keys: [...engineKeys, ...more].slice(0, MOST_KEYS) };
 }
 
 /** The list with another key for that, or without one. */
-export function withKey(keys: readonly HotKeyPreference[], action: HotKeyAction, input: string, chord: KeyChord | undefined): HotKeyPreference[] {
+export function withKey(
+  keys: readonly HotKeyPreference[],
+  action: HotKeyAction,
+  input: string,
+  chord: KeyChord | undefined,
+  label?: string,
+): HotKeyPreference[] {
   const others = keys.filter((key) => key.action !== action || key.input !== input);
-  return chord === undefined ? others : [...others, { action, input, chord }];
+  if (chord === undefined) return others;
+  return [...others, label === undefined ? { action, input, chord } : { action, input, chord, label: label.slice(0, MOST_LABEL) }];
 }
 
 const MODIFIERS: { readonly [code: string]: 'ctrl' | 'alt' | 'shift' | 'meta' } = {

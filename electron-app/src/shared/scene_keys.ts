@@ -3,6 +3,7 @@
  *
  * A key is written as Electron's accelerators are: `CommandOrControl+Shift+1`, `F6`, `num4`.
  */
+import type { KeyChord } from './hot_keys';
 import { fields, Refused, text } from './parse';
 
 export interface SceneKey {
@@ -59,6 +60,15 @@ export function pressedHotKey(event: PressedKey, mac: boolean): string | undefin
   const parts = [main && 'CommandOrControl', event.altKey && 'Alt', other && !mac && 'Super', event.shiftKey && 'Shift', name];
   const keys = parts.filter((part) => part !== false).join('+');
   return isHotKey(keys) ? keys : undefined;
+}
+
+/** The same as a chord of keys by their place; the other way round of {@link pressedHotKey}, where Ctrl is Ctrl. */
+export function chordOfKeys(keys: string): KeyChord {
+  const parts = keys.split('+');
+  const name = parts[parts.length - 1] ?? '';
+  const code = /^[A-Z]$/.test(name) ? `Key${name}` : /^[0-9]$/.test(name) ? `Digit${name}` : name.replace(/^num/, 'Numpad');
+  const held = (modifier: string): boolean => parts.slice(0, -1).includes(modifier);
+  return { code, ctrl: held('CommandOrControl'), alt: held('Alt'), shift: held('Shift'), meta: held('Super') };
 }
 
 /** As it is printed on a keyboard. */

@@ -79,6 +79,30 @@ test("sources and scenes are dragged into another order, and by Alt and arrow ke
   await until("the scenes' order by key", () => names().join() === "Scene,Copy");
 });
 
+test("a source is dragged from its list into the scene, and its menu does so and makes a scene of it", limit, async () => {
+  const arranged = () => scenes().find(({ name }) => name === "Copy").items;
+  await app.click("scene-row", { text: "Copy" });
+  const before = arranged().length;
+  const [panel] = await middles(app.page, "scene-item");
+  await hand.drag(await at("source-item", "Tide pattern"), panel.at, 8);
+  await until("it lies on top", () => arranged().length === before + 1 && arranged()[before].name === "Tide pattern");
+  // A drag that ends nowhere, and a click, add nothing.
+  const source = await at("source-item", "Second pattern");
+  await hand.drag(source, [source[0] + 20, source[1] + 10]);
+  await menu("source-item", "Second pattern", "source-to-scene");
+  await until("its menu adds it", () => arranged().length === before + 2 && arranged()[before + 1].name === "Second pattern");
+  for (let each = 0; each < 2; each += 1) await app.page.keyboard.press("Control+z");
+  await until("both are undone", () => arranged().length === before);
+  const known = names();
+  await menu("source-item", "Second pattern", "source-new-scene");
+  await until("a scene of it", () => scenes().length === known.length + 1);
+  const made = scenes().find(({ name }) => !known.includes(name));
+  assert.deepEqual(made.items.map(({ name, x, y }) => [name, x, y]), [["Second pattern", 0, 0]]);
+  await app.page.keyboard.press("Control+z");
+  await until("it is undone", () => names().join() === known.join());
+  await app.click("scene-row", { text: "Copy" });
+});
+
 test("an item's menu fills the canvas, changes the order and removes", limit, async () => {
   const items = () => scenes()[1].items;
   await menu("scene-item", "Second pattern", "item-fill");

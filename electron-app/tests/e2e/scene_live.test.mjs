@@ -171,6 +171,11 @@ test("a source that goes takes its own place alone: the rest of the picture move
   await change(t, "a lost source", async () => {
     await second.stop();
     await until("it is told", async () => (await engine()).sources.some((source) => source.capture.kind === "lost"));
+    const toast = () => app.page.evaluate(() => document.querySelector('[data-testid="toast"][data-code="source_closed"]')?.textContent);
+    await until("the toast", async () => (await toast()) !== undefined);
+    const text = await toast();
+    assert.match(text, /“Second pattern”/, "named as the user knows it");
+    assert.doesNotMatch(text, /x11:/);
   }, { width: 1280, height: 720 });
   assert.ok(await app.isLive());
 });

@@ -248,8 +248,8 @@ test("where the system shows no keys, those of the window act, and the desk says
   await app.stop();
   app = await startApp(display, { sound: sound.env, userData, env: { WAYLAND_DISPLAY: "no-such-wayland" } });
   await until("the microphone is open", async () => (await input("microphone"))?.active, { deadline: 30_000 });
-  const problem = await until("it is said", async () => (await app.bootstrap()).state.hotKeysProblem);
-  assert.equal(problem.code, "hot_keys_not_here");
+  // Until the session's bus has answered, the problem is that it is being asked.
+  await until("it is said", async () => (await app.bootstrap()).state.hotKeysProblem?.code === "hot_keys_not_here");
   await app.page.bringToFront();
   await app.page.keyboard.down("q");
   await until("silent while it is held", async () => (await input("microphone")).hushed);

@@ -98,9 +98,11 @@ test("the app asks once: after a restart the same is shared without a question, 
 
 test("“ask again” makes the desktop ask anew", limit, async () => {
   await screen.answer("share");
-  const { questions } = await screen.asked();
+  const { questions, closed } = await screen.asked();
   await app.click("ask-again");
   await until("another question", async () => (await screen.asked()).questions === questions + 1);
+  // The old picture looks the same: it is the new sharing's from when the old one was closed.
+  await until("the old sharing is closed", async () => (await screen.asked()).closed === closed + 1);
   await until("the shared screen in the preview", isOrange);
 });
 
@@ -116,4 +118,53 @@ test("a sharing that the desktop ends is said to have ended, and is not tried ag
   await new Promise((resolve) => setTimeout(resolve, 5000));
   assert.equal((await screen.asked()).questions, questions);
   assert.equal((await capture()).kind, "lost");
+});
+
+test("a key to talk is asked of the desktop by its name, and acts by the desktop's word in any program", limit, async () => {
+  const state = async () => (await app.bootstrap()).state;
+  const hushed = async () => (await state()).audio.find(({ input }) => input === "microphone").hushed;
+  await screen.answer("share");
+  await app.click("open-desk");
+  await app.click("filters-microphone");
+  await app.click("key-push_to_talk-microphone");
+  await until("the button waits for a key", async () => (await app.text("key-push_to_talk-microphone")) === "Press a key…");
+  await app.page.keyboard.press("Control+F8");
+  const id = "push_to_talk:microphone";
+  await until("the desktop was asked", async () => (await screen.shortcuts()).length === 1);
+  assert.deepEqual(await screen.shortcuts(), [[id, "Microphone – Push to talk", "CTRL+F8"]]);
+  await until("it has answered", async () => (await state()).hotKeysProblem === undefined && (await hushed()));
+  await screen.press(id);
+  await until("it is heard", async () => !(await hushed()));
+  await screen.release(id);
+  await until("it is silent", hushed);
+  // What the desktop gives no key acts in the window, which says so.
+  await screen.give("another");
+  await until("the desk says so", async () => (await app.text("keys-only-here"))?.includes("has set no key for some"));
+  await app.page.keyboard.down("Control");
+  await app.page.keyboard.down("F8");
+  await until("it is heard in the window", async () => !(await hushed()));
+  await app.page.keyboard.up("F8");
+  await app.page.keyboard.up("Control");
+  await until("it is silent again", hushed);
+});
+
+test("a scene's key is asked of the desktop too, and shows its scene", limit, async () => {
+  await app.page.keyboard.press("Escape");
+  await app.page.evaluate(() => window.tidecast.addSource("color:2080c0"));
+  await app.click("refresh-sources");
+  await until("the colour is listed", () => app.page.evaluate(() => document.querySelector('[data-source-id="color:2080c0"]') !== null));
+  await app.choose("#2080C0");
+  await app.click("scene-add");
+  await app.click("scene-hot-key");
+  await app.page.keyboard.press("Control+Alt+7");
+  await until("the desktop was asked", async () => (await screen.shortcuts()).some(([id]) => id === "scene:Scene"));
+  assert.deepEqual((await screen.shortcuts()).find(([id]) => id === "scene:Scene"), ["scene:Scene", "Scene – Scene", "CTRL+ALT+7"]);
+  await screen.give("scene:Scene");
+  await app.click("scene-add");
+  // What was shared last still has its card: a click on a scene goes over to it.
+  await app.click("scene-row", { text: "Scene 2" });
+  const shown = async () => (await app.bootstrap()).state?.scene;
+  await until("the other scene is live", async () => (await shown()) === "Scene 2");
+  await screen.press("scene:Scene");
+  await until("the key's scene is live", async () => (await shown()) === "Scene");
 });

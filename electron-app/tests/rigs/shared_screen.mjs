@@ -3,7 +3,7 @@
 
 import { json, ours, talk } from "./programs.mjs";
 
-/** Starts it with a screen of one colour ("e06820"); gives `{ env, answer, decide, asked, close, end, stop }`. */
+/** Starts it with a screen of one colour ("e06820"); gives `{ env, answer, decide, asked, close, end, shortcuts, press, release, give, stop }`. */
 export async function startSharedScreen({ width = 640, height = 360, fps = 30, colour = "e06820" } = {}) {
   const caps = `format=BGRx,width=${width},height=${height},framerate=${fps}/1`;
   const rig = talk(ours("shared-screen-rig"), [caps, "pattern=solid-color", `foreground-color=0xff${colour}`]);
@@ -23,6 +23,12 @@ export async function startSharedScreen({ width = 640, height = 360, fps = 30, c
     decide: (yes) => ask(`decide ${yes ? "yes" : "no"}`),
     asked: () => ask("asked"),
     close: () => ask("close"),
+    /** The keys that were asked for: [id, description, wish]. */
+    shortcuts: () => ask("shortcuts").then(({ bound }) => bound),
+    press: (id) => ask(`press ${id}`),
+    release: (id) => ask(`release ${id}`),
+    /** The user gives keys to these alone. */
+    give: (...ids) => ask(`give ${ids.join(" ")}`),
     /** Another producer in its place, as after a restart of the compositor. */
     restart: () => ask("restart"),
     end: () => ask("end"),

@@ -15,6 +15,9 @@ test('a key is saved, read back, and sent as what it does', () => {
     ['push_to_talk:microphone', { kind: 'push_to_talk', input: 'microphone' }],
     ['mute:system_sound', { kind: 'tell' }],
   ]);
+  const named = withKey([], 'mute', 'microphone', F8, 'Microphone: Mute');
+  assert.deepEqual(hotKeyPreferences(JSON.parse(JSON.stringify(named)), 'keys'), named, 'also what a desktop lists it by');
+  assert.equal(hotKeyCommand(named).keys[0]?.label, 'Microphone: Mute');
   assert.equal(mutedBy('mute:system_sound'), 'system_sound');
   assert.equal(mutedBy('push_to_talk:microphone'), undefined);
 });

@@ -38,6 +38,8 @@ test('a problem is said by its code, else in the words of the engine', () => {
   const port = { code: 'port_in_use', message: 'Port 8080 is taken.', hint: 'Choose another one.' };
   assert.equal(sayProblem(en, port).message, 'Port 8080 is taken.');
   assert.equal(sayProblem(zh, port).message, zh.problem_port_in_use);
+  const gone = { code: 'source_not_found', message: 'there is no source x11:window:0x1', hint: 'h' };
+  assert.equal(sayProblem(en, gone).message, en.problem_source_not_found, 'no id of a program’s');
   const strange = { code: 'brand_new', message: 'Something new.', hint: 'Wait.' };
   assert.deepEqual(sayProblem(zh, strange), { message: 'Something new.', hint: 'Wait.' });
   assert.deepEqual(sayProblem(zh, { ...strange, code: 'constructor' }), { message: 'Something new.', hint: 'Wait.' });

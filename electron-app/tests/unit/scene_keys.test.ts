@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SceneKeys } from '../../src/main/scene_keys';
+import { isWayland, SceneKeys } from '../../src/main/scene_keys';
 import { Refused } from '../../src/shared/parse';
-import { hotKeyText, isHotKey, parseSceneKeys, pressedHotKey, withKey } from '../../src/shared/scene_keys';
+import { chordOfKeys, hotKeyText, isHotKey, parseSceneKeys, pressedHotKey, withKey } from '../../src/shared/scene_keys';
 
 const bare = { ctrlKey: false, metaKey: false, altKey: false, shiftKey: false };
 
@@ -73,4 +73,19 @@ test('the system holds the keys that are wanted, each once, and what it refuses 
   assert.deepEqual(calls, []);
   keys.hold([]);
   assert.equal(held.size, 0);
+});
+
+test('a key is the same as a chord, by its place', () => {
+  const none = { ctrl: false, alt: false, shift: false, meta: false };
+  assert.deepEqual(chordOfKeys('CommandOrControl+Alt+7'), { ...none, code: 'Digit7', ctrl: true, alt: true });
+  assert.deepEqual(chordOfKeys('Super+Shift+A'), { ...none, code: 'KeyA', shift: true, meta: true });
+  assert.deepEqual(chordOfKeys('F13'), { ...none, code: 'F13' });
+  assert.deepEqual(chordOfKeys('Shift+num4'), { ...none, code: 'Numpad4', shift: true });
+});
+
+test('a Wayland session is known by what it puts into the environment', () => {
+  assert.ok(isWayland('linux', { WAYLAND_DISPLAY: 'wayland-0', DISPLAY: ':0' }));
+  assert.ok(isWayland('linux', { XDG_SESSION_TYPE: 'wayland' }));
+  assert.ok(!isWayland('linux', { XDG_SESSION_TYPE: 'x11', WAYLAND_DISPLAY: '' }));
+  assert.ok(!isWayland('win32', { XDG_SESSION_TYPE: 'wayland' }));
 });

@@ -53,6 +53,9 @@ impl From<control_api::Event> for Event {
             control_api::Event::SourceGranted { source_id, token } => {
                 Self::SourceGranted { source_id, token: token.expose().to_owned() }
             }
+            control_api::Event::SourceWarning { source_id, problem } => {
+                Self::SourceWarning { source_id, problem: problem.into() }
+            }
             control_api::Event::Warning(problem) => Self::Warning { problem: problem.into() },
             control_api::Event::Error(problem) => Self::Error { problem: problem.into() },
         }

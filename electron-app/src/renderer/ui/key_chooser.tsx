@@ -1,7 +1,8 @@
 /** A button that shows a hot key and takes another one from the keyboard or the mouse. */
 import { useLayoutEffect, useState } from 'preact/hooks';
 import { chordOf, chordText, isModifier, MOUSE_CODES, withKey, type HotKeyAction, type KeyChord, type KeyWords } from '../../shared/hot_keys';
-import type { Dictionary } from '../../shared/i18n/index';
+import { sayCode, type Dictionary } from '../../shared/i18n/index';
+import type { Problem } from '../../shared/model';
 import { useUi } from './context';
 import { IconButton } from './controls';
 
@@ -87,8 +88,8 @@ function KeyChooser(props: { label: string; hint: string; chord: KeyChord | unde
   );
 }
 
-/** The three keys of one input. */
-export function InputKeys({ input }: { input: string }) {
+/** The three keys of one input, which is called `title`. */
+export function InputKeys({ input, title }: { input: string; title: string }) {
   const { state, actions, words } = useUi();
   const keys = state.settings.audio.hotKeys ?? [];
   const labels: { readonly [action in HotKeyAction]: readonly [string, string] } = {
@@ -104,7 +105,7 @@ export function InputKeys({ input }: { input: string }) {
         hint={hint}
         chord={keys.find((key) => key.action === action && key.input === input)?.chord}
         testid={`key-${action}-${input}`}
-        onChoose={(chord) => void actions.changeAudio({ hotKeys: withKey(keys, action, input, chord) })}
+        onChoose={(chord) => void actions.changeAudio({ hotKeys: withKey(keys, action, input, chord, `${title} – ${label}`) })}
       />
     );
   };
@@ -114,12 +115,19 @@ export function InputKeys({ input }: { input: string }) {
       {chooser('push_to_talk')}
       {chooser('push_to_mute')}
       {chooser('mute')}
-      {problem !== undefined && keys.length > 0 && (
-        <p class="quiet" title={problem.message} data-testid="keys-only-here">
-          {words.keysOnlyHere}
-        </p>
-      )}
+      {problem !== undefined && keys.length > 0 && <KeysProblem problem={problem} />}
     </div>
+  );
+}
+
+/** Why keys act in this window only, and what to do about it. */
+function KeysProblem({ problem }: { problem: Problem }) {
+  const { words } = useUi();
+  const { message, hint } = sayCode(words, problem.code);
+  return (
+    <p class="quiet" title={problem.message} data-testid="keys-only-here" data-code={problem.code}>
+      {problem.code === 'hot_keys_not_here' ? words.keysOnlyHere : `${message}. ${hint}`}
+    </p>
   );
 }
 

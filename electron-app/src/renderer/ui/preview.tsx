@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import { sayCode, sayProblem } from '../../shared/i18n/index';
+import { sourceTitle } from '../../shared/source_names';
 import { isCapturing, isPublishing } from '../actions';
 import { useUi } from './context';
 import { IconButton } from './controls';
@@ -42,7 +43,7 @@ function useCard(hasPicture: boolean) {
     if (state.busy === 'start') return <Card kind="starting" icon="play" title={words.starting} text="" busy />;
     const chosen = state.sources?.video.find((source) => source.id === state.chosen);
     if (chosen === undefined) return <Card kind="empty" icon="screen" title={words.emptyTitle} text={words.emptyText} />;
-    return <Card kind="ready" icon="play" title={words.readyTitle} text={say('readyText', { source: chosen.title })} />;
+    return <Card kind="ready" icon="play" title={words.readyTitle} text={say('readyText', { source: sourceTitle(words, chosen) })} />;
   }
   const capture = state.state?.capture;
   if (capture?.kind === 'lost') {

@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { changeItem, snapMove, snapScale, type Box, type SceneItem } from '../../shared/scene';
 import { useUi } from './context';
+import { useSceneAdding } from './scene_adding';
 import { useDesk } from './scene_context';
 
 /** Screen pixels from which a frame jumps to a guide. */
@@ -17,6 +18,7 @@ interface Drag {
 export function SceneOverlay() {
   const { state, words } = useUi();
   const desk = useDesk();
+  const { nameOf } = useSceneAdding();
   const layer = useRef<HTMLDivElement>(null);
   const [room, setRoom] = useState({ width: 0, height: 0 });
   const drag = useRef<Drag | undefined>(undefined);
@@ -94,7 +96,7 @@ export function SceneOverlay() {
             }}
             tabIndex={0}
             role="button"
-            aria-label={`${words.moveItem}: ${item.name === '' ? item.source : item.name}`}
+            aria-label={`${words.moveItem}: ${item.name === '' ? nameOf(item.source) : item.name}`}
             data-testid="scene-frame"
             data-item={item.id}
             onPointerDown={(event) => press(event, item, false)}

@@ -1,7 +1,6 @@
 /** Scenes: the list, the tree of the chosen one's sources, and the numbers of the chosen source. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import {
-  addItem,
   CANVASES,
   changeItem,
   moveItem,
@@ -10,7 +9,6 @@ import {
   removeItem,
   screenAndCamera,
   writeSceneFile,
-  type Scene,
   type SceneItem,
 } from '../../shared/scene';
 import { sayCode } from '../../shared/i18n/index';
@@ -18,6 +16,7 @@ import { hotKeyText } from '../../shared/scene_keys';
 import { useUi } from './context';
 import { IconButton, Panel, Select } from './controls';
 import { useReorder } from './reorder';
+import { useSceneAdding } from './scene_adding';
 import { useDesk } from './scene_context';
 import { SceneInspector } from './scene_inspector';
 import { ContextMenu, menuAt, type Menu } from './scene_menu';
@@ -72,8 +71,8 @@ export function ScenePanel() {
   const { scenes, scene: chosen, item: chosenItem, canUndo, canRedo } = desk.state;
   const scene = desk.current;
   const video = state.sources?.video ?? [];
-  const titleOf = (item: SceneItem): string =>
-    item.name !== '' ? item.name : (video.find((source) => source.id === item.source)?.title ?? item.source);
+  const { nameOf, addScene, addToScene } = useSceneAdding();
+  const titleOf = (item: SceneItem): string => (item.name !== '' ? item.name : nameOf(item.source));
   /** Why a live item shows a card in place of its picture, and what to do about it. */
   const loss = (item: SceneItem): string | undefined => {
     const found = desk.live === scene?.name ? state.state?.sources.find((source) => source.id === item.source) : undefined;
@@ -83,13 +82,6 @@ export function ScenePanel() {
   };
   const canvas = scene?.canvas ?? CANVASES['16:9'];
   const mac = state.boot.versions.platform.startsWith('darwin');
-
-  function addScene(): void {
-    const source = state.chosen;
-    const empty: Scene = { name: words.newScene, canvas: { ...canvas }, items: [] };
-    const title = video.find(({ id }) => id === source)?.title ?? '';
-    desk.add(source === undefined ? empty : addItem(empty, source, title));
-  }
 
   const screen = video.find((source) => source.id === state.chosen && source.kind !== 'camera') ?? video.find(({ kind }) => kind === 'monitor');
   const camera = video.find(({ kind }) => kind === 'camera');
@@ -145,7 +137,7 @@ export function ScenePanel() {
           <IconButton icon="undo" label={words.undo} testid="scene-undo" disabled={!canUndo} onClick={() => desk.undo()} />
           <IconButton icon="redo" label={words.redo} testid="scene-redo" disabled={!canRedo} onClick={() => desk.redo()} />
           <IconButton icon="import" label={words.importScenes} testid="scene-import" onClick={() => file.current?.click()} />
-          <IconButton icon="plus" label={words.addScene} testid="scene-add" onClick={addScene} />
+          <IconButton icon="plus" label={words.addScene} testid="scene-add" onClick={() => addScene(state.chosen)} />
         </span>
       }
     >
@@ -219,7 +211,7 @@ export function ScenePanel() {
                 testid="item-visible"
                 onClick={() => desk.edit((s) => changeItem(s, item.id, { visible: !item.visible }))}
               />
-              <button type="button" class="scene-item-name" title={item.source} aria-pressed={item.id === chosenItem} onClick={() => desk.select(item.id)}>
+              <button type="button" class="scene-item-name" title={titleOf(item)} aria-pressed={item.id === chosenItem} onClick={() => desk.select(item.id)}>
                 {titleOf(item)}
               </button>
               {loss(item) !== undefined && (
@@ -234,11 +226,10 @@ export function ScenePanel() {
           <Select
             value=""
             label={words.addSource}
-            options={[{ value: '', label: `${words.addSource}…` }, ...video.map(({ id, title }) => ({ value: id, label: title }))]}
+            options={[{ value: '', label: `${words.addSource}…` }, ...video.map(({ id }) => ({ value: id, label: nameOf(id) }))]}
             testid="scene-add-source"
             onChange={(id) => {
-              const title = video.find((source) => source.id === id)?.title ?? '';
-              if (id !== '') desk.edit((s) => addItem(s, id, title));
+              if (id !== '') addToScene(id);
             }}
           />
         </div>

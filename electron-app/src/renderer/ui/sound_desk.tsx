@@ -91,7 +91,7 @@ function Strip(props: Shown & { onChange(input: InputPreferences): void; onRemov
                 onCommit={(delayMs) => onChange({ ...input, delayMs: Math.round(delayMs) })}
               />
             </label>
-            <InputKeys input={input.id} />
+            <InputKeys input={input.id} title={title} />
           </div>
         </div>
       )}

@@ -1,11 +1,15 @@
 /** What can be captured: screens as cards, windows as rows, with live thumbnails while nothing is captured. */
 import { useEffect, useState } from 'preact/hooks';
-import { sayProblem, type Dictionary } from '../../shared/i18n/index';
+import { sayProblem } from '../../shared/i18n/index';
 import type { VideoSource } from '../../shared/model';
+import { sourceTitle } from '../../shared/source_names';
 import { isCapturing, isPublishing } from '../actions';
 import { useUi } from './context';
 import { IconButton } from './controls';
+import { useDragOut } from './drag_out';
 import { Icon, type IconName } from './icons';
+import { useSceneAdding } from './scene_adding';
+import { ContextMenu, menuAt, type Menu } from './scene_menu';
 
 /** A thumbnail costs a grab and a JPEG: twice in four seconds is enough to recognise a window by. */
 const THUMBNAIL_MS = 2_000;
@@ -54,25 +58,34 @@ function Thumbnail({ source, round }: { source: VideoSource; round: number }) {
   );
 }
 
-function titleOf(source: VideoSource, words: Dictionary): string {
-  switch (source.kind) {
-    case 'game':
-      return words.gameSource;
-    case 'portal':
-      return words.portalSource;
-    case 'pattern':
-      return words.patternBars;
-    default:
-      return source.title;
-  }
+/** Where a source can be dropped: the panel of scenes, and the preview while it shows one that is arranged. */
+const SCENE_PLACES = '.panel.scenes, .scene-overlay';
+
+interface Row {
+  source: VideoSource;
+  round: number;
+  onMenu(event: MouseEvent, source: VideoSource): void;
 }
 
-function SourceItem({ source, round }: { source: VideoSource; round: number }) {
+/** What can be done with a source besides choosing it. */
+function useActs(): (source: VideoSource) => Menu['acts'] {
+  const { actions, words } = useUi();
+  const { addScene, addToScene } = useSceneAdding();
+  return (source) => [
+    { label: words.sourceAlone, testid: 'source-alone', act: () => void actions.start(source.id) },
+    { label: words.sourceToScene, testid: 'source-to-scene', act: () => addToScene(source.id) },
+    { label: words.sourceNewScene, testid: 'source-new-scene', act: () => addScene(source.id) },
+    ...(source.kind === 'portal' ? [{ label: words.portalAskAgain, testid: 'source-ask-again', act: () => void actions.askAgain(source.id) }] : []),
+    ...(OWN_KINDS.includes(source.kind) ? [{ label: words.removeSource, testid: 'source-remove', act: () => void actions.removeSource(source.id) }] : []),
+  ];
+}
+
+function SourceItem({ source, round, onMenu }: Row) {
   const { state, actions, words } = useUi();
   const captured = isCapturing(state) && state.state?.sourceId === source.id;
   const chosen = state.chosen === source.id;
   const size = source.width === 0 ? '' : `${source.width}×${source.height}`;
-  const title = titleOf(source, words);
+  const title = sourceTitle(words, source);
   const details = [source.program, size].filter((part) => part !== '').join(' · ');
   return (
     <button
@@ -85,6 +98,10 @@ function SourceItem({ source, round }: { source: VideoSource; round: number }) {
       data-kind={source.kind}
       onClick={() => void actions.choose(source.id)}
       onDblClick={() => void actions.start(source.id)}
+      onContextMenu={(event) => {
+        event.preventDefault();
+        onMenu(event, source);
+      }}
     >
       <Thumbnail source={source} round={round} />
       <span class="source-text">
@@ -97,22 +114,22 @@ function SourceItem({ source, round }: { source: VideoSource; round: number }) {
 }
 
 /** What the desktop shares, with the button that makes it ask anew. */
-function SharedSource({ source, round }: { source: VideoSource; round: number }) {
+function SharedSource({ source, round, onMenu }: Row) {
   const { actions, words } = useUi();
   return (
     <div class="own-source">
-      <SourceItem source={source} round={round} />
+      <SourceItem source={source} round={round} onMenu={onMenu} />
       <IconButton icon="refresh" label={words.portalAskAgain} testid="ask-again" onClick={() => void actions.askAgain(source.id)} />
     </div>
   );
 }
 
 /** A source that the user made, with the button that takes it out of the list. */
-function OwnSource({ source, round }: { source: VideoSource; round: number }) {
+function OwnSource({ source, round, onMenu }: Row) {
   const { actions, words } = useUi();
   return (
     <div class="own-source">
-      <SourceItem source={source} round={round} />
+      <SourceItem source={source} round={round} onMenu={onMenu} />
       <IconButton icon="close" label={words.removeSource} testid="remove-source" onClick={() => void actions.removeSource(source.id)} />
     </div>
   );
@@ -121,6 +138,13 @@ function OwnSource({ source, round }: { source: VideoSource; round: number }) {
 export function SourceList() {
   const { state, store, actions, words } = useUi();
   const [round, setRound] = useState(0);
+  const [menu, setMenu] = useState<Menu | undefined>(undefined);
+  const acts = useActs();
+  const onMenu = (event: MouseEvent, source: VideoSource): void => setMenu(menuAt(event, acts(source)));
+  const { addToScene } = useSceneAdding();
+  const list = useDragOut('[data-testid="source-item"]', SCENE_PLACES, ({ dataset: { sourceId } }) => {
+    if (sourceId !== undefined) addToScene(sourceId);
+  });
   const running = state.host.kind === 'running';
   const lost = state.state?.capture.kind === 'lost';
   // While something is captured the thumbnails rest: each would be one more grab, and may be a change of the picture.
@@ -169,7 +193,7 @@ export function SourceList() {
           }}
         />
       </header>
-      <div class="source-scroll">
+      <div class="source-scroll" ref={list}>
         {problems.map((problem) => {
           const { message, hint } = sayProblem(words, problem);
           return (
@@ -183,25 +207,26 @@ export function SourceList() {
         {sources !== undefined && sources.video.length === 0 && problems.length === 0 && <p class="quiet">{words.noSources}</p>}
         {monitors.length + shared.length > 0 && <h3>{words.monitors}</h3>}
         {shared.map((source) => (
-          <SharedSource key={source.id} source={source} round={round} />
+          <SharedSource key={source.id} source={source} round={round} onMenu={onMenu} />
         ))}
         {monitors.map((source) => (
-          <SourceItem key={source.id} source={source} round={round} />
+          <SourceItem key={source.id} source={source} round={round} onMenu={onMenu} />
         ))}
         {sources !== undefined && sources.video.length > 0 && (windows.length > 0 || shared.length === 0) && <h3>{words.windows}</h3>}
         {windows.map((source) => (
-          <SourceItem key={source.id} source={source} round={round} />
+          <SourceItem key={source.id} source={source} round={round} onMenu={onMenu} />
         ))}
         {cameras.length > 0 && <h3>{words.cameras}</h3>}
         {cameras.map((source) => (
-          <SourceItem key={source.id} source={source} round={round} />
+          <SourceItem key={source.id} source={source} round={round} onMenu={onMenu} />
         ))}
         {own.length > 0 && <h3>{words.ownSources}</h3>}
         {own.map((source) => (
-          <OwnSource key={source.id} source={source} round={round} />
+          <OwnSource key={source.id} source={source} round={round} onMenu={onMenu} />
         ))}
         {sources !== undefined && sources.video.length > 0 && windows.length + shared.length === 0 && <p class="quiet">{words.noWindows}</p>}
       </div>
+      {menu !== undefined && <ContextMenu menu={menu} onClose={() => setMenu(undefined)} />}
     </aside>
   );
 }

@@ -36,11 +36,15 @@ function sentence(message: string): string {
   return /^[a-z]+\s/.test(message) ? message.charAt(0).toUpperCase() + message.slice(1) : message;
 }
 
+/** Problems whose sentence names a source by its id, which means something to a program only. */
+const NAMES_AN_ID: readonly string[] = ['source_not_found'];
+
 /** The problem in the dictionary's language, by its code; the engine's own words where the code is not known here. */
 export function sayProblem(dictionary: Dictionary, problem: Problem): { message: string; hint: string } {
   const known = lookUp(dictionary, `problem_${problem.code}`);
   // In English the engine's own sentence names the case more exactly than a text by code can.
-  const message = dictionary === en && problem.message !== '' ? sentence(problem.message) : (known ?? problem.message);
+  const exact = dictionary === en && problem.message !== '' && !NAMES_AN_ID.includes(problem.code);
+  const message = exact ? sentence(problem.message) : (known ?? problem.message);
   const hint = dictionary === en && problem.hint !== '' ? problem.hint : (lookUp(dictionary, `hint_${problem.code}`) ?? problem.hint);
   return { message, hint };
 }

@@ -28,12 +28,16 @@ pub(crate) enum Verb {
 #[derive(Debug, Args)]
 pub(crate) struct StreamOptions {
     /// A source's id: one of `tidecast sources`, `region:MONITOR-ID:x,y,w,h`, `x11:find:PROGRAM?title=TITLE`,
-    /// `image:/path`, `text:Hello?size=72&color=ffffff`, `color:ff8000`, `pattern:bars`; or `first-monitor`
+    /// `image:/path`, `text:Hello?size=72&color=ffffff`, `color:ff8000`, `pattern:bars`; `wayland:portal[:NAME]` for
+    /// what a Wayland desktop asks its user about; or `first-monitor`
     #[arg(long, default_value = "first-monitor")]
     pub(crate) source: String,
     /// Show the first scene of this file instead of one source; its canvas decides the aspect
     #[arg(long, conflicts_with = "source")]
     pub(crate) scene: Option<std::path::PathBuf>,
+    /// Let a Wayland desktop ask again which screen or window to share: what it allowed is remembered otherwise
+    #[arg(long)]
+    pub(crate) ask_again: bool,
     /// Encode at this size, e.g. 1280x720
     #[arg(long, default_value = "1280x720", value_parser = parse_size)]
     pub(crate) size: (u32, u32),

@@ -3,6 +3,7 @@
 
 mod args;
 mod audio;
+mod grants;
 mod stream;
 
 use std::process::ExitCode;

@@ -11,15 +11,30 @@ use media::Secret;
 use tokio::sync::mpsc;
 
 use crate::args::{StatsFormat, StreamOptions};
+use crate::grants::Grants;
 use crate::{audio, print_line, warn};
 
 /// Runs until the time is over, Ctrl-C, or a failure that ends the stream.
 pub(crate) async fn run(options: StreamOptions) -> Result<(), Problem> {
     let (events, inbox) = mpsc::unbounded_channel();
+    let grants = Grants::of_user();
+    if options.ask_again {
+        grants.forget()?;
+    }
+    let granted = grants.commands();
     let emit = move |event| {
+        // At once, whatever becomes of the stream: the token before it is used up.
+        if let Event::SourceGranted { source_id, token } = &event
+            && let Err(problem) = grants.keep(source_id, token)
+        {
+            warn(&problem);
+        }
         let _ = events.send(event);
     };
     let engine = Engine::start(EngineOptions::default(), emit).await?;
+    for command in granted {
+        engine.dispatch(command).await?;
+    }
     let outcome = stream(&engine, &options, inbox).await;
     engine.shutdown().await;
     outcome
@@ -116,6 +131,10 @@ fn follow(event: Event, stats: Option<StatsFormat>, outcome: &mut Outcome) -> Re
         Event::Error(problem) => Err(problem),
         Event::Warning(problem) => {
             warn(&problem);
+            Ok(())
+        }
+        Event::SourceWarning { source_id, problem } => {
+            warn(&Problem { message: format!("{source_id}: {}", problem.message), ..problem });
             Ok(())
         }
         Event::State(state) => {

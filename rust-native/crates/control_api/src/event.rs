@@ -35,6 +35,13 @@ pub enum Event {
         #[serde(serialize_with = "hidden")]
         token: Secret,
     },
+    /// One source of a scene was lost, or rests; the others go on.
+    SourceWarning {
+        /// Which: whoever shows it knows it by a name.
+        source_id: String,
+        /// Why.
+        problem: Problem,
+    },
     /// Something the user should know; the stream goes on.
     Warning(Problem),
     /// Something ended or could not be done.

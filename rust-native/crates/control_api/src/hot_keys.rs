@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ::hot_keys::{Change, Chord, Chords, Key, KeyEvent, Listener};
+use ::hot_keys::{Binding, Change, Chord, Chords, HotKeyError, Key, KeyEvent, Listener};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,9 @@ pub struct HotKey {
     pub chord: Chord,
     /// What it does.
     pub action: HotKeyAction,
+    /// What it does, in the user's words: for a desktop that lists its keys. Empty: the id.
+    #[serde(default)]
+    pub label: String,
 }
 
 /// More keys than a person can have in mind are a mistake.
@@ -55,10 +58,10 @@ const MOST_KEYS: usize = 64;
 pub(crate) enum KeyNews {
     /// One whose action is to tell went down.
     Pressed(String),
-    /// Another input is hushed, or no longer.
-    Hushed,
+    /// Another input is hushed or no longer, or the keys act elsewhere than before: it stands in the state.
+    Changed,
     /// The keys act in the window only from now on.
-    Lost(::hot_keys::HotKeyError),
+    Lost(HotKeyError),
 }
 
 /// A handle; all copies are one.
@@ -86,7 +89,10 @@ struct Set {
     listener: Option<Listener>,
     /// Counts what was set: what an older listener still says is not heard.
     generation: u64,
+    /// Why keys act in the app's own window only.
     problem: Option<Problem>,
+    /// Which of them do, where the others are seen everywhere; none: all.
+    unseen: Option<BTreeSet<String>>,
 }
 
 impl HotKeys {
@@ -103,8 +109,12 @@ impl HotKeys {
         if keys.len() > MOST_KEYS {
             return Err(Problem::bad_value(format!("There are at most {MOST_KEYS} hot keys.")));
         }
-        let chords: Vec<(String, Chord)> = keys.iter().map(|key| (key.id.clone(), key.chord.clone())).collect();
-        let window = Chords::new(&chords)?;
+        let binding = |key: &HotKey| {
+            let HotKey { id, chord, label, .. } = key.clone();
+            Binding { id, chord, label }
+        };
+        let bindings: Vec<Binding> = keys.iter().map(binding).collect();
+        let window = Chords::new(&bindings)?;
         let none = keys.is_empty();
         // Its thread may be waiting for the lock.
         let (before, generation) = {
@@ -113,7 +123,7 @@ impl HotKeys {
             set.keys = keys;
             set.held = Held::default();
             set.window = window;
-            set.problem = None;
+            (set.problem, set.unseen) = (None, None);
             let before = set.listener.take();
             let generation = set.generation;
             self.hush(&mut set);
@@ -129,7 +139,7 @@ impl HotKeys {
                 Self(inner).on_event(generation, event);
             }
         };
-        let listener = Listener::start(&chords, None, on_event);
+        let listener = Listener::start(&bindings, None, on_event);
         let mut set = self.0.set.lock();
         match listener {
             Ok(listener) if set.generation == generation => set.listener = Some(listener),
@@ -151,7 +161,7 @@ impl HotKeys {
         let mut set = self.0.set.lock();
         if set.problem.is_some() {
             let changes = set.window.key(key, down);
-            self.changed(&mut set, changes);
+            self.changed_in_window(&mut set, changes);
         }
     }
 
@@ -179,12 +189,32 @@ impl HotKeys {
         }
         match event {
             KeyEvent::Changed(change) => self.changed(&mut set, vec![change]),
+            KeyEvent::Unseen(error) => {
+                (set.problem, set.unseen) = (Some(error.into()), None);
+                (self.0.tell)(KeyNews::Changed);
+            }
+            KeyEvent::Seen { missing } => {
+                // What is held in the window is let go there: from now on the desktop tells of it.
+                let changes = set.window.release_all();
+                self.changed_in_window(&mut set, changes);
+                set.problem = (!missing.is_empty()).then(|| HotKeyError::Unset(missing.len()).into());
+                set.unseen = Some(missing);
+                (self.0.tell)(KeyNews::Changed);
+            }
             KeyEvent::Lost(error) => {
-                set.problem = Some(error.clone().into());
+                (set.problem, set.unseen) = (Some(error.clone().into()), None);
                 (self.0.tell)(KeyNews::Lost(error));
             }
             _ => {}
         }
+    }
+
+    /// Of what is seen everywhere the window has no say.
+    fn changed_in_window(&self, set: &mut Set, mut changes: Vec<Change>) {
+        if let Some(unseen) = &set.unseen {
+            changes.retain(|change| unseen.contains(&change.id));
+        }
+        self.changed(set, changes);
     }
 
     fn changed(&self, set: &mut Set, changes: Vec<Change>) {
@@ -214,7 +244,7 @@ impl HotKeys {
             (self.0.hush)(input, hushed.contains(input));
         }
         set.hushed = hushed;
-        (self.0.tell)(KeyNews::Hushed);
+        (self.0.tell)(KeyNews::Changed);
     }
 
     fn again(&self, at: Instant) {
@@ -249,7 +279,8 @@ mod tests {
     type Said = Arc<Mutex<Vec<(String, bool)>>>;
 
     fn key(id: &str, code: &str, action: HotKeyAction) -> HotKey {
-        HotKey { id: id.to_owned(), chord: Chord { code: code.to_owned(), ..Chord::default() }, action }
+        let chord = Chord { code: code.to_owned(), ..Chord::default() };
+        HotKey { id: id.to_owned(), chord, action, label: String::new() }
     }
 
     /// Keys that only the window sees, and what they do to the mix.
@@ -292,6 +323,38 @@ mod tests {
         assert_eq!(said.lock().last(), Some(&("microphone".to_owned(), true)));
         keys.set(Vec::new()).expect("none");
         assert_eq!(said.lock().last(), Some(&("microphone".to_owned(), false)));
+    }
+
+    #[test]
+    fn what_the_desktop_tells_of_acts_by_its_word_alone_and_the_rest_in_the_window() {
+        let mute = |input: &str| HotKeyAction::PushToMute { input: input.to_owned() };
+        let both = vec![key("a", "KeyA", mute("one")), key("b", "KeyB", mute("two"))];
+        let (keys, said, _) = in_the_window(both);
+        let generation = keys.0.set.lock().generation;
+        let desktop = |event| keys.on_event(generation, event);
+        let told = |down| KeyEvent::Changed(Change { id: "a".to_owned(), down });
+        let one = |hushed| ("one".to_owned(), hushed);
+        // While the desktop asks, all of them act in the window; what is held there ends with its answer.
+        desktop(KeyEvent::Unseen(HotKeyError::Asking));
+        assert_eq!(keys.problem().expect("why").code, "hot_keys_asking");
+        keys.press("KeyA", true);
+        desktop(KeyEvent::Seen { missing: ["b".to_owned()].into() });
+        assert_eq!(*said.lock(), [one(true), one(false)]);
+        assert_eq!(keys.problem().expect("why").code, "hot_keys_unset");
+        keys.press("KeyA", true);
+        keys.press("KeyB", true);
+        assert_eq!(said.lock()[2..], [("two".to_owned(), true)]);
+        desktop(told(true));
+        desktop(told(false));
+        assert_eq!(said.lock()[3..], [one(true), one(false)]);
+        desktop(KeyEvent::Seen { missing: BTreeSet::new() });
+        assert_eq!(keys.problem(), None);
+        assert_eq!(said.lock().last(), Some(&("two".to_owned(), false)), "let go with the window");
+        keys.press("KeyB", true);
+        assert_eq!(said.lock().len(), 6);
+        desktop(KeyEvent::Lost(HotKeyError::Desktop("it restarted".to_owned())));
+        keys.press("KeyB", true);
+        assert_eq!(said.lock().last(), Some(&("two".to_owned(), true)));
     }
 
     #[test]

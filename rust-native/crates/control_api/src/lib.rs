@@ -15,6 +15,8 @@ mod course;
 mod destination_commands;
 mod destinations;
 mod encode_orders;
+mod encode_thread;
+mod encoding;
 mod engine;
 mod event;
 mod fade;

@@ -158,11 +158,8 @@ impl Session {
     /// Says that a source gives no picture. Alone it is what the user asked for; in a scene the rest goes on.
     pub(crate) fn tell_lost(&self, name: &str, error: &VideoError, plain: bool) {
         let problem = Problem::from(error.clone());
-        self.tell(if plain {
-            Event::Error(problem)
-        } else {
-            Event::Warning(Problem { message: format!("{name}: {}", problem.message), ..problem })
-        });
+        let source_id = name.to_owned();
+        self.tell(if plain { Event::Error(problem) } else { Event::SourceWarning { source_id, problem } });
     }
 
     /// Closes what has faded away, and opens lost sources again, beside whatever else happens; each ends as an

@@ -198,7 +198,7 @@ impl Session {
             Order::HotKey(KeyNews::Pressed(id)) => self.tell(Event::HotKey { id }),
             Order::HotKey(KeyNews::Lost(error)) => self.tell(Event::Warning(error.into())),
             // It stands in the state.
-            Order::HotKey(KeyNews::Hushed) => {}
+            Order::HotKey(KeyNews::Changed) => {}
             Order::Pipeline(PipelineEvent::Opened { name, refused }) => {
                 self.encoder = Some(name.to_owned());
                 self.refused = refused.into_iter().map(listing::refused).collect();
@@ -246,7 +246,8 @@ impl Session {
             }
             VideoEvent::Paused(error) => {
                 source.state = CaptureState::Paused { code: error.code().to_owned() };
-                self.tell(Event::Warning(error.into()));
+                let (source_id, problem) = (source.source_id.clone(), error.into());
+                self.tell(if plain { Event::Warning(problem) } else { Event::SourceWarning { source_id, problem } });
             }
             VideoEvent::Lost(error) => {
                 // A card takes its place, and everything else goes on: the user chooses what follows.

@@ -103,10 +103,10 @@ async fn a_source_that_goes_is_told_and_the_scene_goes_on() {
     rig.show((1280, 720), &[&monitor, &id]).await.expect("shown");
     window.destroy().expect("destroyed");
     let warning = rig.wait_for("a warning that names it", |event| match event {
-        Event::Warning(problem) if problem.code == "source_closed" => Some(problem),
+        Event::SourceWarning { source_id, problem } if source_id == id => Some(problem),
         _ => None,
     });
-    assert!(warning.await.message.contains(&id));
+    assert_eq!(warning.await.code, "source_closed");
     let state = rig.state("its place in the state", |state| {
         state.sources.iter().any(|source| matches!(source.capture, CaptureState::Lost { .. }))
     });

@@ -27,6 +27,17 @@ pub struct Chord {
     pub meta: bool,
 }
 
+/// A chord with what it is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// Chosen by the caller; a [`Change`] names it.
+    pub id: String,
+    /// Which key.
+    pub chord: Chord,
+    /// What it does, in the user's words: for a desktop that lists its keys. Empty: the id.
+    pub label: String,
+}
+
 /// A chord went down or up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -66,12 +77,12 @@ pub struct Chords {
 }
 
 impl Chords {
-    /// Each chord with its id.
+    /// Of these.
     ///
     /// # Errors
     /// [`HotKeyError::UnknownKey`].
-    pub fn new(chords: &[(String, Chord)]) -> Result<Self, HotKeyError> {
-        let set = chords.iter().map(|(id, chord)| {
+    pub fn new(bindings: &[Binding]) -> Result<Self, HotKeyError> {
+        let set = bindings.iter().map(|Binding { id, chord, .. }| {
             let key = Key::from_code(&chord.code).ok_or_else(|| HotKeyError::UnknownKey(chord.code.clone()))?;
             let modifiers = [chord.ctrl, chord.alt, chord.shift, chord.meta];
             Ok(Set { id: id.clone(), key, modifiers, down: false })
@@ -147,9 +158,13 @@ mod tests {
         Chord { code: code.to_owned(), ..Chord::default() }
     }
 
+    fn binding(id: &str, chord: Chord) -> Binding {
+        Binding { id: id.to_owned(), chord, label: String::new() }
+    }
+
     fn chords(list: &[(&str, Chord)]) -> Chords {
-        let list: Vec<(String, Chord)> = list.iter().map(|(id, chord)| ((*id).to_owned(), chord.clone())).collect();
-        Chords::new(&list).expect("keys")
+        let binding = |(id, chord): &(&str, Chord)| binding(id, chord.clone());
+        Chords::new(&list.iter().map(binding).collect::<Vec<_>>()).expect("keys")
     }
 
     fn said(changes: &[Change]) -> Vec<(&str, bool)> {
@@ -205,7 +220,7 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_refused_by_its_name() {
-        let refused = Chords::new(&[("talk".to_owned(), chord("KeyÄ"))]).expect_err("no such key");
+        let refused = Chords::new(&[binding("talk", chord("KeyÄ"))]).expect_err("no such key");
         assert_eq!(refused, HotKeyError::UnknownKey("KeyÄ".to_owned()));
     }
 }

@@ -1,6 +1,6 @@
 //! Systems on which nothing watches the keyboard yet.
 
-use crate::{Chord, Chords, HotKeyError, KeyEvent};
+use crate::{Binding, Chords, HotKeyError, KeyEvent};
 
 /// See the module: it can't be had.
 #[derive(Debug)]
@@ -12,11 +12,11 @@ impl Listener {
     /// # Errors
     /// Always [`HotKeyError::NotHere`], or what is wrong with a chord.
     pub fn start(
-        chords: &[(String, Chord)],
+        bindings: &[Binding],
         _display: Option<&str>,
         _on_event: impl FnMut(KeyEvent) + Send + 'static,
     ) -> Result<Self, HotKeyError> {
-        Chords::new(chords)?;
+        Chords::new(bindings)?;
         Err(HotKeyError::NotHere("it is written for X11 and Windows only"))
     }
 }

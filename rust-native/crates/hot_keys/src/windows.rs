@@ -9,7 +9,7 @@ use std::time::Duration;
 use windows::Win32::UI::Input::KeyboardAndMouse::{GetAsyncKeyState, MAPVK_VSC_TO_VK_EX, MapVirtualKeyW};
 
 use crate::key::WindowsNumber;
-use crate::{Chord, Chords, HotKeyError, Key, KeyEvent};
+use crate::{Binding, Chords, HotKeyError, Key, KeyEvent};
 
 /// Half of what a hand can do: a tap lasts 30 ms and longer.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -28,11 +28,11 @@ impl Listener {
     /// # Errors
     /// Any [`HotKeyError`].
     pub fn start(
-        chords: &[(String, Chord)],
+        bindings: &[Binding],
         _display: Option<&str>,
         mut on_event: impl FnMut(KeyEvent) + Send + 'static,
     ) -> Result<Self, HotKeyError> {
-        let mut chords = Chords::new(chords)?;
+        let mut chords = Chords::new(bindings)?;
         let mut watched: Vec<Watched> = chords.keys().into_iter().filter_map(Watched::new).collect();
         let (stop, stopped) = sync_channel(1);
         let watch = move || {

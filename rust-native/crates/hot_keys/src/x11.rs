@@ -12,7 +12,7 @@ use x11rb::protocol::xinput::{self, ConnectionExt as _, EventMask, XIEventMask};
 use x11rb::protocol::xproto::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
-use crate::{Chord, Chords, HotKeyError, Key, KeyEvent};
+use crate::{Binding, Chords, HotKeyError, Key, KeyEvent};
 
 /// X11's key codes begin above those that it once kept for itself.
 const FIRST_KEYCODE: u32 = 8;
@@ -23,7 +23,7 @@ const BUTTONS: [(u32, u16); 3] = [(2, 0x112), (8, 0x113), (9, 0x114)];
 
 /// Watches until it is dropped; then nothing more is said.
 #[derive(Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     /// Its end wakes the thread.
     wake: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
@@ -34,12 +34,12 @@ impl Listener {
     ///
     /// # Errors
     /// Any [`HotKeyError`].
-    pub fn start(
-        chords: &[(String, Chord)],
+    pub(crate) fn start(
+        bindings: &[Binding],
         display: Option<&str>,
         on_event: impl FnMut(KeyEvent) + Send + 'static,
     ) -> Result<Self, HotKeyError> {
-        let chords = Chords::new(chords)?;
+        let chords = Chords::new(bindings)?;
         let connection = connect(display)?;
         let (wake, woken) = UnixStream::pair().map_err(no_display)?;
         let run = move || watch(&connection, &woken, chords, on_event);
@@ -66,17 +66,11 @@ fn no_display(error: impl std::fmt::Display) -> HotKeyError {
 }
 
 fn connect(display: Option<&str>) -> Result<RustConnection, HotKeyError> {
-    let wayland = || std::env::var_os("WAYLAND_DISPLAY").is_some_and(|name| !name.is_empty());
-    let no_keys = HotKeyError::NotHere("a Wayland session shows a program no keys but its own");
-    let (connection, screen) = match RustConnection::connect(display) {
-        Ok(connected) => connected,
-        Err(_) if display.is_none() && wayland() => return Err(no_keys),
-        Err(error) => return Err(no_display(error)),
-    };
+    let (connection, screen) = RustConnection::connect(display).map_err(no_display)?;
     // An X server inside a Wayland session sees the keys of X programs only, and only while one has the focus.
     let inside_wayland = connection.query_extension(b"XWAYLAND").map_err(no_display)?;
-    if inside_wayland.reply().map_err(no_display)?.present || (display.is_none() && wayland()) {
-        return Err(no_keys);
+    if inside_wayland.reply().map_err(no_display)?.present {
+        return Err(HotKeyError::NotHere("a Wayland session shows a program no keys but its own"));
     }
     if connection.extension_information(xinput::X11_EXTENSION_NAME).map_err(no_display)?.is_none() {
         return Err(HotKeyError::NotHere("this X server has no XInput"));

@@ -5,7 +5,7 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use hot_keys::{Chord, HotKeyError, Key, KeyEvent, Listener};
+use hot_keys::{Binding, Chord, HotKeyError, Key, KeyEvent, Listener};
 use testkit::xvfb::{Place, TestWindow, Xvfb};
 
 const SOON: Duration = Duration::from_secs(15);
@@ -18,8 +18,13 @@ fn chord(code: &str) -> Chord {
     Chord { code: code.to_owned(), ..Chord::default() }
 }
 
+fn binding(id: &str, chord: Chord) -> Binding {
+    Binding { id: id.to_owned(), chord, label: String::new() }
+}
+
 fn listen(rig: &Xvfb, chords: &[(&str, Chord)]) -> (Listener, Receiver<KeyEvent>) {
-    let chords: Vec<(String, Chord)> = chords.iter().map(|(id, chord)| ((*id).to_owned(), chord.clone())).collect();
+    let binding = |(id, chord): &(&str, Chord)| binding(id, chord.clone());
+    let chords: Vec<Binding> = chords.iter().map(binding).collect();
     let (said, heard) = channel();
     let tell = move |event| drop(said.send(event));
     (Listener::start(&chords, Some(rig.display()), tell).expect("a listener"), heard)
@@ -89,7 +94,7 @@ fn when_the_display_dies_what_was_held_is_let_go_and_the_loss_is_told() {
 #[test]
 fn a_display_that_is_not_there_is_told_and_so_is_a_key_that_is_none() {
     let start = |code: &str, display: &str| {
-        Listener::start(&[("talk".to_owned(), chord(code))], Some(display), |_| ()).expect_err("no display")
+        Listener::start(&[binding("talk", chord(code))], Some(display), |_| ()).expect_err("no display")
     };
     assert_eq!(start("KeyV", ":4711").code(), "hot_keys_no_display");
     assert_eq!(start("Escape", ":4711"), HotKeyError::UnknownKey("Escape".to_owned()));

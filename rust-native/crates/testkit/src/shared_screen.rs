@@ -9,7 +9,7 @@ mod portal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-pub use portal::{Answer, Asked, Portal};
+pub use portal::{Answer, Asked, Portal, Shortcuts};
 
 use crate::sound::{SoundRig, SoundRigError};
 

@@ -15,7 +15,7 @@ const BUS: &str = "unix:";
 pub(super) fn list_sources(display: Option<&str>) -> Result<Vec<SourceInfo>, VideoError> {
     let is_wayland = match display {
         Some(name) => name.starts_with(BUS),
-        None => is_wayland(|name| std::env::var(name).ok()),
+        None => session_bus::is_wayland(|name| std::env::var(name).ok()),
     };
     if !is_wayland {
         return x11::list_sources(display);
@@ -29,14 +29,6 @@ pub(super) fn list_sources(display: Option<&str>) -> Result<Vec<SourceInfo>, Vid
         }
     }
     Ok(sources)
-}
-
-/// Whether the user's session is one, by what it puts into the environment.
-fn is_wayland(variable: impl Fn(&str) -> Option<String>) -> bool {
-    let has = |name| variable(name).is_some_and(|value| !value.is_empty());
-    let kind = variable("XDG_SESSION_TYPE").filter(|kind| !kind.is_empty());
-    // The socket decides where both are told: a session of one kind may hold a nested one of the other.
-    has("WAYLAND_DISPLAY") || has("WAYLAND_SOCKET") || kind.is_some_and(|kind| kind == "wayland")
 }
 
 pub(super) fn describe(display: Option<&str>, id: &str) -> Result<SourceInfo, VideoError> {
@@ -60,22 +52,4 @@ pub(super) fn thumbnail(display: Option<&str>, id: &str, max: Size) -> Result<Ve
         return Err(VideoError::Thumbnail("the system would ask before it shows anything".to_owned()));
     }
     x11::thumbnail(display, id, max)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_wayland;
-
-    #[test]
-    fn the_session_s_kind_is_told_by_its_environment() {
-        let session = |variables: &[(&str, &str)]| {
-            is_wayland(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
-        };
-        assert!(session(&[("WAYLAND_DISPLAY", "wayland-0"), ("DISPLAY", ":0")]));
-        assert!(session(&[("XDG_SESSION_TYPE", "wayland")]));
-        assert!(session(&[("XDG_SESSION_TYPE", "tty"), ("WAYLAND_SOCKET", "3")]));
-        assert!(!session(&[("XDG_SESSION_TYPE", "x11"), ("DISPLAY", ":0")]));
-        assert!(!session(&[("WAYLAND_DISPLAY", ""), ("DISPLAY", ":0")]));
-        assert!(!session(&[]));
-    }
 }

@@ -40,8 +40,6 @@ mod tone_map;
 #[cfg(not(any(target_os = "linux", target_os = "windows", target_os = "macos")))]
 mod unsupported;
 #[cfg(target_os = "linux")]
-mod waker;
-#[cfg(target_os = "linux")]
 mod wayland;
 #[cfg(target_os = "windows")]
 mod windows;

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     fn key(id: &str, action: HotKeyAction) -> HotKey {
-        HotKey { id: id.to_owned(), chord: Chord::default(), action }
+        HotKey { id: id.to_owned(), chord: Chord::default(), action, label: String::new() }
     }
 
     fn talk(id: &str, input: &str) -> HotKey {

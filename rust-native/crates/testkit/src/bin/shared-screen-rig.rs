@@ -7,6 +7,9 @@
 //! - `decide yes|no`: answers the question that stands;
 //! - `asked`: what was asked of the portal (`cursor_mode`, `restored`, `questions`, `closed`, `asking`);
 //! - `close`: the desktop ends the sharing;
+//! - `shortcuts`: the keys that were asked for, each with its id, description and wish;
+//! - `press ID`, `release ID`: the user presses the key that was given to it;
+//! - `give ID…`: the user gives keys to these alone;
 //! - `restart`: another producer in its place;
 //! - `end`: the producer of the pictures ends, as a compositor does that goes.
 
@@ -62,6 +65,13 @@ mod rig {
                     }))?;
                     continue;
                 }
+                ["shortcuts"] => {
+                    say(&json!({ "bound": portal.shortcuts()?.bound }))?;
+                    continue;
+                }
+                ["press", id] => portal.press(id, true).map_err(|error| error.to_string()),
+                ["release", id] => portal.press(id, false).map_err(|error| error.to_string()),
+                ["give", ids @ ..] => portal.give(ids).map_err(|error| error.to_string()),
                 ["answer", word] => {
                     answer(word).and_then(|answer| portal.set_answer(answer).map_err(|error| error.to_string()))
                 }

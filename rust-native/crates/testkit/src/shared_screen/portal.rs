@@ -54,6 +54,15 @@ pub struct Asked {
     pub asking: bool,
 }
 
+/// Keys that were asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shortcuts {
+    /// Who asked, by its own word.
+    pub app: Option<String>,
+    /// Id, description, and the key that was wished for.
+    pub bound: Vec<(String, String, Option<String>)>,
+}
+
 /// The portal, on the bus as long as it lives.
 #[derive(Debug)]
 pub struct Portal {
@@ -127,6 +136,53 @@ impl Portal {
     /// No question stands.
     pub fn decide(&self, shares: bool) -> Result<(), SoundRigError> {
         self.tell(if shares { "decide yes" } else { "decide no" }).map(drop)
+    }
+
+    /// The keys that were asked for last.
+    ///
+    /// # Errors
+    /// The portal has ended.
+    pub fn shortcuts(&self) -> Result<Shortcuts, SoundRigError> {
+        let told = self.tell("shortcuts")?;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let one = |each: &Value| {
+            let about = &each[1];
+            Some((text(&each[0])?, text(&about["description"])?, text(&about["preferred_trigger"])))
+        };
+        let bound = told["bound"].as_array().into_iter().flatten().filter_map(one).collect();
+        Ok(Shortcuts { app: text(&told["app"]), bound })
+    }
+
+    /// It is one without an interface for keys.
+    ///
+    /// # Errors
+    /// The portal has ended.
+    pub fn lack_shortcuts(&self) -> Result<(), SoundRigError> {
+        self.tell("lack_shortcuts").map(drop)
+    }
+
+    /// Presses the key that was given to that id, or lets it go.
+    ///
+    /// # Errors
+    /// Nobody listens.
+    pub fn press(&self, id: &str, down: bool) -> Result<(), SoundRigError> {
+        self.tell(&format!("{} {id}", if down { "press" } else { "release" })).map(drop)
+    }
+
+    /// The user takes the keys of all other ids away, and gives these one.
+    ///
+    /// # Errors
+    /// The portal has ended.
+    pub fn give(&self, ids: &[&str]) -> Result<(), SoundRigError> {
+        self.tell(&format!("give {}", ids.join(" "))).map(drop)
+    }
+
+    /// Takes all keys away from whoever listens, as a desktop that restarts does.
+    ///
+    /// # Errors
+    /// Nobody listens.
+    pub fn close_keys(&self) -> Result<(), SoundRigError> {
+        self.tell("close_keys").map(drop)
     }
 
     /// Ends the sharing from the desktop's side, as its user may at any time.

@@ -7,7 +7,6 @@
 //! What a portal can't do is not pretended: the app's own window is in the picture of a screen that it lies on, and
 //! the pointer is in the picture or not from the start on.
 
-mod bus;
 mod library;
 mod params;
 mod pixels;
@@ -31,8 +30,8 @@ use self::portal::Wish;
 use self::worker::{Owner, Worker};
 use super::backend::Backend;
 use super::card::DEFAULT_SIZE;
-use super::waker::Waker;
 use super::{Rect, SourceInfo, SourceKind, VideoError, VideoEvent, VideoOptions};
+use session_bus::Waker;
 
 /// The source that the system asks about. What follows a further colon tells several of them apart: each has an answer
 /// of its own.

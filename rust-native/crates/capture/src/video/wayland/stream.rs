@@ -22,7 +22,7 @@ use super::structures::{
 use crate::video::VideoError;
 use crate::video::pool::Pool;
 use crate::video::stamps::captured_at;
-use crate::video::waker::Waker;
+use session_bus::Waker;
 
 /// What session managers know it by. Where its node is not there, none in its place: a camera must not come for a screen.
 const PROPERTIES: &CStr = c"media.type=Video media.category=Capture media.role=Screen node.dont-fallback=true";

@@ -7,15 +7,14 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use media::{Clock, MonotonicClock, Size, VideoFrame};
+use session_bus::{BusError, Patience, Waker};
 use stream::FrameSlot;
 
-use super::bus::{BusError, Patience};
 use super::portal::{self, Grant, Sharing, Wish};
 use super::progress::{Look, Progress};
 use super::stream::{Phase, PictureStream};
 use super::{QUICK, Shared};
 use crate::video::pacing::Pacer;
-use crate::video::waker::Waker;
 use crate::video::{Rect, VideoError, VideoEvent, card};
 
 /// Consumers that hold all memory for pictures are asked again after this time.

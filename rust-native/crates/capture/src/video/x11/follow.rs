@@ -26,8 +26,8 @@ use super::target::{SourceId, monitors};
 use super::{Capture, Settings};
 use crate::video::backend::Backend;
 use crate::video::spec::{Spec, encode};
-use crate::video::waker::Waker;
 use crate::video::{Rect, SourceInfo, VideoError, VideoEvent, VideoOptions, card};
+use session_bus::Waker;
 
 const FIND: &str = "x11:find:";
 /// The id of whatever fills the screen.

@@ -15,8 +15,8 @@ use x11rb::protocol::xproto::{ConnectionExt as _, Drawable, ImageFormat, QueryPo
 use super::display::Display;
 use super::memory::Pool;
 use super::target::View;
-use crate::video::waker::Waker;
 use crate::video::{Rect, VideoError};
+use session_bus::Waker;
 
 /// How long a window that comes out from under others may take to paint itself before its picture is used.
 pub(super) const SETTLE_LIMIT: Duration = Duration::from_millis(150);

@@ -31,8 +31,8 @@ use self::follow::{Follow, Rule};
 use self::worker::Worker;
 use super::backend::Backend;
 use super::card::with_cards;
-use super::waker::Waker;
 use super::{SourceInfo, VideoError, VideoEvent, VideoOptions};
+use session_bus::Waker;
 
 /// How long a display may take to give the first frame: a machine that is swapping is slow, not dead.
 const FIRST_FRAME_LIMIT: Duration = Duration::from_secs(10);

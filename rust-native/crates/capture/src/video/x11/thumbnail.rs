@@ -7,8 +7,8 @@ use super::grab::{Grab, SETTLE_QUIET, Watch, grab};
 use super::memory::Pool;
 use super::stacking;
 use super::target::{SourceId, Target, View};
-use crate::video::waker::Waker;
 use crate::video::{VideoError, shrink};
+use session_bus::Waker;
 
 /// See [`crate::video::thumbnail`].
 pub(super) fn thumbnail(display: Option<&str>, id: &str, max: Size) -> Result<Vec<u8>, VideoError> {

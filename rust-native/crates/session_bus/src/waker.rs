@@ -6,10 +6,12 @@ use std::time::Duration;
 
 /// Ends a thread's sleep from another one.
 #[derive(Debug)]
-pub(super) struct Waker(OwnedFd);
+pub struct Waker(OwnedFd);
 
 impl Waker {
-    pub(super) fn new() -> io::Result<Self> {
+    /// # Errors
+    /// The system has no more descriptors.
+    pub fn new() -> io::Result<Self> {
         // SAFETY: a plain call; the descriptor it gives belongs to no one else.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         if fd < 0 {
@@ -20,14 +22,14 @@ impl Waker {
     }
 
     /// Ends the present or the next sleep.
-    pub(super) fn wake(&self) {
+    pub fn wake(&self) {
         let one = 1_u64.to_ne_bytes();
         // SAFETY: writes eight bytes that are there. It can only fail when a wake is already pending.
         unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 
     /// Sleeps until a wake, until `socket` can be read, or for `limit`.
-    pub(super) fn sleep(&self, socket: Option<RawFd>, limit: Option<Duration>) {
+    pub fn sleep(&self, socket: Option<RawFd>, limit: Option<Duration>) {
         let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         // poll skips negative descriptors.
         let mut entries = [entry(self.0.as_raw_fd()), entry(socket.unwrap_or(-1))];

@@ -10,56 +10,67 @@ const MOST_BYTES: usize = 1 << 20;
 /// Containers within containers: the specification allows 32 arrays in 32 structs.
 const MOST_DEPTH: u32 = 64;
 /// Of the fixed part of a header.
-pub(super) const HEADER: usize = 16;
+pub(crate) const HEADER: usize = 16;
 
 /// What was read can't be a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the bus sent what is no message")]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 /// A value with its type.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) enum Value {
+pub enum Value {
+    /// True or false.
     Bool(bool),
     /// Any whole number but a `u32`, which portals use for everything.
     Whole(i64),
+    /// What portals use for every number.
     U32(u32),
+    /// A number with a fraction.
     Double(f64),
+    /// UTF-8.
     Text(String),
+    /// Of an object.
     Path(String),
     /// The place of a descriptor among those that came with the message.
     Handle(u32),
+    /// Of a type that comes with it.
     Variant(Box<Self>),
     /// A struct, an array, or the key and value of a dictionary's entry.
     List(Vec<Self>),
     /// `a{sv}`: names and values, without their variants.
     Options(HashMap<String, Self>),
+    /// `a(sa{sv})`, in its order: only ever sent; read, it is a [`Self::List`].
+    Named(Vec<(String, HashMap<String, Self>)>),
 }
 
 impl Value {
     /// What it means, without the variants around it.
-    pub(in super::super) fn plain(&self) -> &Self {
+    pub fn plain(&self) -> &Self {
         match self {
             Self::Variant(inner) => inner.plain(),
             other => other,
         }
     }
 
-    pub(in super::super) fn text(&self) -> Option<&str> {
+    /// A text or a path.
+    pub fn text(&self) -> Option<&str> {
         match self.plain() {
             Self::Text(text) | Self::Path(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(in super::super) fn number(&self) -> Option<u32> {
+    /// Of [`Self::U32`].
+    pub fn number(&self) -> Option<u32> {
         match self.plain() {
             Self::U32(number) => Some(*number),
             _ => None,
         }
     }
 
-    pub(in super::super) fn list(&self) -> &[Self] {
+    /// The members; none where it is no list.
+    pub fn list(&self) -> &[Self] {
         match self.plain() {
             Self::List(list) => list,
             _ => &[],
@@ -67,7 +78,7 @@ impl Value {
     }
 
     /// The option of that name.
-    pub(in super::super) fn option(&self, name: &str) -> Option<&Self> {
+    pub fn option(&self, name: &str) -> Option<&Self> {
         match self.plain() {
             Self::Options(options) => options.get(name),
             _ => None,
@@ -75,7 +86,7 @@ impl Value {
     }
 
     /// Options to be sent.
-    pub(in super::super) fn options<const N: usize>(options: [(&str, Self); N]) -> Self {
+    pub fn options<const N: usize>(options: [(&str, Self); N]) -> Self {
         Self::Options(options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
@@ -91,13 +102,14 @@ impl Value {
             Self::Handle(_) => "h",
             Self::Variant(_) | Self::List(_) => "v",
             Self::Options(_) => "a{sv}",
+            Self::Named(_) => "a(sa{sv})",
         }
     }
 }
 
 /// What kind of message it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Call = 1,
     Return = 2,
     Error = 3,
@@ -106,22 +118,22 @@ pub(super) enum Kind {
 
 /// One message, in either direction.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Message {
-    pub(super) kind: Kind,
-    pub(super) serial: u32,
-    pub(super) path: String,
-    pub(super) interface: String,
-    pub(super) member: String,
-    pub(super) error: String,
-    pub(super) reply_to: u32,
-    pub(super) destination: String,
-    pub(super) sender: String,
-    pub(super) handles: u32,
-    pub(super) body: Vec<Value>,
+pub(crate) struct Message {
+    pub(crate) kind: Kind,
+    pub(crate) serial: u32,
+    pub(crate) path: String,
+    pub(crate) interface: String,
+    pub(crate) member: String,
+    pub(crate) error: String,
+    pub(crate) reply_to: u32,
+    pub(crate) destination: String,
+    pub(crate) sender: String,
+    pub(crate) handles: u32,
+    pub(crate) body: Vec<Value>,
 }
 
 impl Message {
-    pub(super) fn new(kind: Kind, serial: u32) -> Self {
+    pub(crate) fn new(kind: Kind, serial: u32) -> Self {
         let none = String::new;
         Self {
             kind,
@@ -139,7 +151,7 @@ impl Message {
     }
 
     /// As it is sent; handles can't be.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut body = Writer::default();
         self.body.iter().for_each(|value| body.value(value));
         let signature: String = self.body.iter().map(Value::signature).collect();
@@ -176,7 +188,7 @@ impl Message {
     }
 
     /// The length of the message that begins so; `None` while that can't be told yet.
-    pub(super) fn length(bytes: &[u8]) -> Result<Option<usize>, Malformed> {
+    pub(crate) fn length(bytes: &[u8]) -> Result<Option<usize>, Malformed> {
         let Some(header) = bytes.get(..HEADER) else { return Ok(None) };
         let little = match header[0] {
             b'l' => true,
@@ -191,7 +203,7 @@ impl Message {
     }
 
     /// Reads exactly one; `None` for one of a kind that this version does not know, which is to be ignored.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Option<Self>, Malformed> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Self>, Malformed> {
         let little = *bytes.first().ok_or(Malformed)? == b'l';
         let mut reader = Reader { bytes, at: 0, little, depth: 0 };
         let kind = match bytes.get(1) {
@@ -267,6 +279,17 @@ impl Writer {
         self.0[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
     }
 
+    fn options(&mut self, options: &HashMap<String, Value>) {
+        self.array(8, |entries| {
+            for (name, value) in options {
+                entries.align(8);
+                entries.text(name);
+                entries.signature(value.signature());
+                entries.value(value);
+            }
+        });
+    }
+
     fn value(&mut self, value: &Value) {
         match value {
             Value::Bool(is) => self.u32(u32::from(*is)),
@@ -289,12 +312,12 @@ impl Writer {
                 self.signature("b");
                 self.u32(0);
             }
-            Value::Options(options) => self.array(8, |entries| {
-                for (name, value) in options {
+            Value::Options(options) => self.options(options),
+            Value::Named(all) => self.array(8, |entries| {
+                for (name, options) in all {
                     entries.align(8);
                     entries.text(name);
-                    entries.signature(value.signature());
-                    entries.value(value);
+                    entries.options(options);
                 }
             }),
         }
@@ -476,6 +499,25 @@ mod tests {
         assert_eq!(Message::length(&bytes), Ok(Some(bytes.len())));
         assert_eq!(Message::length(&bytes[..15]), Ok(None));
         assert_eq!(Message::decode(&bytes), Ok(Some(message)));
+    }
+
+    #[test]
+    fn named_options_are_read_back_as_the_list_they_are() {
+        let options = |text: &str| HashMap::from([("description".to_owned(), Value::Text(text.to_owned()))]);
+        let mut message = call();
+        let all = [("talk", options("Push to talk")), ("quiet", HashMap::new())];
+        message.body = vec![
+            Value::Named(all.iter().map(|(name, options)| ((*name).to_owned(), options.clone())).collect()),
+            Value::U32(9),
+        ];
+        let read = Message::decode(&message.encode()).expect("a message").expect("of a known kind");
+        let item = |(name, options): &(&str, HashMap<String, Value>)| {
+            Value::List(vec![Value::Text((*name).to_owned()), Value::Options(options.clone())])
+        };
+        assert_eq!(read.body, [Value::List(all.iter().map(item).collect()), Value::U32(9)]);
+        message.body = vec![Value::Named(Vec::new()), Value::U32(9)];
+        let read = Message::decode(&message.encode()).expect("a message").expect("of a known kind");
+        assert_eq!(read.body, [Value::List(Vec::new()), Value::U32(9)]);
     }
 
     /// The answer to `Start`, `(ua{sv})` with an array of `(ua{sv})` in it, laid out by hand.

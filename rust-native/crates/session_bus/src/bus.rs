@@ -4,8 +4,6 @@
 //! It blocks its own thread, sleeps without waking for nothing, and can be woken. It offers no objects of its own. Of
 //! the crates that speak D-Bus `zbus` brings an executor, 29 crates and other features of tokio, for four calls.
 
-mod wire;
-
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -15,9 +13,8 @@ use std::time::{Duration, Instant};
 
 use percent_encoding::percent_decode_str;
 
-pub(super) use self::wire::Value;
-use self::wire::{Kind, Message};
-use crate::video::waker::Waker;
+use crate::wire::{Kind, Message};
+use crate::{Value, Waker};
 
 /// As long as D-Bus libraries wait for an answer by default: a service may have to be started first.
 const ANSWER_LIMIT: Duration = Duration::from_secs(25);
@@ -29,19 +26,49 @@ const BUS: &str = "org.freedesktop.DBus";
 
 /// Why the bus gave no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BusError {
+pub enum BusError {
     /// There is none, or it is gone.
     #[error("the session bus can't be reached: {0}")]
     Gone(String),
     /// The one who was called refused; by the error's name.
     #[error("{name}: {text}")]
-    Refused { name: String, text: String },
+    Refused {
+        /// `org.freedesktop.DBus.Error.…`
+        name: String,
+        /// Its own words.
+        text: String,
+    },
     /// The one who was called does not answer.
     #[error("no answer within {} s", ANSWER_LIMIT.as_secs())]
     Silent,
     /// Whoever waits wants to wait no longer.
     #[error("given up")]
     Stopped,
+}
+
+/// What a [`BusError::Refused`] or any other says of who was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusedAs {
+    /// The user or a rule says no.
+    NotAllowed,
+    /// Nobody at that name, or nobody who knows that interface.
+    Missing,
+    /// It tried and failed, or is gone.
+    Failed,
+}
+
+impl BusError {
+    /// Whose refusal it is.
+    pub fn refused_as(&self) -> RefusedAs {
+        const MISSING: [&str; 6] =
+            ["ServiceUnknown", "NameHasNoOwner", "UnknownMethod", "UnknownInterface", "UnknownObject", "InvalidArgs"];
+        let Self::Refused { name, .. } = self else { return RefusedAs::Failed };
+        match name.rsplit('.').next().unwrap_or_default() {
+            "NotAllowed" | "Cancelled" => RefusedAs::NotAllowed,
+            kind if MISSING.contains(&kind) || name.contains(".Spawn.") => RefusedAs::Missing,
+            _ => RefusedAs::Failed,
+        }
+    }
 }
 
 impl From<io::Error> for BusError {
@@ -52,32 +79,43 @@ impl From<io::Error> for BusError {
 
 /// A signal that came.
 #[derive(Debug)]
-pub(super) struct Signal {
-    pub(super) sender: String,
-    pub(super) path: String,
-    pub(super) interface: String,
-    pub(super) member: String,
-    pub(super) body: Vec<Value>,
+pub struct Signal {
+    /// Who sent it, by the bus's own name for it.
+    pub sender: String,
+    /// The object that it is about.
+    pub path: String,
+    /// What the object is.
+    pub interface: String,
+    /// What happened.
+    pub member: String,
+    /// The rest.
+    pub body: Vec<Value>,
 }
 
 /// An answer that came.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) sender: String,
-    pub(super) body: Vec<Value>,
-    pub(super) handles: Vec<OwnedFd>,
+pub struct Answer {
+    /// Who gave it, by the bus's own name for it.
+    pub sender: String,
+    /// What was given.
+    pub body: Vec<Value>,
+    /// Descriptors that came with it.
+    pub handles: Vec<OwnedFd>,
 }
 
 /// Where a call goes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Target<'a> {
-    pub(super) destination: &'a str,
-    pub(super) path: &'a str,
-    pub(super) interface: &'a str,
+pub struct Target<'a> {
+    /// Whose.
+    pub destination: &'a str,
+    /// Which object there.
+    pub path: &'a str,
+    /// By which of its interfaces.
+    pub interface: &'a str,
 }
 
 /// How one waits: until when, and whether still.
-pub(super) trait Patience {
+pub trait Patience {
     /// Looked at before each sleep; `Some` is when to look again at the latest.
     ///
     /// # Errors
@@ -88,10 +126,9 @@ pub(super) trait Patience {
 }
 
 /// The connection.
-pub(super) struct Bus {
+pub struct Bus {
     socket: UnixStream,
-    /// By which others answer: `:1.42`.
-    pub(super) name: String,
+    name: String,
     serial: u32,
     unread: Vec<u8>,
     handles: VecDeque<OwnedFd>,
@@ -100,7 +137,10 @@ pub(super) struct Bus {
 
 impl Bus {
     /// Connects to the bus of that address, or to the session's.
-    pub(super) fn connect(address: Option<&str>, patience: &mut dyn Patience) -> Result<Self, BusError> {
+    ///
+    /// # Errors
+    /// Any [`BusError`].
+    pub fn connect(address: Option<&str>, patience: &mut dyn Patience) -> Result<Self, BusError> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let session = || {
             let by_default = || variable("XDG_RUNTIME_DIR").map(|folder| format!("unix:path={folder}/bus"));
@@ -125,6 +165,11 @@ impl Bus {
         )?;
         bus.name = hello.body.first().and_then(Value::text).unwrap_or_default().to_owned();
         Ok(bus)
+    }
+
+    /// By which others answer: `:1.42`.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// "Authentication Protocol": as the user whose process this is, and with descriptors.
@@ -155,13 +200,19 @@ impl Bus {
     }
 
     /// Has signals of that description sent here ("Match Rules").
-    pub(super) fn subscribe(&mut self, rule: &str, patience: &mut dyn Patience) -> Result<(), BusError> {
+    ///
+    /// # Errors
+    /// Any [`BusError`].
+    pub fn subscribe(&mut self, rule: &str, patience: &mut dyn Patience) -> Result<(), BusError> {
         let bus = Target { destination: BUS, path: "/org/freedesktop/DBus", interface: BUS };
         self.call(bus, "AddMatch", vec![Value::Text(rule.to_owned())], patience).map(drop)
     }
 
     /// Calls, and waits for the answer; signals that come meanwhile are kept.
-    pub(super) fn call(
+    ///
+    /// # Errors
+    /// Any [`BusError`].
+    pub fn call(
         &mut self,
         target: Target<'_>,
         member: &str,
@@ -191,12 +242,18 @@ impl Bus {
     }
 
     /// Calls without an interest in the answer.
-    pub(super) fn tell(&mut self, target: Target<'_>, member: &str) -> Result<(), BusError> {
+    ///
+    /// # Errors
+    /// The bus is gone.
+    pub fn tell(&mut self, target: Target<'_>, member: &str) -> Result<(), BusError> {
         self.send(target, member, vec![]).map(drop)
     }
 
     /// Waits for the next signal.
-    pub(super) fn signal(&mut self, patience: &mut dyn Patience) -> Result<Signal, BusError> {
+    ///
+    /// # Errors
+    /// The bus is gone, or the patience over.
+    pub fn signal(&mut self, patience: &mut dyn Patience) -> Result<Signal, BusError> {
         loop {
             if let Some(signal) = self.try_signal()? {
                 return Ok(signal);
@@ -206,7 +263,10 @@ impl Bus {
     }
 
     /// The next signal, if it is there.
-    pub(super) fn try_signal(&mut self) -> Result<Option<Signal>, BusError> {
+    ///
+    /// # Errors
+    /// The bus is gone.
+    pub fn try_signal(&mut self) -> Result<Option<Signal>, BusError> {
         while self.signals.is_empty() {
             let Some((message, _)) = self.next_message()? else { return Ok(None) };
             self.keep(message);
@@ -215,7 +275,7 @@ impl Bus {
     }
 
     /// Can be read when something came.
-    pub(super) fn socket(&self) -> RawFd {
+    pub fn socket(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
 
@@ -354,6 +414,20 @@ fn socket_address(address: &str) -> Option<io::Result<SocketAddr>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_refusal_says_whose_it_is() {
+        let refused = |name: &str| {
+            let name = format!("org.freedesktop.{name}");
+            BusError::Refused { name, text: "why".to_owned() }.refused_as()
+        };
+        assert_eq!(refused("DBus.Error.ServiceUnknown"), RefusedAs::Missing);
+        assert_eq!(refused("DBus.Error.Spawn.ExecFailed"), RefusedAs::Missing);
+        assert_eq!(refused("DBus.Error.UnknownMethod"), RefusedAs::Missing);
+        assert_eq!(refused("portal.Error.NotAllowed"), RefusedAs::NotAllowed);
+        assert_eq!(refused("portal.Error.Failed"), RefusedAs::Failed);
+        assert_eq!(BusError::Silent.refused_as(), RefusedAs::Failed);
+    }
 
     #[test]
     fn addresses_of_sockets_are_understood_and_others_left_out() {

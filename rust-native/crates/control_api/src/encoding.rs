@@ -1,0 +1,171 @@
+//! The encoder's life: opened when a picture needs one, barred where it fails or hangs, and replaced by the next one of the
+//! table, which encodes the very picture that was failed at.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use encoder::{Abilities, EncoderError, VideoConfig, VideoEncoder};
+use media::{AccessUnit, Clock, MediaTime, MonotonicClock, Picture};
+use stream::Broadcast;
+
+use crate::keyframes::KeyframeRequests;
+use crate::pipeline::{Counters, Opener, PipelineEvent};
+
+/// An encoder that fails this often in a row is not opened again: the machine can't encode.
+const MOST_FAILURES: u32 = 3;
+/// So many pictures in without one out: the encoder hangs.
+const MOST_SILENT: u32 = 15;
+/// An encoder that failed in mid-stream is not opened for so long, and then only where one is opened anyway.
+const BARRED: Duration = Duration::from_secs(60);
+/// Two pictures never share a tick of the 90 kHz clock.
+const LEAST_PTS_STEP: Duration = Duration::from_millis(1);
+
+/// None can be opened; it was told.
+#[derive(Debug)]
+pub(crate) struct Dead;
+
+/// See the module.
+pub(crate) struct Encoding {
+    opener: Opener,
+    encoder: Option<Box<dyn VideoEncoder>>,
+    /// Encoders that failed, and when.
+    failed: Vec<(&'static str, MediaTime)>,
+    /// Pictures in a row that nothing came out for.
+    silent: u32,
+    last_pts: MediaTime,
+    /// When the next keyframe may be made, and whether one is wanted.
+    pub(crate) keyframes: KeyframeRequests,
+    hub: Broadcast<AccessUnit>,
+    counters: Arc<Counters>,
+}
+
+impl Encoding {
+    pub(crate) fn new(opener: Opener, hub: Broadcast<AccessUnit>, counters: Arc<Counters>) -> Self {
+        Self {
+            opener,
+            encoder: None,
+            failed: Vec::new(),
+            silent: 0,
+            last_pts: MediaTime::ZERO,
+            keyframes: KeyframeRequests::default(),
+            hub,
+            counters,
+        }
+    }
+
+    /// What the one that is open can do.
+    pub(crate) fn abilities(&self) -> Option<Abilities> {
+        self.encoder.as_ref().map(|encoder| encoder.abilities())
+    }
+
+    /// The next picture needs a new one.
+    pub(crate) fn close(&mut self) {
+        self.encoder = None;
+    }
+
+    /// Other settings: the one that is open takes them, or the next picture needs a new one.
+    pub(crate) fn reconfigure(&mut self, config: &VideoConfig, tell: &dyn Fn(PipelineEvent)) {
+        match self.encoder.as_mut().map(|encoder| encoder.reconfigure(config)) {
+            Some(Ok(true)) | None => {}
+            Some(Ok(false)) => self.encoder = None,
+            Some(Err(error)) => {
+                tell(PipelineEvent::Failing(error));
+                self.encoder = None;
+            }
+        }
+    }
+
+    /// Encodes that picture with whichever encoder takes it, and hands on what comes out.
+    ///
+    /// # Errors
+    /// [`Dead`].
+    pub(crate) fn encode(
+        &mut self,
+        picture: &Picture,
+        at: MediaTime,
+        config: &VideoConfig,
+        tell: &dyn Fn(PipelineEvent),
+    ) -> Result<(), Dead> {
+        let pts = at.max(self.last_pts + LEAST_PTS_STEP);
+        let mut failure = None;
+        for _ in 0..MOST_FAILURES {
+            if self.encoder.is_none() {
+                self.encoder = Some(self.open(config, tell)?);
+            }
+            let Some(encoder) = self.encoder.as_mut() else { return Ok(()) };
+            let force = self.keyframes.is_due(MonotonicClock.now());
+            let begun = Instant::now();
+            match encoder.encode(picture, pts, force) {
+                Ok(None) if self.silent >= MOST_SILENT => {
+                    let reason = format!("it took {MOST_SILENT} pictures and gave nothing back");
+                    failure = Some(EncoderError::EncodeFailed { name: encoder.name(), reason });
+                    self.give_up();
+                }
+                Ok(unit) => {
+                    let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                    if let Some(failed) = failure {
+                        tell(PipelineEvent::TookOver { failed, name: encoder.name() });
+                    }
+                    self.silent = if unit.is_none() { self.silent + 1 } else { 0 };
+                    self.last_pts = pts;
+                    self.deliver(unit, nanos);
+                    return Ok(());
+                }
+                Err(error) => {
+                    failure = Some(error);
+                    self.give_up();
+                }
+            }
+        }
+        if let Some(error) = failure {
+            // Three different ones in a row: it is tried again with the next picture.
+            tell(PipelineEvent::Failing(error));
+        }
+        Ok(())
+    }
+
+    /// The encoder has failed: another one is to be opened.
+    fn give_up(&mut self) {
+        self.silent = 0;
+        if let Some(encoder) = self.encoder.take() {
+            self.failed.push((encoder.name(), MonotonicClock.now()));
+        }
+    }
+
+    fn deliver(&mut self, unit: Option<AccessUnit>, nanos: u64) {
+        self.counters.encoded.fetch_add(1, Ordering::Relaxed);
+        self.counters.encode_nanos.fetch_add(nanos, Ordering::Relaxed);
+        let Some(unit) = unit else { return };
+        self.counters.bytes.fetch_add(unit.payload.len() as u64, Ordering::Relaxed);
+        if unit.keyframe {
+            self.keyframes.made(MonotonicClock.now());
+        }
+        if self.hub.push(&unit) {
+            self.keyframes.want();
+        }
+    }
+
+    fn open(&mut self, config: &VideoConfig, tell: &dyn Fn(PipelineEvent)) -> Result<Box<dyn VideoEncoder>, Dead> {
+        let now = MonotonicClock.now();
+        self.failed.retain(|(_, at)| now.since(*at) < BARRED);
+        let barred: Vec<&str> = self.failed.iter().map(|(name, _)| *name).collect();
+        let mut opened = (self.opener)(config, &barred);
+        if opened.is_err() && !barred.is_empty() {
+            // Nothing else works here: better the one that failed once than none.
+            self.failed.clear();
+            opened = (self.opener)(config, &[]);
+        }
+        match opened {
+            Ok(opened) => {
+                tell(PipelineEvent::Opened { name: opened.encoder.name(), refused: opened.refused });
+                self.counters.copies.store(opened.encoder.abilities().copies, Ordering::Relaxed);
+                Ok(opened.encoder)
+            }
+            Err(error) => {
+                tell(PipelineEvent::Dead(error));
+                Err(Dead)
+            }
+        }
+    }
+}
