@@ -5,7 +5,6 @@ mod common;
 mod rig;
 
 use std::net::UdpSocket;
-use std::time::{Duration, Instant};
 
 use common::*;
 use live_server::{Config, LiveServer};

@@ -1,4 +1,5 @@
 use super::*;
+use crate::chunk::ChunkWriter;
 use crate::{Client, Event, Metadata, Target, flv, tag};
 
 fn server() -> Server {
