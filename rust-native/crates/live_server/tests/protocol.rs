@@ -315,7 +315,7 @@ async fn the_page_runs_nothing_but_its_own() {
             }
         }
     }
-    for name in ["viewer.js", "figures.js", "words.js", "viewer.css"] {
+    for name in ["viewer.js", "words.js", "log.js", "controls.js", "figures.js", "whep.js", "files.js", "viewer.css"] {
         let asset = request(&server, Method::GET, &format!("/assets/{name}"), &[], "").await;
         assert_eq!(asset.status(), 200);
         assert!(!asset.text().await.expect("a file").contains("innerHTML"));

@@ -7,13 +7,18 @@ use axum::response::{IntoResponse, Response};
 use super::reply::Problem;
 
 const PAGE: &str = include_str!("../page/index.html");
-const SCRIPT: &str = include_str!("../page/viewer.js");
-const FIGURES: &str = include_str!("../page/figures.js");
-const FILES: &str = include_str!("../page/files.js");
-/// hls.js, bundled by `npm run build:viewer`.
-const HLS: &str = include_str!("../page/hls.js");
-const WORDS: &str = include_str!("../page/words.js");
 const STYLE: &str = include_str!("../page/viewer.css");
+const SCRIPTS: [(&str, &str); 8] = [
+    ("viewer.js", include_str!("../page/viewer.js")),
+    ("words.js", include_str!("../page/words.js")),
+    ("log.js", include_str!("../page/log.js")),
+    ("controls.js", include_str!("../page/controls.js")),
+    ("figures.js", include_str!("../page/figures.js")),
+    ("whep.js", include_str!("../page/whep.js")),
+    ("files.js", include_str!("../page/files.js")),
+    // Bundled by `npm run build:viewer`.
+    ("hls.js", include_str!("../page/hls.js")),
+];
 
 /// Nothing but our own script and style runs; the page can only talk to us and can't be framed.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -32,15 +37,11 @@ pub(super) async fn viewer() -> Response {
 }
 
 pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, Problem> {
-    match name.as_str() {
-        "viewer.js" => Ok(file(SCRIPT, "text/javascript; charset=utf-8")),
-        "figures.js" => Ok(file(FIGURES, "text/javascript; charset=utf-8")),
-        "files.js" => Ok(file(FILES, "text/javascript; charset=utf-8")),
-        "hls.js" => Ok(file(HLS, "text/javascript; charset=utf-8")),
-        "words.js" => Ok(file(WORDS, "text/javascript; charset=utf-8")),
-        "viewer.css" => Ok(file(STYLE, "text/css; charset=utf-8")),
-        _ => Err(Problem::NoSuchPage),
+    if name == "viewer.css" {
+        return Ok(file(STYLE, "text/css; charset=utf-8"));
     }
+    let script = SCRIPTS.iter().find(|(known, _)| *known == name).ok_or(Problem::NoSuchPage)?;
+    Ok(file(script.1, "text/javascript; charset=utf-8"))
 }
 
 fn file(text: &'static str, kind: &'static str) -> Response {

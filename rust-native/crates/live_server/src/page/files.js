@@ -38,7 +38,8 @@ window.FILES = (() => {
     const fail = (text, status) => {
       if (stopped) return;
       stopped = true;
-      failed(Object.assign(new Error(text), { status }));
+      // A stream that isn't live has no playlist.
+      failed(Object.assign(new Error(text), { status: status === 404 ? 409 : status }));
     };
     let hls = null;
     video.srcObject = null;

@@ -1,5 +1,5 @@
-// The viewer: WHEP in, a picture out; LL-HLS where WebRTC can't get through. Plain script, no build, no other host.
-// Runs in Chromium 83 and up.
+// The viewer: WHEP in, a picture out; LL-HLS where WebRTC can't get through. Here it is decided which way is taken, and
+// what the page says of it. Plain script, no build, no other host. Runs in Chromium 83 and up.
 'use strict';
 
 (() => {
@@ -34,6 +34,7 @@
   let language = remembered('tidecast.language') || (/^zh/i.test(navigator.language || '') ? 'zh' : 'en');
   if (language !== 'zh') language = 'en';
   const word = (key) => window.WORDS[language][key];
+  const log = window.LOG.add;
 
   function showWords() {
     root.lang = language === 'zh' ? 'zh-CN' : 'en';
@@ -45,22 +46,6 @@
     $('path-tile').title = word('pathHint');
     document.title = name + ' · ' + word('title');
     showState();
-    showControls();
-  }
-
-  // ---- Log -----------------------------------------------------------------------------------------------------
-
-  const MOST_LINES = 200;
-  function log(text) {
-    const line = document.createElement('li');
-    const time = document.createElement('time');
-    time.textContent = new Date().toTimeString().slice(0, 8);
-    line.append(time, text);
-    const list = $('log');
-    const atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 24;
-    list.append(line);
-    while (list.childElementCount > MOST_LINES) list.firstElementChild.remove();
-    if (atEnd) list.scrollTop = list.scrollHeight;
   }
 
   // ---- State ---------------------------------------------------------------------------------------------------
@@ -84,137 +69,62 @@
     // Behind an interruption the last picture stays visible.
     root.dataset.veil = state !== 'live' && video.readyState >= 2 && video.videoWidth > 0 ? 'thin' : 'full';
     $('again').hidden = state !== 'error';
-    showControls();
+    controls.show();
   }
+
+  const controls = window.CONTROLS({
+    video,
+    stage,
+    word,
+    remembered,
+    remember,
+    isLive: () => state === 'live',
+    isSilent: () => Boolean(info && info.live && !info.audio_codec),
+  });
+
+  /** A picture (or, without one, sound) is there. */
+  function pictured() {
+    if (!webrtc && !files) return;
+    attempt = 0;
+    fruitless = 0;
+    setState('live', 'live');
+  }
+  video.addEventListener('playing', () => { if (video.videoWidth > 0) pictured(); });
+  video.addEventListener('resize', () => { if (video.videoWidth > 0 && !video.paused) pictured(); });
 
   // ---- Connection ----------------------------------------------------------------------------------------------
 
-  let peer = null;
-  let session = null;
+  /** The session of the first way, and the player of the second, while it is taken. */
+  let webrtc = null;
+  let files = null;
   let attempt = 0;
   let timer = 0;
   let generation = 0;
   let info = null;
-  /** The player of the second way, while it is taken. */
-  let files = null;
   /** `?path=webrtc` or `?path=hls` keeps to one of them. */
   const kept = /^(webrtc|hls)$/.test(query.get('path') || '') ? query.get('path') : null;
   let way = kept || 'webrtc';
   /** Tries in a row of the present way that brought no picture, and for which the way itself may be to blame. */
   let fruitless = 0;
 
-  class Refused extends Error {
-    constructor(status, retryAfter) {
-      super('HTTP ' + status);
-      this.status = status;
-      this.retryAfter = retryAfter;
-    }
-  }
-
   async function connect() {
     const mine = ++generation;
     clearTimeout(timer);
     drop();
     if (state === 'error') setState('connecting', 'connecting');
+    const failing = (error) => { if (mine === generation) failed(error); };
+    const wanted = { video, log, play: controls.play, failed: failing };
     try {
-      if (way === 'hls') await openFiles(mine);
-      else await open(mine);
-    } catch (error) {
-      if (mine === generation) failed(error);
-    }
-  }
-
-  async function openFiles(mine) {
-    // A stream that isn't live has no playlist.
-    const status = (error) => (error.status === 404 ? 409 : error.status);
-    const failing = (error) => { if (mine === generation) failed(error.status ? new Refused(status(error), 0) : error); };
-    const started = await window.FILES.start({ video, name, token, log, play, failed: failing });
-    if (mine !== generation) {
-      started.stop();
-      return;
-    }
-    files = started;
-    last = null;
-  }
-
-  /** ICE takes half a minute to give up; who waits that long for a picture has gone. */
-  const CONNECTS_WITHIN_MS = 6000;
-
-  async function open(mine) {
-    if (typeof RTCPeerConnection !== 'function') {
-      fruitless = 2;
-      throw new Error('no WebRTC');
-    }
-    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
-    peer = pc;
-    const media = new MediaStream();
-    pc.addTransceiver('audio', { direction: 'recvonly' });
-    pc.addTransceiver('video', { direction: 'recvonly' });
-    pc.ontrack = ({ track, receiver }) => {
-      // As little buffering as the browser dares: the newer name, then the older ones.
-      if ('jitterBufferTarget' in receiver) receiver.jitterBufferTarget = 0;
-      else if ('playoutDelayHint' in receiver) receiver.playoutDelayHint = 0;
-      else if ('jitterBufferDelayHint' in receiver) receiver.jitterBufferDelayHint = 0;
-      media.addTrack(track);
-      if (video.srcObject !== media) video.srcObject = media;
-      play();
-    };
-    pc.onconnectionstatechange = () => {
-      if (mine !== generation) return;
-      log('transport: ' + pc.connectionState);
-      if (pc.connectionState === 'failed' || pc.connectionState === 'closed') failed(new Error('transport ' + pc.connectionState));
-      if (pc.connectionState === 'disconnected') {
-        setTimeout(() => mine === generation && pc.connectionState === 'disconnected' && failed(new Error('transport lost')), 3000);
-      }
-    };
-    const offer = await pc.createOffer();
-    offer.sdp = withStereo(offer.sdp);
-    if (!/a=rtpmap:\d+ H264\//i.test(offer.sdp)) {
-      drop();
-      if (kept || !window.FILES.possible(video)) {
-        setState('error', 'codec');
+      if (way === 'webrtc') {
+        webrtc = window.WHEP.start({ ...wanted, endpoint, headers });
         return;
       }
-      fruitless = 2;
-      throw new Error('no H.264 over WebRTC');
+      const started = await window.FILES.start({ ...wanted, name, token });
+      if (mine !== generation) started.stop();
+      else files = started;
+    } catch (error) {
+      failing(error);
     }
-    await pc.setLocalDescription(offer);
-    // The server is reached at the addresses in its answer; it needs none of ours, so nothing is waited for.
-    const controller = typeof AbortController === 'function' ? new AbortController() : null;
-    const limit = setTimeout(() => controller && controller.abort(), 10000);
-    let response;
-    try {
-      response = await fetch(endpoint, {
-        method: 'POST',
-        headers: headers({ 'Content-Type': 'application/sdp' }),
-        body: pc.localDescription.sdp,
-        cache: 'no-store',
-        signal: controller ? controller.signal : undefined,
-      });
-    } finally {
-      clearTimeout(limit);
-    }
-    const place = response.headers.get('Location');
-    const opened = response.status === 201 && place ? new URL(place, location.href).href : null;
-    if (mine !== generation) {
-      end(opened);
-      return;
-    }
-    if (!opened) throw new Refused(response.status, Number(response.headers.get('Retry-After')) || 0);
-    session = opened;
-    await pc.setRemoteDescription({ type: 'answer', sdp: await response.text() });
-    setTimeout(() => {
-      if (mine !== generation || pc !== peer || pc.connectionState === 'connected') return;
-      // Nothing of it is likely to get through another time.
-      fruitless = 2;
-      failed(new Error('no way for WebRTC'));
-    }, CONNECTS_WITHIN_MS);
-  }
-
-  /** Decoders give two channels only to who asks (RFC 7587 §6.1). */
-  function withStereo(sdp) {
-    const opus = /a=rtpmap:(\d+) opus\/48000/i.exec(sdp);
-    return opus ? sdp.replace('a=fmtp:' + opus[1] + ' ', 'a=fmtp:' + opus[1] + ' stereo=1;') : sdp;
   }
 
   const LATELY_MS = 15000;
@@ -227,17 +137,23 @@
     // Who was watching a moment ago should miss no more than the streamer's own restart takes.
     const lately = performance.now() - liveAt < LATELY_MS;
     if (lately) wait = 300;
-    const status = error instanceof Refused ? error.status : 0;
+    const status = error.status || 0;
+    const otherWay = !kept && window.FILES.possible(video);
+    if (error.reason === 'codec' && !otherWay) {
+      setState('error', 'codec');
+      return;
+    }
     // Who was refused is refused on both ways; a full server may have room on the other one.
-    if (status === 0 || status === 503) fruitless += 1;
-    if (fruitless >= 2 && !kept && window.FILES.possible(video)) {
+    if (error.hopeless) fruitless = 2;
+    else if (status === 0 || status === 503) fruitless += 1;
+    if (fruitless >= 2 && otherWay) {
       fruitless = 0;
       way = way === 'webrtc' ? 'hls' : 'webrtc';
       log(way === 'hls' ? 'WebRTC does not get through: LL-HLS' : 'back to WebRTC');
       wait = Math.min(wait, 500);
     }
     if (status) log('server: ' + status);
-    else log(String((error && error.message) || error));
+    else log(error.message || String(error));
     if (status === 401 || status === 403) {
       setState('error', 'token');
       return;
@@ -257,161 +173,22 @@
   }
 
   function drop() {
-    const pc = peer;
-    peer = null;
-    if (files) {
-      files.stop();
-      files = null;
-    }
-    if (pc) {
-      pc.ontrack = pc.onconnectionstatechange = null;
-      pc.close();
-    }
-    end(session);
-    session = null;
-    last = null;
+    for (const taken of [webrtc, files]) if (taken) taken.stop();
+    webrtc = files = last = null;
     stalled = stalledLive = 0;
     showFigures(null);
   }
 
-  function end(url) {
-    if (url) fetch(url, { method: 'DELETE', headers: headers(), keepalive: true }).catch(() => {});
-  }
-
-  // ---- Picture and sound ---------------------------------------------------------------------------------------
-
-  let wantsPlay = true;
-
-  function play() {
-    const started = video.play();
-    if (started) {
-      started.catch((error) => {
-        if (error.name === 'NotAllowedError' && !video.muted) {
-          video.muted = true;
-          play();
-        } else if (error.name === 'NotAllowedError') {
-          wantsPlay = false;
-          showControls();
-        }
-      });
-    }
-  }
-
-  /** A picture (or, without one, sound) is there. */
-  function pictured() {
-    if (!peer && !files) return;
-    attempt = 0;
-    fruitless = 0;
-    setState('live', 'live');
-  }
-  video.addEventListener('playing', () => { if (video.videoWidth > 0) pictured(); });
-  video.addEventListener('resize', () => { if (video.videoWidth > 0 && !video.paused) pictured(); });
-
-  const setMuted = (muted) => {
-    video.muted = muted;
-    if (!muted && video.volume === 0) video.volume = 1;
-    if (video.paused && wantsPlay) play();
-    showControls();
-  };
-  const togglePlay = () => {
-    wantsPlay = video.paused;
-    if (wantsPlay) play();
-    else video.pause();
-    showControls();
-  };
-  const toggleFull = () => {
-    const element = document.fullscreenElement || document.webkitFullscreenElement;
-    if (element) (document.exitFullscreen || document.webkitExitFullscreen).call(document);
-    else if (stage.requestFullscreen) stage.requestFullscreen().catch(() => {});
-    else if (stage.webkitRequestFullscreen) stage.webkitRequestFullscreen();
-    else if (video.webkitEnterFullscreen) video.webkitEnterFullscreen();
-  };
-  const setVolume = (volume) => {
-    video.volume = Math.min(1, Math.max(0, volume));
-    remember('tidecast.volume', String(video.volume));
-    setMuted(video.volume === 0);
-  };
-
-  function label(id, key) {
-    $(id).title = word(key);
-    $(id).setAttribute('aria-label', word(key));
-  }
-  function showControls() {
-    const full = Boolean(document.fullscreenElement || document.webkitFullscreenElement);
-    const silent = Boolean(info && info.live && !info.audio_codec);
-    stage.classList.toggle('paused', video.paused);
-    stage.classList.toggle('muted', video.muted);
-    stage.classList.toggle('full', full);
-    stage.classList.toggle('silent', silent);
-    root.dataset.sound = video.muted ? 'muted' : 'on';
-    label('play', video.paused ? 'play' : 'pause');
-    label('mute', video.muted ? 'unmute' : 'mute');
-    label('full', full ? 'leaveFullscreen' : 'fullscreen');
-    $('volume').value = String(video.muted ? 0 : Math.round(video.volume * 100));
-    const blocked = !wantsPlay && video.paused;
-    $('unmute').hidden = state !== 'live' || !video.muted || silent || blocked || touched;
-    $('unmute').querySelector('span').textContent = word('tapForSound');
-  }
-  let touched = false;
-
-  $('unmute').addEventListener('click', () => { setMuted(false); stage.focus(); });
-  $('play').addEventListener('click', togglePlay);
-  $('mute').addEventListener('click', () => { touched = true; setMuted(!video.muted); });
-  $('full').addEventListener('click', toggleFull);
-  $('volume').addEventListener('input', (event) => { touched = true; setVolume(event.target.value / 100); });
   $('again').addEventListener('click', () => { attempt = 0; connect(); });
   $('language').addEventListener('click', () => {
     language = language === 'zh' ? 'en' : 'zh';
     remember('tidecast.language', language);
     showWords();
   });
-  $('copy').addEventListener('click', () => {
-    const text = Array.from($('log').children, (line) => line.firstChild.textContent + ' ' + line.lastChild.textContent).join('\n');
-    const done = () => {
-      $('copy').textContent = word('copied');
-      setTimeout(() => { $('copy').textContent = word('copyLog'); }, 1500);
-    };
-    // The clipboard API is for secure pages only; over plain HTTP on a home network the text is selected instead.
-    if (navigator.clipboard) navigator.clipboard.writeText(text).then(done, () => {});
-    else {
-      const range = document.createRange();
-      range.selectNodeContents($('log'));
-      const selection = getSelection();
-      selection.removeAllRanges();
-      selection.addRange(range);
-      if (document.execCommand('copy')) done();
-    }
-  });
-  for (const event of ['play', 'pause', 'volumechange']) video.addEventListener(event, showControls);
-  for (const event of ['fullscreenchange', 'webkitfullscreenchange']) document.addEventListener(event, showControls);
-  video.addEventListener('click', () => (matchMedia('(hover: none)').matches ? wake() : togglePlay()));
-  video.addEventListener('dblclick', toggleFull);
-
-  document.addEventListener('keydown', (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey) return;
-    const target = event.target;
-    const onButton = target.tagName === 'BUTTON' || target.tagName === 'SUMMARY' || target.tagName === 'INPUT';
-    const key = event.key.toLowerCase();
-    if ((key === ' ' && !onButton) || key === 'k') togglePlay();
-    else if (key === 'm') { touched = true; setMuted(!video.muted); }
-    else if (key === 'f') toggleFull();
-    else if (key === 'arrowup' && target.tagName !== 'INPUT' && stageHasFocus(target)) setVolume((video.muted ? 0 : video.volume) + 0.1);
-    else if (key === 'arrowdown' && target.tagName !== 'INPUT' && stageHasFocus(target)) setVolume((video.muted ? 0 : video.volume) - 0.1);
-    else return;
-    event.preventDefault();
-    wake();
-  });
-  const stageHasFocus = (target) => target === document.body || stage.contains(target);
-
-  // The controls go away when the hand rests.
-  let rest = 0;
-  function wake() {
-    stage.classList.remove('idle');
-    clearTimeout(rest);
-    rest = setTimeout(() => { if (!video.paused && state === 'live') stage.classList.add('idle'); }, 2800);
-  }
-  for (const event of ['mousemove', 'touchstart', 'focusin']) stage.addEventListener(event, wake, { passive: true });
-  stage.addEventListener('mouseleave', () => { if (!video.paused && state === 'live') stage.classList.add('idle'); });
+  $('copy').addEventListener('click', () => window.LOG.copy(() => {
+    $('copy').textContent = word('copied');
+    setTimeout(() => { $('copy').textContent = word('copyLog'); }, 1500);
+  }));
 
   // ---- Figures -------------------------------------------------------------------------------------------------
 
@@ -493,11 +270,11 @@
   }
 
   async function everySecond() {
-    const pc = peer;
+    const mine = webrtc;
     if (files) watchFiles();
-    if (pc && pc.connectionState === 'connected') {
-      const now = await window.FIGURES.measure(pc);
-      if (pc !== peer) return;
+    if (mine && mine.pc.connectionState === 'connected') {
+      const now = await window.FIGURES.measure(mine.pc);
+      if (mine !== webrtc) return;
       const before = last;
       last = now;
       if (before) {
@@ -505,7 +282,7 @@
         const packets = now.received - before.received;
         const lost = Math.max(0, now.lost - before.lost);
         watch(now.bytes - before.bytes, now.frames - before.frames);
-        if (pc !== peer) return;
+        if (mine !== webrtc) return;
         if (fellBehind(window.FIGURES.backlog(before, now))) {
           log('the sound fell behind: back to the live edge');
           connect();
@@ -561,11 +338,11 @@
   let heard = { bytes: -1, at: 0, since: 0 };
   let askedAt = 0;
   async function listen() {
-    const pc = peer;
-    if (!pc || (state !== 'live' && state !== 'offline')) return;
-    const { bytes } = await window.FIGURES.measure(pc);
+    const mine = webrtc;
+    if (!mine || (state !== 'live' && state !== 'offline')) return;
+    const { bytes } = await window.FIGURES.measure(mine.pc);
     const now = performance.now();
-    if (pc !== peer) return;
+    if (mine !== webrtc) return;
     if (bytes !== heard.bytes) {
       heard = { bytes, at: now, since: info && info.live ? info.since_ms : heard.since };
       if (state === 'live') liveAt = now;
@@ -578,10 +355,10 @@
       const response = await fetch(figuresUrl, { headers: headers(), cache: 'no-store' });
       if (response.ok) current = await response.json();
     } catch (_) {
-      if (pc === peer) failed(new Error('the server is gone'));
+      if (mine === webrtc) failed(new Error('the server is gone'));
       return;
     }
-    if (pc === peer && current && current.live && heard.since && current.since_ms !== heard.since) failed(new Error('the stream began anew'));
+    if (mine === webrtc && current && current.live && heard.since && current.since_ms !== heard.since) failed(new Error('the stream began anew'));
   }
 
   async function poll() {
@@ -595,8 +372,8 @@
         info = await response.json();
         $('viewers').textContent = String(info.viewers);
         $('watching').hidden = !info.live;
-        if (info.live && !peer && !files && state === 'offline' && message === 'offline') connect();
-        if (!before || before.audio_codec !== info.audio_codec) showControls();
+        if (info.live && !webrtc && !files && state === 'offline' && message === 'offline') connect();
+        if (!before || before.audio_codec !== info.audio_codec) controls.show();
       }
     } catch (_) {
       info = null;
@@ -605,11 +382,9 @@
 
   // ---- Start ---------------------------------------------------------------------------------------------------
 
-  const volume = Number(remembered('tidecast.volume'));
-  if (volume > 0 && volume <= 1) video.volume = volume;
   $('name').textContent = name === 'live' ? 'Tidecast' : name;
   showWords();
-  wake();
+  controls.wake();
   connect();
   poll();
   setInterval(() => { everySecond().catch(() => {}); }, 1000);

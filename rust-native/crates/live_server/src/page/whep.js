@@ -1,0 +1,113 @@
+// The first way to the picture: WHEP over WebRTC. One session; what follows when it fails is the page's to decide.
+'use strict';
+
+window.WHEP = (() => {
+  /** ICE takes half a minute to give up; who waits that long for a picture has gone. */
+  const CONNECTS_WITHIN_MS = 6000;
+  /** A connection that is lost for a moment comes back by itself. */
+  const COMES_BACK_WITHIN_MS = 3000;
+  const ANSWERS_WITHIN_MS = 10000;
+
+  /** What no second try will change; `reason` says which. */
+  const hopeless = (text, reason) => Object.assign(new Error(text), { hopeless: true, reason });
+
+  /** Decoders give two channels only to who asks (RFC 7587 §6.1). */
+  function withStereo(sdp) {
+    const opus = /a=rtpmap:(\d+) opus\/48000/i.exec(sdp);
+    return opus ? sdp.replace('a=fmtp:' + opus[1] + ' ', 'a=fmtp:' + opus[1] + ' stereo=1;') : sdp;
+  }
+
+  /** As little buffering as the browser dares: the newer name, then the older ones. */
+  function hurry(receiver) {
+    for (const name of ['jitterBufferTarget', 'playoutDelayHint', 'jitterBufferDelayHint']) {
+      if (name in receiver) {
+        receiver[name] = 0;
+        return;
+      }
+    }
+  }
+
+  /**
+   * Opens a session and plays it. `failed` is told once, with an error that carries `status` and `retryAfter` (seconds)
+   * of a server that refused, or `hopeless`. Gives `{ pc, stop }`; throws where the browser has no WebRTC.
+   */
+  function start({ video, endpoint, headers, log, play, failed }) {
+    if (typeof RTCPeerConnection !== 'function') throw hopeless('no WebRTC');
+    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+    const media = new MediaStream();
+    let session = null;
+    let stopped = false;
+    const fail = (error) => { if (!stopped) failed(error); };
+    const end = (url) => {
+      if (url) fetch(url, { method: 'DELETE', headers: headers(), keepalive: true }).catch(() => {});
+    };
+
+    pc.addTransceiver('audio', { direction: 'recvonly' });
+    pc.addTransceiver('video', { direction: 'recvonly' });
+    pc.ontrack = ({ track, receiver }) => {
+      hurry(receiver);
+      media.addTrack(track);
+      if (video.srcObject !== media) video.srcObject = media;
+      play();
+    };
+    pc.onconnectionstatechange = () => {
+      const state = pc.connectionState;
+      log('transport: ' + state);
+      if (state === 'failed' || state === 'closed') fail(new Error('transport ' + state));
+      if (state === 'disconnected') {
+        setTimeout(() => pc.connectionState === 'disconnected' && fail(new Error('transport lost')), COMES_BACK_WITHIN_MS);
+      }
+    };
+
+    async function post(sdp) {
+      const controller = typeof AbortController === 'function' ? new AbortController() : null;
+      const limit = setTimeout(() => controller && controller.abort(), ANSWERS_WITHIN_MS);
+      try {
+        return await fetch(endpoint, {
+          method: 'POST',
+          headers: headers({ 'Content-Type': 'application/sdp' }),
+          body: sdp,
+          cache: 'no-store',
+          signal: controller ? controller.signal : undefined,
+        });
+      } finally {
+        clearTimeout(limit);
+      }
+    }
+
+    async function open() {
+      const offer = await pc.createOffer();
+      offer.sdp = withStereo(offer.sdp);
+      if (!/a=rtpmap:\d+ H264\//i.test(offer.sdp)) throw hopeless('no H.264 over WebRTC', 'codec');
+      await pc.setLocalDescription(offer);
+      // The server is reached at the addresses in its answer; it needs none of ours, so nothing is waited for.
+      const response = await post(pc.localDescription.sdp);
+      const place = response.headers.get('Location');
+      const opened = response.status === 201 && place ? new URL(place, location.href).href : null;
+      if (stopped) {
+        end(opened);
+        return;
+      }
+      if (!opened) {
+        const retryAfter = Number(response.headers.get('Retry-After')) || 0;
+        throw Object.assign(new Error('HTTP ' + response.status), { status: response.status, retryAfter });
+      }
+      session = opened;
+      await pc.setRemoteDescription({ type: 'answer', sdp: await response.text() });
+      setTimeout(() => pc.connectionState !== 'connected' && fail(hopeless('no way for WebRTC')), CONNECTS_WITHIN_MS);
+    }
+
+    function stop() {
+      stopped = true;
+      pc.ontrack = pc.onconnectionstatechange = null;
+      pc.close();
+      end(session);
+      session = null;
+    }
+
+    open().catch(fail);
+    return { pc, stop };
+  }
+
+  return { start };
+})();
