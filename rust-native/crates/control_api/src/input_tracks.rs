@@ -2,7 +2,7 @@
 //! reads their lane.
 //!
 //! The mixer is never waited for and never waits: its taps are bounded queues of fixed memory, which this thread
-//! empties. An encode of them on the mixer's own thread would cost it ten times its work with eight inputs.
+//! empties. Encoding them on the mixer's own thread, which may be real-time, would make every block late with many inputs.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
