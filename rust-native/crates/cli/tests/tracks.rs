@@ -1,6 +1,8 @@
 //! `tidecast stream --record-tracks`: from devices to tracks, read back by ffprobe and ffmpeg.
 
 #![cfg(target_os = "linux")]
+// What was measured belongs to the test's output, wherever it is said.
+#![allow(clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
