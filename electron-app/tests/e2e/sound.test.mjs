@@ -140,6 +140,10 @@ test("each input is on a track of its own, called as it is in the window", limit
   await until("it is remembered", async () => (await app.bootstrap()).settings.recording.inputTracks === true);
   await shot("record-tracks");
   const file = await recorded(seconds(4));
+  // Off again and back at the desk before anything is judged: the next tests begin there.
+  await app.click("record-tracks");
+  await until("it is off again", async () => (await app.bootstrap()).settings.recording.inputTracks === false);
+  await app.click("open-desk");
   const probed = execFileSync(systems("ffprobe", "ffmpeg"), ["-v", "error", "-select_streams", "a", "-show_entries", "stream=codec_name:stream_tags=title", "-of", "json", file], { encoding: "utf8" });
   const titles = JSON.parse(probed).streams.map(({ tags }) => tags?.title ?? "");
   const { speakers } = await app.page.evaluate(() => window.tidecast.listSources()).then(({ value }) => value);
@@ -149,9 +153,6 @@ test("each input is on a track of its own, called as it is in the window", limit
   assertLevel(t, track(file, 1), music, undefined, "the other input on the microphone's track");
   assertLevel(t, track(file, 2), music, played - 7.5, "second input on its track");
   assertLevel(t, track(file, 2), voice, undefined, "the microphone on the second input's track");
-  await app.click("record-tracks");
-  await until("it is off again", async () => (await app.bootstrap()).settings.recording.inputTracks === false);
-  await app.click("open-desk");
 });
 
 test("mute takes one out, solo takes the others out", limit, async (t) => {
