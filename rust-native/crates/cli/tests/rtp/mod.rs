@@ -16,6 +16,11 @@ struct Received {
     reports: Vec<Vec<u8>>,
 }
 
+/// Each picture's time, in seconds of the reports' clock, and mean luma.
+pub(crate) type Pictures = Vec<(f64, f64)>;
+/// The first sample's time, in seconds of the reports' clock, and the left channel at 48 kHz.
+pub(crate) type Sound = (f64, Vec<f32>);
+
 pub(crate) struct Receiver {
     /// Of the description; the reports' are one higher each.
     pub(crate) port: u16,
@@ -62,9 +67,7 @@ impl Receiver {
         self.counts.iter().all(|count| count.load(Ordering::Relaxed) > 0)
     }
 
-    /// Each picture's mean luma with its time; and the sound, first sample's time and samples at 48 kHz. Seconds of the
-    /// reports' clock.
-    pub(crate) fn finish(self) -> (Vec<(f64, f64)>, (f64, Vec<f32>)) {
+    pub(crate) fn finish(self) -> (Pictures, Sound) {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = self.threads.into_iter().map(|thread| thread.join().expect("a receiver"));
         let mut track = || Received { packets: all.next().expect("four"), reports: all.next().expect("four") };
@@ -92,7 +95,7 @@ impl Received {
     }
 }
 
-fn pictures(track: &Received) -> Vec<(f64, f64)> {
+fn pictures(track: &Received) -> Pictures {
     const SIZE: (usize, usize) = (32, 18);
     let (mut stream, mut times) = (Vec::new(), Vec::new());
     for (time, payload) in track.units() {
@@ -145,7 +148,7 @@ fn pictures(track: &Received) -> Vec<(f64, f64)> {
     times.iter().map(|time| clock(*time)).zip(means.map(mean)).collect()
 }
 
-fn sound(track: &Received) -> (f64, Vec<f32>) {
+fn sound(track: &Received) -> Sound {
     /// What libopus' encoder looks ahead, so much later is what comes out.
     const DELAY: u32 = 312;
     let mut opus = opus::Decoder::new(48_000, opus::Channels::Stereo).expect("libopus");
