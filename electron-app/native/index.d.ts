@@ -62,6 +62,8 @@ export interface AudioInputChange {
   monitored?: boolean
   /** How much later it is heard than it was captured, ms, 0 to 2000. */
   delayMs?: number
+  /** As people call it: the name of its track in a recording. Empty for its id. */
+  name?: string
   /** Its filters, in their order. */
   filters?: Array<Filter>
 }
@@ -366,6 +368,11 @@ export interface Recording {
   splitMinutes?: number
   /** Begin a new part after so many MiB. */
   splitMib?: number
+  /**
+   * Beside the mix, each input on a track of its own, as it is in the mix. An input that is added later begins a new
+   * part.
+   */
+  inputTracks: boolean
 }
 
 /** Where the recording stands; its figures are in the stats. */

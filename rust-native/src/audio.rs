@@ -42,6 +42,8 @@ pub struct AudioInputChange {
     pub monitored: Option<bool>,
     /// How much later it is heard than it was captured, ms, 0 to 2000.
     pub delay_ms: Option<u32>,
+    /// As people call it: the name of its track in a recording. Empty for its id.
+    pub name: Option<String>,
     /// Its filters, in their order.
     pub filters: Option<Vec<Filter>>,
 }
@@ -149,6 +151,7 @@ impl From<AudioInputChange> for control_api::AudioInputChange {
             solo: change.solo,
             monitored: change.monitored,
             delay_ms: change.delay_ms,
+            name: change.name,
             filters: change.filters.map(|filters| filters.into_iter().map(Into::into).collect()),
         }
     }

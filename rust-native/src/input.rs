@@ -109,6 +109,9 @@ pub struct Recording {
     pub split_minutes: Option<f64>,
     /// Begin a new part after so many MiB.
     pub split_mib: Option<f64>,
+    /// Beside the mix, each input on a track of its own, as it is in the mix. An input that is added later begins a new
+    /// part.
+    pub input_tracks: bool,
 }
 
 /// A sound input of the mix.
@@ -233,6 +236,7 @@ impl From<Recording> for control_api::Recording {
             plain: it.plain,
             split_minutes: it.split_minutes,
             split_mib: it.split_mib,
+            input_tracks: it.input_tracks,
         }
     }
 }

@@ -9,6 +9,8 @@ export interface InputPreferences {
   id: string;
   /** Absent for `microphone` and `system_sound`, whose device is chosen elsewhere. */
   source?: AudioSource;
+  /** As it was listed when it was chosen: for its track in a recording, and while its device is away. */
+  name?: string;
   gainDb: number;
   muted: boolean;
   solo: boolean;
@@ -41,8 +43,8 @@ export function isBuiltIn(id: string): boolean {
   return id === 'microphone' || id === 'system_sound';
 }
 
-export function newInput(id: string, source?: AudioSource): InputPreferences {
-  return { id, source, gainDb: 0, muted: false, solo: false, monitored: false, delayMs: 0, filters: [] };
+export function newInput(id: string, source?: AudioSource, name?: string): InputPreferences {
+  return { id, source, name, gainDb: 0, muted: false, solo: false, monitored: false, delayMs: 0, filters: [] };
 }
 
 function source(value: unknown, path: string): AudioSource {
@@ -97,6 +99,7 @@ export function inputPreferences(value: unknown, path: string): InputPreferences
     return {
       id,
       source: optional(f.source, `${at}.source`, source),
+      name: optional(f.name, `${at}.name`, (v, p) => text(v, p, 512)),
       gainDb: number(f.gainDb, `${at}.gainDb`, -120, 24),
       muted: flag(f.muted, `${at}.muted`),
       solo: flag(f.solo, `${at}.solo`),
@@ -129,6 +132,7 @@ export function inputCommands(before: readonly InputPreferences[], after: readon
       if (input.gainDb !== was.gainDb) change.gainDb = input.gainDb;
       if (input.muted !== was.muted) change.muted = input.muted;
     }
+    if (input.name !== was.name) change.name = input.name ?? '';
     if (input.solo !== was.solo) change.solo = input.solo;
     if (input.monitored !== was.monitored) change.monitored = input.monitored;
     if (input.delayMs !== was.delayMs) change.delayMs = input.delayMs;

@@ -17,6 +17,8 @@ export interface RecordingPreferences {
   format: RecordFormat;
   /** A finished MP4 is rewritten, so that even old players can seek in it. */
   plain: boolean;
+  /** Beside the mix, each input on a track of its own. */
+  inputTracks: boolean;
   /** 0: never. */
   splitMinutes: number;
   /** 0: never. */
@@ -32,6 +34,7 @@ export type RecordingChange = Partial<Omit<RecordingPreferences, 'folder'>>;
 export const DEFAULT_RECORDING: RecordingPreferences = {
   format: 'mp4',
   plain: false,
+  inputTracks: false,
   splitMinutes: 0,
   splitMib: 0,
   replay: false,
@@ -42,6 +45,7 @@ export const DEFAULT_RECORDING: RecordingPreferences = {
 export const recordingReaders = {
   format: (v: unknown, p: string): RecordFormat => oneOf(v, p, RECORD_FORMATS),
   plain: flag,
+  inputTracks: flag,
   splitMinutes: (v: unknown, p: string): number => integer(v, p, RECORD_LIMITS.splitMinutes.min, RECORD_LIMITS.splitMinutes.max),
   splitMib: (v: unknown, p: string): number => integer(v, p, RECORD_LIMITS.splitMib.min, RECORD_LIMITS.splitMib.max),
   replay: flag,
@@ -54,6 +58,8 @@ export function recordingPreferences(value: unknown, path: string): RecordingPre
     folder: optional(f.folder, `${path}.folder`, text),
     format: recordingReaders.format(f.format, `${path}.format`),
     plain: flag(f.plain, `${path}.plain`),
+    // Files of before it was there lack it.
+    inputTracks: optional(f.inputTracks, `${path}.inputTracks`, flag) ?? false,
     splitMinutes: recordingReaders.splitMinutes(f.splitMinutes, `${path}.splitMinutes`),
     splitMib: recordingReaders.splitMib(f.splitMib, `${path}.splitMib`),
     replay: flag(f.replay, `${path}.replay`),
@@ -62,7 +68,7 @@ export function recordingPreferences(value: unknown, path: string): RecordingPre
 }
 
 export function startRecording(wanted: RecordingPreferences, folder: string): Command {
-  const { format, plain, splitMinutes, splitMib } = wanted;
+  const { format, plain, inputTracks, splitMinutes, splitMib } = wanted;
   return {
     type: 'start_recording',
     recording: {
@@ -70,6 +76,7 @@ export function startRecording(wanted: RecordingPreferences, folder: string): Co
       format,
       // Only an MP4 has two forms.
       plain: plain && format === 'mp4',
+      inputTracks,
       splitMinutes: splitMinutes > 0 ? splitMinutes : undefined,
       splitMib: splitMib > 0 ? splitMib : undefined,
     },

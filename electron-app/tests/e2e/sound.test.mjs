@@ -61,15 +61,25 @@ function fader(id, db) {
   }, { id, db });
 }
 
-/** Records while `acts` runs; gives the left channel, -1 to 1. */
+/** Records while `acts` runs; gives the mix's left channel, -1 to 1. */
 async function record(acts) {
+  return track(await recorded(acts), 0);
+}
+
+/** The file that is written while `acts` runs. */
+async function recorded(acts) {
   const from = (await app.seen()).notices.length;
   await app.page.evaluate(() => window.tidecast.startRecording());
   await until("a second is written", async () => ((await app.lastStats())?.recording?.durationMs ?? 0) >= 1000, { deadline: 30_000 });
   await acts();
   await app.page.evaluate(() => window.tidecast.stopRecording());
   const { file } = await until("it is saved", async () => (await app.seen()).notices.slice(from).find((notice) => notice.kind === "saved"));
-  const raw = execFileSync(systems("ffmpeg"), ["-v", "error", "-i", file, "-map", "0:a:0", "-ac", "2", "-ar", String(rate), "-f", "f32le", "-"], { maxBuffer: 1e9 });
+  return file;
+}
+
+/** The left channel of one of a file's tracks. */
+function track(file, number) {
+  const raw = execFileSync(systems("ffmpeg"), ["-v", "error", "-i", file, "-map", `0:a:${number}`, "-ac", "2", "-ar", String(rate), "-f", "f32le", "-"], { maxBuffer: 1e9 });
   const samples = new Float32Array(raw.buffer.slice(raw.byteOffset, raw.byteOffset + (raw.length & ~7)));
   return samples.filter((_, index) => index % 2 === 0);
 }
@@ -125,6 +135,27 @@ test("two inputs are in a recording at the levels of their faders", limit, async
   const samples = await record(seconds(4));
   assertLevel(t, samples, voice, played + 4, "microphone at +4 dB");
   assertLevel(t, samples, music, played - 7.5, "second input at -7.5 dB");
+});
+
+test("each input is on a track of its own, called as it is in the window", limit, async (t) => {
+  await app.page.keyboard.press("Escape");
+  await app.click("record-tracks");
+  await until("it is remembered", async () => (await app.bootstrap()).settings.recording.inputTracks === true);
+  await shot("record-tracks");
+  const file = await recorded(seconds(4));
+  // Off again and back at the desk before anything is judged: the next tests begin there.
+  await app.click("record-tracks");
+  await until("it is off again", async () => (await app.bootstrap()).settings.recording.inputTracks === false);
+  await app.click("open-desk");
+  const probed = execFileSync(systems("ffprobe", "ffmpeg"), ["-v", "error", "-select_streams", "a", "-show_entries", "stream=codec_name:stream_tags=title", "-of", "json", file], { encoding: "utf8" });
+  const titles = JSON.parse(probed).streams.map(({ tags }) => tags?.title ?? "");
+  const { speakers } = await app.page.evaluate(() => window.tidecast.listSources()).then(({ value }) => value);
+  assert.deepEqual(titles, ["", "Microphone", speakers.find(({ id }) => id === "speaker").name]);
+  assertLevel(t, track(file, 0), voice, played + 4, "microphone in the mix");
+  assertLevel(t, track(file, 1), voice, played + 4, "microphone on its track");
+  assertLevel(t, track(file, 1), music, undefined, "the other input on the microphone's track");
+  assertLevel(t, track(file, 2), music, played - 7.5, "second input on its track");
+  assertLevel(t, track(file, 2), voice, undefined, "the microphone on the second input's track");
 });
 
 test("mute takes one out, solo takes the others out", limit, async (t) => {

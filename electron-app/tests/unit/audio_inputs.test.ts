@@ -15,6 +15,16 @@ test('only what has changed is sent, and what is gone is removed', () => {
   assert.deepEqual(inputCommands(before, before), []);
 });
 
+test('an input is called in recordings as it was listed when it was chosen', () => {
+  const named = newInput('a', program, 'Player of music');
+  assert.deepEqual(inputCommands([], [named]), [
+    { type: 'add_audio_input', id: 'a', source: program },
+    { type: 'set_audio_input', id: 'a', change: { name: 'Player of music' } },
+  ]);
+  assert.deepEqual(inputCommands([named], [named]), []);
+  assert.deepEqual(inputPreferences(JSON.parse(JSON.stringify([named])), 'inputs'), [named]);
+});
+
 test('volume and mute of the two built-in inputs are not set twice', () => {
   const microphone = { ...newInput('microphone'), gainDb: -3, muted: true, delayMs: 40 };
   assert.deepEqual(inputCommands([], [microphone]), [{ type: 'set_audio_input', id: 'microphone', change: { delayMs: 40 } }]);

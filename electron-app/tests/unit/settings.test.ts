@@ -49,7 +49,7 @@ const whole = {
   ],
   transition: { kind: 'fade', ms: 300 },
   sceneKeys: [{ scene: 'Talk', keys: 'CommandOrControl+1' }],
-  recording: { folder: '/media/takes', format: 'mkv', plain: true, splitMinutes: 30, splitMib: 2048, replay: true, replaySeconds: 60 },
+  recording: { folder: '/media/takes', format: 'mkv', plain: true, inputTracks: true, splitMinutes: 30, splitMib: 2048, replay: true, replaySeconds: 60 },
   tuning: { adapt: false, adaptRecording: true, effort: 'room', intraRefresh: true },
 };
 

@@ -67,6 +67,16 @@ export function RecordPanel() {
           />
         </div>
       )}
+      <div class="line-item" title={words.recordTracksNote}>
+        <span>{words.recordTracks}</span>
+        <Switch
+          checked={wanted.inputTracks}
+          label={words.recordTracks}
+          disabled={busy}
+          testid="record-tracks"
+          onChange={(inputTracks) => void actions.changeRecording({ inputTracks })}
+        />
+      </div>
       <div class="line-item" title={words.replayNote}>
         <span>{words.replay}</span>
         <Switch checked={state.state?.replay === true} label={words.replay} testid="replay" onChange={(replay) => void actions.changeRecording({ replay })} />

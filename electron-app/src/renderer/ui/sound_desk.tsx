@@ -145,20 +145,22 @@ export function SoundDesk() {
     const hotKeys = (audio.hotKeys ?? []).filter((key) => key.input !== id);
     void actions.changeAudio({ inputs: inputs.filter((input) => input.id !== id), hotKeys });
   };
-  const nameOf = ({ id, source }: InputPreferences): string => {
+  const nameOf = ({ id, source, name }: InputPreferences): string => {
     if (id === 'microphone') return words.microphone;
     if (id === 'system_sound') return words.systemSound;
     if (source === undefined) return id;
     if (source.kind === 'application') return source.program;
     const listed = source.kind === 'microphone' ? sources?.microphones : sources?.speakers;
-    return listed?.find((device) => device.id === source.device)?.name ?? source.device;
+    return listed?.find((device) => device.id === source.device)?.name ?? name ?? source.device;
   };
   const add = (value: string): void => {
     if (value === '') return;
     const taken = new Set(inputs.map(({ id }) => id));
     let number = 1;
     while (taken.has(`input-${number}`)) number += 1;
-    change([...inputs, newInput(`input-${number}`, sourceOf(value))]);
+    const source = sourceOf(value);
+    const id = `input-${number}`;
+    change([...inputs, newInput(id, source, nameOf(newInput(id, source)))]);
   };
   const entries = (kind: AudioSource['kind'], listed: ReadonlyArray<{ id: string; name: string }> | undefined, of: string) =>
     (listed ?? []).map(({ id, name }) => ({ value: `${kind}${SEPARATOR}${id}`, label: `${of}: ${name}` }));

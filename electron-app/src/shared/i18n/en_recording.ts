@@ -20,6 +20,9 @@ export const enRecording = {
   recordFormat: 'File format',
   recordPlain: 'Rewrite as plain MP4',
   recordPlainNote: 'When it ends, the file is written once more, for players and editors that do not take a fragmented MP4.',
+  recordTracks: 'Each input on its own track',
+  recordTracksNote:
+    'Beside the mix, every sound input gets an audio track of its own, for editing. An input that is added while recording begins a new file.',
   recordSplitTime: 'New file after',
   recordSplitSize: 'or after',
   recordSplitNote: '0 means: all in one file.',

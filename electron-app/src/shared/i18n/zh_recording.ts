@@ -22,6 +22,8 @@ export const zhRecording: { readonly [Key in keyof typeof enRecording]: string }
   recordFormat: '文件格式',
   recordPlain: '改写为普通 MP4',
   recordPlainNote: '录制结束后将文件再写一遍，供不支持分段 MP4 的播放器和剪辑软件使用。',
+  recordTracks: '每路输入单独成轨',
+  recordTracksNote: '除混音外，每路声音输入各占一条音轨，便于后期剪辑。录制中新增输入时会另起一个文件。',
   recordSplitTime: '分段时长',
   recordSplitSize: '或分段大小',
   recordSplitNote: '0 表示不分段，全部写入一个文件。',

@@ -51,6 +51,33 @@ fn a_second_microphone_is_lost_when_unplugged_and_heard_again_when_it_is_back() 
 }
 
 #[test]
+fn the_system_s_choice_of_microphone_is_followed_there_and_back() {
+    let rig = rig();
+    let module = plug_in(&rig);
+    let (mixer, ears) = Ears::mixer();
+    let first = list_microphones()
+        .expect("microphones")
+        .iter()
+        .map(|listed| listed.id.clone())
+        .find(|id| id != "default" && id != "second");
+    mixer.open(MIC, &Source::Microphone(None)).expect("the microphone");
+    let _whistle = rig.play_tone(Target::Microphone, 440.0, 120.0).expect("pacat");
+    let _tone = rig.play_tone(Target::Speaker, 1000.0, 120.0).expect("pacat");
+    ears.hear(440.0, BOTH);
+    rig.pactl(&["set-default-source", "second"]).expect("pactl");
+    ears.hear(1000.0, BOTH);
+    ears.hear(440.0, [SILENT_DB; 2]);
+    rig.pactl(&["set-default-source", &first.expect("the first one")]).expect("pactl");
+    ears.hear(440.0, BOTH);
+    ears.hear(1000.0, [SILENT_DB; 2]);
+    for pair in ears.blocks().windows(2) {
+        assert_eq!(pair[1].1.captured_at.since(pair[0].1.captured_at), Duration::from_millis(10));
+    }
+    assert_eq!(ears.events(), [], "following is no loss");
+    rig.pactl(&["unload-module", &module]).expect("pactl");
+}
+
+#[test]
 fn an_input_that_is_to_stay_waits_for_its_device() {
     let rig = rig();
     let (mixer, ears) = Ears::mixer();

@@ -85,6 +85,9 @@ pub(crate) struct StreamOptions {
     /// Record to this file (`.mp4` or `.mkv`), with or without a destination; an existing file is kept beside it
     #[arg(long)]
     pub(crate) record: Option<std::path::PathBuf>,
+    /// In the recording, give each input a track of its own beside the mix, named as it is (`id=NAME` of --audio)
+    #[arg(long, requires = "record")]
+    pub(crate) record_tracks: bool,
     #[command(flatten)]
     pub(crate) tuning: TuningOptions,
     /// Stop after so many seconds

@@ -71,7 +71,7 @@ async fn stream(
         publish(engine, at, to, keys.of(at), options.sdp.as_deref()).await?;
     }
     if let Some(file) = &options.record {
-        engine.dispatch(Command::StartRecording { recording: recording(file)? }).await?;
+        engine.dispatch(Command::StartRecording { recording: recording(file, options.record_tracks)? }).await?;
     }
     let mut outcome = Outcome::default();
     let end = async {
@@ -199,7 +199,7 @@ fn scene(file: &Path) -> Result<String, Problem> {
 }
 
 /// What `--record` asks for: the folder, the name and the format are the path's.
-fn recording(file: &Path) -> Result<Recording, Problem> {
+fn recording(file: &Path, input_tracks: bool) -> Result<Recording, Problem> {
     let format = match file.extension().and_then(|extension| extension.to_str()) {
         Some("mp4") => RecordFormat::Mp4,
         Some("mkv") => RecordFormat::Mkv,
@@ -214,7 +214,7 @@ fn recording(file: &Path) -> Result<Recording, Problem> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let folder = folder.to_string_lossy().into_owned();
-    Ok(Recording { folder, name, format, plain: false, split_minutes: None, split_mib: None })
+    Ok(Recording { folder, name, format, plain: false, split_minutes: None, split_mib: None, input_tracks })
 }
 
 async fn source_id(engine: &Engine, wanted: &str) -> Result<String, Problem> {

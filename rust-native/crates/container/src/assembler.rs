@@ -1,23 +1,19 @@
 //! Units → fragments on a file's own timeline, which begins at zero with the first keyframe and leaves pauses out.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use media::h264::{ParameterSets, length_prefixed};
 use media::{AccessUnit, MediaTime, Track};
 
-use crate::{AUDIO_RATE, AudioCodec, AudioLayout, ContainerError, Layout, VIDEO_RATE};
+use crate::sound_line::SoundLine;
+use crate::{AUDIO_RATE, AudioCodec, AudioLayout, ContainerError, InputTrack, Layout, VIDEO_RATE};
 
 /// A fragment is closed by the first picture that comes so long after its start. A still screen sends one picture a
 /// second, so that two seconds are the most that a power cut costs; pictures' own clocks jitter, hence not a whole one.
 pub const TARGET: Duration = Duration::from_millis(900);
-/// Sound that lies closer than this to where the last packet ended follows it without a seam.
-const SEAMLESS: i64 = AUDIO_RATE as i64 / 100;
 /// A last picture whose successor is unknown is shown so long.
 const LAST_PICTURE: Duration = Duration::from_millis(33);
-/// Sound kept while no picture has come yet: more than the mixer's longest wait.
-const MOST_EARLY_SOUND: usize = 128;
 
 /// One access unit as a file holds it.
 #[derive(Debug, Clone)]
@@ -37,14 +33,16 @@ pub struct Sample {
 pub struct Fragment {
     /// In [`VIDEO_RATE`] ticks.
     pub video: Vec<Sample>,
-    /// In [`AUDIO_RATE`] ticks.
+    /// The mix, in [`AUDIO_RATE`] ticks.
     pub audio: Vec<Sample>,
+    /// Each of [`Layout::inputs`], in their order.
+    pub inputs: Vec<Vec<Sample>>,
 }
 
 impl Fragment {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.video.is_empty() && self.audio.is_empty()
+        self.video.is_empty() && self.audio.is_empty() && self.inputs.iter().all(Vec::is_empty)
     }
 }
 
@@ -65,9 +63,10 @@ pub struct Assembler {
     parameter_sets: Option<ParameterSets>,
     layout: Option<Layout>,
     pictures: Vec<Picture>,
-    sound: VecDeque<AccessUnit>,
-    /// Where the next packet of sound is expected, ticks from the file's zero.
-    sound_end: Option<i64>,
+    mix: SoundLine,
+    /// One for each of `tracks`.
+    inputs: Vec<SoundLine>,
+    tracks: Vec<InputTrack>,
     /// The end of the last fragment, and of what was shown when a pause began.
     end: Duration,
     /// The step between the last two pictures.
@@ -85,12 +84,31 @@ impl Assembler {
             parameter_sets: None,
             layout: None,
             pictures: Vec::new(),
-            sound: VecDeque::new(),
-            sound_end: None,
+            mix: SoundLine::mix(codec),
+            inputs: Vec::new(),
+            tracks: Vec::new(),
             end: Duration::ZERO,
             step: LAST_PICTURE,
             paused: false,
         }
+    }
+
+    /// The same, with a track for each of these inputs beside the mix.
+    #[must_use]
+    pub fn with_inputs(mut self, tracks: Vec<InputTrack>) -> Self {
+        self.inputs = tracks.iter().map(|track| SoundLine::input(track.number)).collect();
+        self.tracks = tracks;
+        self
+    }
+
+    /// How many inputs have tracks of their own.
+    pub fn inputs(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Whether one of these inputs has no track in this file.
+    pub fn lacks(&self, tracks: &[InputTrack]) -> bool {
+        tracks.iter().any(|wanted| !self.tracks.iter().any(|track| track.number == wanted.number))
     }
 
     /// What the file holds; known from its first fragment on.
@@ -111,7 +129,7 @@ impl Assembler {
         }
         let other = |sets: &ParameterSets| ParameterSets::find(&unit.payload).is_some_and(|new| new != *sets);
         self.parameter_sets.as_ref().is_some_and(other)
-            || self.layout.as_ref().is_some_and(|layout| layout.audio.is_none()) && !self.sound.is_empty()
+            || self.layout.as_ref().is_some_and(|layout| layout.audio.is_none()) && !self.mix.is_empty()
     }
 
     /// Takes a unit; now and then that completes a fragment. Units of tracks that the file has no use for are ignored.
@@ -119,19 +137,24 @@ impl Assembler {
     /// # Errors
     /// [`ContainerError::ParameterSets`] for a first keyframe without them.
     pub fn push(&mut self, unit: &AccessUnit) -> Result<Option<Fragment>, ContainerError> {
-        match (unit.track, self.codec) {
-            (Track::Video, _) => self.picture(unit),
-            (Track::Aac, AudioCodec::Aac) | (Track::Audio, AudioCodec::Opus) => {
-                if !self.paused || self.origin.is_none() {
-                    self.sound.push_back(unit.clone());
-                }
-                while self.origin.is_none() && self.sound.len() > MOST_EARLY_SOUND {
-                    self.sound.pop_front();
-                }
-                Ok(None)
-            }
-            _ => Ok(None),
+        if unit.track == Track::Video {
+            return self.picture(unit);
         }
+        let begun = self.origin.is_some();
+        if self.paused && begun {
+            return Ok(None);
+        }
+        if let Some(line) = self.lines().find(|line| line.track() == unit.track) {
+            line.push(unit);
+            if !begun {
+                line.forget_early();
+            }
+        }
+        Ok(None)
+    }
+
+    fn lines(&mut self) -> impl Iterator<Item = &mut SoundLine> {
+        std::iter::once(&mut self.mix).chain(&mut self.inputs)
     }
 
     fn picture(&mut self, unit: &AccessUnit) -> Result<Option<Fragment>, ContainerError> {
@@ -178,7 +201,7 @@ impl Assembler {
     pub fn pause(&mut self) -> Result<Option<Fragment>, ContainerError> {
         let fragment = self.cut(self.duration())?;
         self.paused = true;
-        self.sound.clear();
+        self.lines().for_each(|line| line.truncate(0));
         Ok(fragment)
     }
 
@@ -186,16 +209,14 @@ impl Assembler {
     pub fn resume(&mut self) {
         if std::mem::take(&mut self.paused) {
             self.origin = None;
-            self.sound.clear();
+            self.lines().for_each(|line| line.truncate(0));
         }
     }
 
     /// A picture is shown at least for a frame's time, and while there is sound.
     fn natural_end(&self) -> Duration {
         let Some(origin) = self.origin else { return self.end };
-        let packet =
-            Duration::from_nanos(u64::from(self.codec.packet_frames()) * 1_000_000_000 / u64::from(AUDIO_RATE));
-        let heard = self.sound.back().map_or(Duration::ZERO, |unit| (unit.pts + packet).since(origin));
+        let heard = self.mix.heard_until(origin).unwrap_or(Duration::ZERO);
         self.duration().max(heard.min(self.duration() + Duration::from_secs(1)))
     }
 
@@ -203,12 +224,14 @@ impl Assembler {
         if self.pictures.is_empty() {
             return Ok(None);
         }
-        let fragment = Fragment { video: self.take_pictures(end), audio: self.take_sound(end) };
+        let mut fragment = self.take_sound(end);
+        fragment.video = self.take_pictures(end);
         if self.layout.is_none() {
             let Some(parameter_sets) = self.parameter_sets.clone() else { return Ok(None) };
             let size = parameter_sets.size().ok_or(ContainerError::ParameterSets("an unreadable SPS"))?;
             let audio = (!fragment.audio.is_empty()).then_some(AudioLayout { codec: self.codec });
-            self.layout = Some(Layout { parameter_sets, size, audio });
+            let inputs = if audio.is_some() { self.tracks.clone() } else { Vec::new() };
+            self.layout = Some(Layout { parameter_sets, size, audio, inputs });
         }
         self.end = end;
         Ok(Some(fragment))
@@ -226,47 +249,23 @@ impl Assembler {
     }
 
     /// The sound that begins before `end`. A file whose first fragment had none gets none later.
-    fn take_sound(&mut self, end: Duration) -> Vec<Sample> {
-        let Some(origin) = self.origin else { return Vec::new() };
+    fn take_sound(&mut self, end: Duration) -> Fragment {
+        let mut fragment = Fragment::default();
+        let Some(origin) = self.origin else { return fragment };
         if self.layout.as_ref().is_some_and(|layout| layout.audio.is_none()) {
             // One is kept: it tells at the next keyframe that the file needs a track.
-            self.sound.truncate(1);
-            return Vec::new();
+            self.lines().for_each(|line| line.truncate(1));
+            return fragment;
         }
-        let frames = i64::from(self.codec.packet_frames());
-        let mut samples: Vec<Sample> = Vec::new();
-        while let Some(unit) = self.sound.front() {
-            let at = signed_ticks(unit.pts, origin) - i64::from(self.codec.delay());
-            if at >= ticks(end, AUDIO_RATE) as i64 {
-                break;
-            }
-            let Some(unit) = self.sound.pop_front() else { break };
-            let at = match self.sound_end {
-                Some(expected) if (at - expected).abs() <= SEAMLESS => expected,
-                // After a pause, what sounded before it is over; it never overlaps.
-                Some(expected) if at + frames <= expected => continue,
-                Some(expected) => at.max(expected),
-                // Nothing lies before the file's zero: an edit list that hides it is read differently everywhere.
-                None if at < 0 => continue,
-                None => at,
-            };
-            let time = u64::try_from(at).unwrap_or(0);
-            if let Some(last) = samples.last_mut() {
-                last.duration = u32::try_from(time - last.time).unwrap_or(u32::MAX);
-            }
-            samples.push(Sample { time, duration: frames as u32, keyframe: true, data: unit.payload });
-            self.sound_end = Some(at + frames);
+        let end = ticks(end, AUDIO_RATE);
+        fragment.audio = self.mix.take(origin, end);
+        if self.layout.is_some() || !fragment.audio.is_empty() {
+            fragment.inputs = self.inputs.iter_mut().map(|line| line.take(origin, end)).collect();
         }
-        samples
+        fragment
     }
 }
 
 fn ticks(at: Duration, rate: u32) -> u64 {
     (at.as_nanos() * u128::from(rate) / 1_000_000_000) as u64
-}
-
-/// Ticks from `origin`, rounded to the nearest; negative before it.
-fn signed_ticks(at: MediaTime, origin: MediaTime) -> i64 {
-    let nanos = i128::from(at.as_nanos()) - i128::from(origin.as_nanos());
-    (nanos * i128::from(AUDIO_RATE) + 500_000_000).div_euclid(1_000_000_000) as i64
 }

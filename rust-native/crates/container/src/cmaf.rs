@@ -53,11 +53,12 @@ impl CmafTrack {
 /// [`ContainerError::Unwritable`] where a box refuses its contents.
 pub fn cmaf_header(what: &CmafTrack) -> Result<Bytes, ContainerError> {
     let layout = match what.clone() {
-        CmafTrack::Video { parameter_sets, size } => Layout { parameter_sets, size, audio: None },
+        CmafTrack::Video { parameter_sets, size } => Layout { parameter_sets, size, audio: None, inputs: Vec::new() },
         CmafTrack::Audio(codec) => Layout {
             parameter_sets: ParameterSets { sps: Bytes::new(), pps: Bytes::new() },
             size: Size { width: 0, height: 0 },
             audio: Some(AudioLayout { codec }),
+            inputs: Vec::new(),
         },
     };
     let id = what.id();
@@ -78,7 +79,7 @@ pub fn cmaf_header(what: &CmafTrack) -> Result<Bytes, ContainerError> {
         ..Default::default()
     };
     let mvex = Mvex { mehd: None, trex: vec![defaults] };
-    let moov = Moov { mvhd: movie_header(0), trak: vec![track], mvex: Some(mvex), ..Default::default() };
+    let moov = Moov { mvhd: movie_header(0, AUDIO_ID), trak: vec![track], mvex: Some(mvex), ..Default::default() };
     let mut head = encoded(&brands(&[b"iso6", b"cmfc", b"mp41"]))?;
     head.extend_from_slice(&encoded(&moov)?);
     Ok(head.freeze())

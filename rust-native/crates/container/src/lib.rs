@@ -13,13 +13,14 @@ mod error;
 mod matroska;
 mod mp4;
 mod muxer;
+mod sound_line;
 
 pub use assembler::{Assembler, Fragment, Sample, TARGET};
 pub use cmaf::{CmafTrack, cmaf_chunk, cmaf_header};
 pub use error::ContainerError;
 pub use matroska::Matroska;
 pub use mp4::{Fmp4, Index, Plain, plain_mp4};
-pub use muxer::{AudioCodec, AudioLayout, Chapter, Format, Layout, Muxer, Patch};
+pub use muxer::{AudioCodec, AudioLayout, Chapter, Format, InputTrack, Layout, Muxer, Patch};
 
 /// Ticks of a picture's time stamps in a second, in files and on the wire.
 pub const VIDEO_RATE: u32 = 90_000;

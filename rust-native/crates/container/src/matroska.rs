@@ -26,6 +26,8 @@ const DURATION: u32 = 0x4489;
 
 const VIDEO: u8 = 1;
 const AUDIO: u8 = 2;
+/// The first input beside the mix. A number fits its one byte up to 126.
+const INPUT: u8 = 3;
 /// Bytes for `SeekHead`: four entries and their void.
 const SEEK_ROOM: usize = 96;
 /// Bytes for chapter marks, as in an MP4.
@@ -105,6 +107,9 @@ impl Matroska {
         blocks.extend(
             fragment.audio.iter().map(|sample| (milliseconds(sample.time + self.delay, AUDIO_RATE), AUDIO, sample)),
         );
+        for (track, samples) in (INPUT..).zip(&fragment.inputs) {
+            blocks.extend(samples.iter().map(|sample| (milliseconds(sample.time, AUDIO_RATE), track, sample)));
+        }
         blocks.sort_by_key(|(at, track, _)| (*at, *track));
         let mut out = BytesMut::new();
         // A block's time is of 16 bits, signed: a gap in the stream may be longer than that.
@@ -184,30 +189,41 @@ fn tracks(layout: &Layout) -> Bytes {
     ];
     let mut entries = vec![element(0xae, &video.concat())];
     if let Some(audio) = &layout.audio {
-        let mut rate = BytesMut::new();
-        put_id(&mut rate, 0xb5);
-        rate.put_u8(0x88);
-        rate.put_f64(f64::from(AUDIO_RATE));
-        let form = element(0xe1, &[rate.freeze(), uint(0x9f, 2)].concat());
-        let mut track =
-            vec![uint(0xd7, u64::from(AUDIO)), uint(0x73c5, u64::from(AUDIO)), uint(0x83, 2), uint(0x9c, 0), form];
-        match audio.codec {
-            AudioCodec::Aac => {
-                track.push(text(0x86, "A_AAC"));
-                track.push(element(0x63a2, AAC_CONFIG));
-            }
-            AudioCodec::Opus => {
-                let delay = u64::from(audio.codec.delay()) * 1_000_000_000 / u64::from(AUDIO_RATE);
-                track.push(text(0x86, "A_OPUS"));
-                track.push(element(0x63a2, &opus_head(audio.codec.delay() as u16)));
-                track.push(uint(0x56aa, delay));
-                // 80 ms, as the codec's mapping asks for.
-                track.push(uint(0x56bb, 80_000_000));
-            }
-        }
-        entries.push(element(0xae, &track.concat()));
+        entries.push(sound(AUDIO, audio.codec, None));
+    }
+    for (number, input) in (INPUT..).zip(&layout.inputs) {
+        entries.push(sound(number, AudioCodec::Aac, Some(&input.name)));
     }
     element(TRACKS, &entries.concat())
+}
+
+/// The mix, or an input that has a name: players take the mix by themselves.
+fn sound(number: u8, codec: AudioCodec, name: Option<&str>) -> Bytes {
+    let mut rate = BytesMut::new();
+    put_id(&mut rate, 0xb5);
+    rate.put_u8(0x88);
+    rate.put_f64(f64::from(AUDIO_RATE));
+    let form = element(0xe1, &[rate.freeze(), uint(0x9f, 2)].concat());
+    let mut track =
+        vec![uint(0xd7, u64::from(number)), uint(0x73c5, u64::from(number)), uint(0x83, 2), uint(0x9c, 0), form];
+    if let Some(name) = name {
+        track.extend([uint(0x88, 0), text(0x536e, &shortened(name))]);
+    }
+    match codec {
+        AudioCodec::Aac => {
+            track.push(text(0x86, "A_AAC"));
+            track.push(element(0x63a2, AAC_CONFIG));
+        }
+        AudioCodec::Opus => {
+            let delay = u64::from(codec.delay()) * 1_000_000_000 / u64::from(AUDIO_RATE);
+            track.push(text(0x86, "A_OPUS"));
+            track.push(element(0x63a2, &opus_head(codec.delay() as u16)));
+            track.push(uint(0x56aa, delay));
+            // 80 ms, as the codec's mapping asks for.
+            track.push(uint(0x56bb, 80_000_000));
+        }
+    }
+    element(0xae, &track.concat())
 }
 
 /// BT.709 in limited range (ITU-T H.273).

@@ -13,10 +13,12 @@ use mp4_atom::{
     Traf, Trak, Trex, Trun, TrunEntry, Url, Visual, Vmhd,
 };
 
-use crate::{AUDIO_RATE, AudioCodec, Chapter, ContainerError, Fragment, Layout, Patch, Sample, VIDEO_RATE};
+use crate::{AUDIO_RATE, AudioCodec, Chapter, ContainerError, Fragment, InputTrack, Layout, Patch, Sample, VIDEO_RATE};
 
 pub(crate) const VIDEO_ID: u32 = 1;
 pub(crate) const AUDIO_ID: u32 = 2;
+/// The first input beside the mix; the others follow.
+const INPUT_ID: u32 = 3;
 /// The movie's own clock, for durations and edits.
 const MOVIE_RATE: u32 = VIDEO_RATE;
 /// Bytes kept in the head for chapter marks: some two hundred of them.
@@ -45,10 +47,9 @@ impl Fmp4 {
     /// [`ContainerError::Unwritable`] where a box refuses its contents.
     pub fn new(layout: Layout) -> Result<(Self, Bytes), ContainerError> {
         let mut head = encoded(&brands(&[b"iso6", b"cmfc", b"avc1", b"mp41"]))?;
-        let mut tracks = vec![track(&layout, VIDEO_ID, Tables::default())?];
-        if layout.audio.is_some() {
-            tracks.push(track(&layout, AUDIO_ID, Tables::default())?);
-        }
+        let ids = ids(&layout);
+        let tracks: Vec<_> =
+            ids.iter().map(|id| track(&layout, *id, Tables::default())).collect::<Result<_, ContainerError>>()?;
         let defaults = |track: &Trak| Trex {
             track_id: track.tkhd.track_id,
             default_sample_description_index: 1,
@@ -56,15 +57,16 @@ impl Fmp4 {
             ..Default::default()
         };
         let mvex = Mvex { mehd: Some(Mehd::default()), trex: tracks.iter().map(defaults).collect() };
-        let moov = Moov { mvhd: movie_header(0), trak: tracks, mvex: Some(mvex), ..Default::default() };
-        let mut moov = encoded(&moov)?;
+        let moov =
+            Moov { mvhd: movie_header(0, ids.len() as u32), trak: tracks, mvex: Some(mvex), ..Default::default() };
+        let mut moov = named(&encoded(&moov)?, &layout.inputs)?;
         // Until the duration is known, its box is none: readers take a zero at its word.
         let duration_at = position(&moov, b"mehd")?;
         moov[duration_at..duration_at + 4].copy_from_slice(b"free");
         let chapters_at = head.len() + append_user_data(&mut moov, &[], CHAPTER_ROOM)?;
         let duration_at = (head.len() + duration_at) as u64;
         head.extend_from_slice(&moov);
-        let index = Index { layout, video: Run::default(), audio: Run::default() };
+        let index = Index { layout, runs: vec![Run::default(); ids.len()] };
         let length = head.len() as u64;
         let this = Self { sequence: 0, length, chapters_at: chapters_at as u64, duration_at, index };
         Ok((this, head.freeze()))
@@ -76,8 +78,9 @@ impl Fmp4 {
     /// [`ContainerError::Unwritable`] for more than 2 GB.
     pub fn fragment(&mut self, fragment: &Fragment) -> Result<Bytes, ContainerError> {
         self.sequence += 1;
-        let runs = [(VIDEO_ID, &fragment.video), (AUDIO_ID, &fragment.audio)];
-        let runs: Vec<_> = runs.into_iter().filter(|(_, samples)| !samples.is_empty()).collect();
+        let runs = [(VIDEO_ID, &fragment.video), (AUDIO_ID, &fragment.audio)].into_iter();
+        let runs: Vec<_> =
+            runs.chain((INPUT_ID..).zip(&fragment.inputs)).filter(|(_, samples)| !samples.is_empty()).collect();
         let moof = |base: usize| {
             let mut at = base;
             let traf = runs.iter().map(|(id, samples)| {
@@ -98,10 +101,8 @@ impl Fmp4 {
         out.put_slice(b"mdat");
         for (id, samples) in &runs {
             let at = self.length + out.len() as u64;
-            if *id == VIDEO_ID {
-                self.index.video.add(samples, at)
-            } else {
-                self.index.audio.add(samples, at)
+            if let Some(run) = self.index.runs.get_mut(place(*id)) {
+                run.add(samples, at);
             }
             samples.iter().for_each(|sample| out.put_slice(&sample.data));
         }
@@ -131,8 +132,8 @@ impl Fmp4 {
 #[derive(Debug, Clone)]
 pub struct Index {
     layout: Layout,
-    video: Run,
-    audio: Run,
+    /// Of the tracks, in the order of their ids.
+    runs: Vec<Run>,
 }
 
 /// One track's samples: eight bytes for each, some three megabytes an hour.
@@ -216,25 +217,25 @@ pub struct Plain {
 /// # Errors
 /// [`ContainerError`] where a box refuses its contents or the marks are too many.
 pub fn plain_mp4(index: &Index, chapters: &[Chapter]) -> Result<Plain, ContainerError> {
-    let mut chunks: Vec<_> = index.video.chunks.iter().map(|chunk| (VIDEO_ID, chunk)).collect();
-    chunks.extend(index.audio.chunks.iter().map(|chunk| (AUDIO_ID, chunk)));
+    let of_tracks = (VIDEO_ID..).zip(&index.runs);
+    let mut chunks: Vec<_> = of_tracks.flat_map(|(id, run)| run.chunks.iter().map(move |chunk| (id, chunk))).collect();
     chunks.sort_by_key(|(_, chunk)| chunk.bytes.start);
     let payload: u64 = chunks.iter().map(|(_, chunk)| chunk.bytes.end - chunk.bytes.start).sum();
     let head = |base: u64| -> Result<BytesMut, ContainerError> {
-        let mut places = [Vec::new(), Vec::new()];
+        let mut places = vec![Vec::new(); index.runs.len()];
         let mut at = base;
         for (id, chunk) in &chunks {
-            places[usize::from(*id == AUDIO_ID)].push(at);
+            places[place(*id)].push(at);
             at += chunk.bytes.end - chunk.bytes.start;
         }
         let layout = &index.layout;
-        let mut tracks = vec![track(layout, VIDEO_ID, index.video.tables(&places[0], VIDEO_ID))?];
-        if layout.audio.is_some() {
-            tracks.push(track(layout, AUDIO_ID, index.audio.tables(&places[1], AUDIO_ID))?);
-        }
+        let of_tracks = ids(layout).into_iter().zip(index.runs.iter().zip(&places));
+        let tracks: Vec<_> = of_tracks
+            .map(|(id, (run, places))| track(layout, id, run.tables(places, id)))
+            .collect::<Result<_, ContainerError>>()?;
         let duration = tracks.iter().map(|track| track.tkhd.duration).max().unwrap_or(0);
-        let moov = Moov { mvhd: movie_header(duration), trak: tracks, ..Default::default() };
-        let mut moov = encoded(&moov)?;
+        let moov = Moov { mvhd: movie_header(duration, index.runs.len() as u32), trak: tracks, ..Default::default() };
+        let mut moov = named(&encoded(&moov)?, &layout.inputs)?;
         if !chapters.is_empty() {
             append_user_data(&mut moov, chapters, 0)?;
         }
@@ -262,6 +263,18 @@ pub(crate) struct Tables {
     places: Vec<u64>,
 }
 
+/// The tracks of a file, from [`VIDEO_ID`] on without a gap.
+fn ids(layout: &Layout) -> Vec<u32> {
+    let sound = layout.audio.iter().map(|_| AUDIO_ID);
+    let inputs = (INPUT_ID..).zip(&layout.inputs).map(|(id, _)| id);
+    std::iter::once(VIDEO_ID).chain(sound).chain(inputs).collect()
+}
+
+/// Of a track among its file's.
+fn place(id: u32) -> usize {
+    (id - VIDEO_ID) as usize
+}
+
 pub(crate) fn track(layout: &Layout, id: u32, tables: Tables) -> Result<Trak, ContainerError> {
     let video = id == VIDEO_ID;
     let rate = if video { VIDEO_RATE } else { AUDIO_RATE };
@@ -273,8 +286,10 @@ pub(crate) fn track(layout: &Layout, id: u32, tables: Tables) -> Result<Trak, Co
         edits.push(ElstEntry { segment_duration: late, media_time: None, media_rate: 1.into() });
         edits.push(ElstEntry { segment_duration: heard, media_time: Some(0), media_rate: 1.into() });
     }
-    let codec = if video { picture_entry(layout)? } else { sound_entry(layout) };
-    let handler = if video { (b"vide", "Pictures") } else { (b"soun", "Sound") };
+    let codec = if video { picture_entry(layout)? } else { sound_entry(layout, id) };
+    let handler = if video { b"vide" } else { b"soun" };
+    let input = place(id).checked_sub(place(INPUT_ID)).and_then(|input| layout.inputs.get(input));
+    let name = input.map_or(if video { "Pictures" } else { "Sound" }, |input| &input.name);
     let stbl = Stbl {
         stsd: Stsd { codecs: vec![codec] },
         stts: tables.stts,
@@ -292,7 +307,8 @@ pub(crate) fn track(layout: &Layout, id: u32, tables: Tables) -> Result<Trak, Co
             track_id: id,
             duration: late + heard,
             alternate_group: u16::from(!video),
-            enabled: true,
+            // The mix is what players are to play; of an alternate group they take what is enabled.
+            enabled: id < INPUT_ID,
             in_movie: true,
             volume: if video { 0.into() } else { 1.into() },
             width: FixedPoint::new(if video { layout.size.width as u16 } else { 0 }, 0),
@@ -302,7 +318,7 @@ pub(crate) fn track(layout: &Layout, id: u32, tables: Tables) -> Result<Trak, Co
         edts: (!edits.is_empty()).then_some(Edts { elst: Some(Elst { entries: edits }) }),
         mdia: Mdia {
             mdhd: Mdhd { timescale: rate, duration: tables.ticks, language: "und".into(), ..Default::default() },
-            hdlr: Hdlr { handler: FourCC::new(handler.0), name: handler.1.into() },
+            hdlr: Hdlr { handler: FourCC::new(handler), name: name.into() },
             minf,
         },
         ..Default::default()
@@ -338,7 +354,7 @@ fn picture_entry(layout: &Layout) -> Result<Codec, ContainerError> {
     }))
 }
 
-fn sound_entry(layout: &Layout) -> Codec {
+fn sound_entry(layout: &Layout, id: u32) -> Codec {
     let audio = Audio {
         data_reference_index: 1,
         channel_count: 2,
@@ -346,7 +362,7 @@ fn sound_entry(layout: &Layout) -> Codec {
         sample_rate: FixedPoint::new(AUDIO_RATE as u16, 0),
     };
     let codec = layout.audio.as_ref().map_or(AudioCodec::Aac, |audio| audio.codec);
-    if codec == AudioCodec::Opus {
+    if codec == AudioCodec::Opus && id < INPUT_ID {
         let dops = Dops {
             output_channel_count: 2,
             pre_skip: codec.delay() as u16,
@@ -363,7 +379,7 @@ fn sound_entry(layout: &Layout) -> Codec {
         dec_specific: Some(DecoderSpecific { profile: 2, freq_index: 3, chan_conf: 2, raw: AAC_CONFIG.to_vec() }),
         ..Default::default()
     };
-    let es_desc = EsDescriptor { es_id: AUDIO_ID as u16, dec_config, sl_config: SLConfig {}, ..Default::default() };
+    let es_desc = EsDescriptor { es_id: id as u16, dec_config, sl_config: SLConfig {}, ..Default::default() };
     Codec::Mp4a(Mp4a { audio, esds: Esds { es_desc }, btrt: None, taic: None })
 }
 
@@ -390,13 +406,14 @@ pub(crate) fn bytes_of(samples: &[Sample]) -> usize {
     samples.iter().map(|sample| sample.data.len()).sum()
 }
 
-pub(crate) fn movie_header(duration: u64) -> Mvhd {
+/// `tracks` are numbered from [`VIDEO_ID`] on.
+pub(crate) fn movie_header(duration: u64, tracks: u32) -> Mvhd {
     Mvhd {
         timescale: MOVIE_RATE,
         duration,
         rate: 1.into(),
         volume: 1.into(),
-        next_track_id: AUDIO_ID + 1,
+        next_track_id: tracks + VIDEO_ID,
         ..Default::default()
     }
 }
@@ -460,6 +477,41 @@ pub(crate) fn encoded(atom: &impl Encode) -> Result<BytesMut, ContainerError> {
     let mut bytes = Vec::new();
     atom.encode(&mut bytes)?;
     Ok(BytesMut::from(bytes.as_slice()))
+}
+
+/// The same `moov` with each input's name as its track's title too (`udta/name`, as QuickTime has it): many players
+/// show no handler's name.
+fn named(moov: &BytesMut, inputs: &[InputTrack]) -> Result<BytesMut, ContainerError> {
+    if inputs.is_empty() {
+        return Ok(moov.clone());
+    }
+    let too_large = || ContainerError::Unwritable("a moov that is not one".to_owned());
+    let mut out = BytesMut::from(&moov[..8]);
+    let (mut rest, mut tracks) = (&moov[8..], 0_usize);
+    while let Some(size) = rest.first_chunk::<4>().map(|size| u32::from_be_bytes(*size) as usize) {
+        let (one, others) = rest.split_at_checked(size.max(8)).ok_or_else(too_large)?;
+        rest = others;
+        if one[4..8] != *b"trak" {
+            out.extend_from_slice(one);
+            continue;
+        }
+        let name = tracks.checked_sub(place(INPUT_ID)).and_then(|input| inputs.get(input));
+        let title = name.map(|input| shortened(&input.name)).unwrap_or_default();
+        tracks += 1;
+        let more = if title.is_empty() { 0 } else { title.len() + 16 };
+        out.put_u32((one.len() + more) as u32);
+        out.extend_from_slice(&one[4..]);
+        if more > 0 {
+            out.put_u32(more as u32);
+            out.put_slice(b"udta");
+            out.put_u32(more as u32 - 8);
+            out.put_slice(b"name");
+            out.put_slice(title.as_bytes());
+        }
+    }
+    let size = u32::try_from(out.len()).map_err(|_| too_large())?;
+    out[..4].copy_from_slice(&size.to_be_bytes());
+    Ok(out)
 }
 
 fn position(bytes: &[u8], kind: &[u8; 4]) -> Result<usize, ContainerError> {

@@ -73,6 +73,17 @@ pub struct Layout {
     pub size: Size,
     /// The mix, where there was sound.
     pub audio: Option<AudioLayout>,
+    /// Beside the mix, one track of AAC for each of these inputs; none without a mix.
+    pub inputs: Vec<InputTrack>,
+}
+
+/// An input whose sound has a track of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputTrack {
+    /// As [`media::Track::Input`] numbers it.
+    pub number: u32,
+    /// As people call it.
+    pub name: String,
 }
 
 /// A mark in a file.

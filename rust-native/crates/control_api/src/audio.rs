@@ -38,6 +38,8 @@ pub struct AudioInputChange {
     pub monitored: Option<bool>,
     /// How much later it is heard than it was captured, ms, 0 to 2000.
     pub delay_ms: Option<u32>,
+    /// As people call it: the name of its track in a recording from the next file on. Empty for its id.
+    pub name: Option<String>,
     /// Its filters, in their order; at most 16.
     pub filters: Option<Vec<Filter>>,
 }

@@ -22,6 +22,7 @@ mod event;
 mod fade;
 mod governor;
 mod hot_keys;
+mod input_tracks;
 mod keyframes;
 mod listing;
 mod live;

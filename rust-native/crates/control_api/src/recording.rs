@@ -52,6 +52,10 @@ pub struct Recording {
     /// Begin a new part after so many MiB.
     #[serde(default)]
     pub split_mib: Option<f64>,
+    /// Beside the mix, each input on a track of its own, as it is in the mix: behind its filters and its gain, silent
+    /// while it is muted. An input that is added later begins a new part.
+    #[serde(default)]
+    pub input_tracks: bool,
 }
 
 /// Where the recording stands; its figures are in [`crate::Stats`].
@@ -156,7 +160,9 @@ impl Session {
             audio: AudioCodec::Aac,
             plain: wanted.plain,
             split,
+            inputs: wanted.input_tracks.then(|| self.sound.inputs()),
         };
+        let inputs = options.inputs.clone();
         let id = self.next_id();
         let (orders, hub, encode) = (self.orders.clone(), self.hub.clone(), self.pipeline.control());
         let on_event = move |event| {
@@ -166,6 +172,9 @@ impl Session {
         let started =
             tokio::task::spawn_blocking(move || Recorder::start(options, &hub, request_keyframe, on_event)).await;
         self.recordings.recorder = Some((id, started.map_err(Problem::internal)??));
+        if let Some(inputs) = inputs {
+            self.sound.record_inputs(self.hub.clone(), inputs).map_err(Problem::internal)?;
+        }
         Ok(())
     }
 

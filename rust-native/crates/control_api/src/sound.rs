@@ -10,9 +10,11 @@ use capture::audio::{AudioError, AudioEvent, Input, InputLevel, Mixer, Source};
 use encoder::{EncoderError, OpusEncoder};
 use media::{AccessUnit, AudioBlock, Bitrate};
 use parking_lot::Mutex;
+use record::{InputTrack, Inputs};
 use stream::Broadcast;
 
 use crate::aac::AacOnDemand;
+use crate::input_tracks::InputTracks;
 use crate::{AudioInput, AudioInputChange, AudioInputState, AudioSource, Problem};
 
 /// Transparent for stereo music, and small beside any picture (Opus recommendations, RFC 7587 section 3.1.1).
@@ -26,6 +28,8 @@ pub(crate) const MASTER: &str = "master";
 const MOST_INPUTS: usize = 32;
 /// An id is a word that a settings file and a meter's message can carry.
 const LONGEST_ID: usize = 64;
+/// Of an input, in bytes: what a device's or a program's may be.
+const LONGEST_NAME: usize = 512;
 
 /// Mixer, Opus encoder and what the user set on each input.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub(crate) struct Sound {
     inputs: Vec<Known>,
     next: u32,
     headphones: Option<String>,
+    /// While a recording keeps the inputs apart, and after it until the next one.
+    tracks: Option<InputTracks>,
 }
 
 type Names = Arc<Mutex<BTreeMap<String, Input>>>;
@@ -44,6 +50,9 @@ type Names = Arc<Mutex<BTreeMap<String, Input>>>;
 #[derive(Debug)]
 struct Known {
     input: Input,
+    number: u32,
+    /// As people call it.
+    name: Option<String>,
     state: AudioInputState,
 }
 
@@ -61,7 +70,7 @@ impl Known {
             delay_ms: 0,
             filters: Vec::new(),
         };
-        Self { input: Input::new(number), state }
+        Self { input: Input::new(number), number, name: None, state }
     }
 }
 
@@ -98,6 +107,7 @@ impl Sound {
             inputs,
             next: 2,
             headphones: None,
+            tracks: None,
         })
     }
 
@@ -118,6 +128,32 @@ impl Sound {
         self.streaming.store(streaming, Ordering::Relaxed);
     }
 
+    /// The inputs that are in use, for a recording in which each has a track of its own.
+    pub(crate) fn inputs(&self) -> Inputs {
+        let inputs = Inputs::default();
+        inputs.set(self.in_use());
+        inputs
+    }
+
+    /// Encodes each of them as long as somebody records them; to be called when the recording reads.
+    pub(crate) fn record_inputs(&mut self, hub: Broadcast<AccessUnit>, inputs: Inputs) -> std::io::Result<()> {
+        self.tracks = Some(InputTracks::start(hub, inputs, &self.mixer)?);
+        Ok(())
+    }
+
+    fn in_use(&self) -> Vec<InputTrack> {
+        let name = |known: &Known| known.name.clone().unwrap_or_else(|| spoken(&known.state.input).to_owned());
+        let used = self.inputs.iter().filter(|known| known.state.source.is_some());
+        used.map(|known| InputTrack { number: known.number, name: name(known) }).collect()
+    }
+
+    fn tell_tracks(&mut self) {
+        let inputs = self.in_use();
+        if let Some(tracks) = &mut self.tracks {
+            tracks.set(inputs, &self.mixer);
+        }
+    }
+
     /// Opens or closes one of the two inputs that are always there; blocks for up to three seconds.
     pub(crate) fn select(&mut self, id: &str, source: Option<AudioSource>) -> Result<(), AudioError> {
         let Some(known) = self.inputs.iter_mut().find(|known| known.state.input == id) else { return Ok(()) };
@@ -130,6 +166,7 @@ impl Sound {
         };
         known.state.active = source.is_some() && outcome.is_ok();
         known.state.source = source.filter(|_| outcome.is_ok());
+        self.tell_tracks();
         outcome
     }
 
@@ -156,6 +193,7 @@ impl Sound {
         let outcome = self.mixer.keep_open(known.input, &of_device(&source));
         known.state.active = outcome.is_ok();
         known.state.source = Some(source);
+        self.tell_tracks();
         Ok(outcome)
     }
 
@@ -171,6 +209,7 @@ impl Sound {
             self.mixer.remove(input);
             self.inputs.retain(|known| known.input != input);
         }
+        self.tell_tracks();
         Ok(())
     }
 
@@ -182,7 +221,10 @@ impl Sound {
         if let Some(ms) = change.delay_ms.filter(|ms| *ms > MAX_DELAY_MS) {
             return Err(Problem::bad_value(format!("{ms} ms is not a delay from 0 to {MAX_DELAY_MS} ms.")));
         }
-        let Known { input, state } =
+        if let Some(name) = change.name.as_ref().filter(|name| name.len() > LONGEST_NAME) {
+            return Err(Problem::bad_value(format!("A name of {} bytes is longer than {LONGEST_NAME}.", name.len())));
+        }
+        let Known { input, state, name, .. } =
             self.inputs.iter_mut().find(|known| known.state.input == id).ok_or_else(|| unknown(id))?;
         // First what can be refused.
         if let Some(filters) = change.filters {
@@ -210,6 +252,10 @@ impl Sound {
             self.mixer.set_delay(*input, Duration::from_millis(u64::from(ms)));
             state.delay_ms = ms;
         }
+        if change.name.is_some() {
+            *name = change.name.filter(|name| !name.trim().is_empty());
+            self.tell_tracks();
+        }
         Ok(())
     }
 
@@ -222,7 +268,7 @@ impl Sound {
 
     /// Silences inputs in the mix.
     pub(crate) fn mute(&mut self, which: AudioInput, muted: bool) {
-        for Known { input, state } in self.inputs.iter_mut().filter(|known| selects(which, &known.state.input)) {
+        for Known { input, state, .. } in self.inputs.iter_mut().filter(|known| selects(which, &known.state.input)) {
             state.muted = muted;
             self.mixer.set_muted(*input, muted);
         }
@@ -230,7 +276,7 @@ impl Sound {
 
     /// Sets the linear gain of inputs.
     pub(crate) fn set_volume(&mut self, which: AudioInput, volume: f64) {
-        for Known { input, state } in self.inputs.iter_mut().filter(|known| selects(which, &known.state.input)) {
+        for Known { input, state, .. } in self.inputs.iter_mut().filter(|known| selects(which, &known.state.input)) {
             state.volume = volume;
             self.mixer.set_volume(*input, volume as f32);
         }
@@ -292,6 +338,15 @@ impl Sound {
 
 fn unknown(id: &str) -> Problem {
     Problem::new("no_such_input", format!("There is no sound input \"{id}\"."), "Add the input first.")
+}
+
+/// What an input is called that nobody gave a name.
+fn spoken(id: &str) -> &str {
+    match id {
+        MICROPHONE => "Microphone",
+        SYSTEM_SOUND => "System sound",
+        id => id,
+    }
 }
 
 fn of_device(source: &AudioSource) -> Source {

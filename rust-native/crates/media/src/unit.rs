@@ -13,6 +13,9 @@ pub enum Track {
     Audio,
     /// The same sound as AAC-LC, 48 kHz stereo: encoded only while somebody reads it.
     Aac,
+    /// What one input adds to the mix, as AAC-LC too: encoded only while a recording asks for it. The number is the
+    /// mixer's for that input.
+    Input(u32),
 }
 
 /// One encoded picture or one packet of sound. A clone is a reference count.

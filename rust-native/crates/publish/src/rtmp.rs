@@ -259,6 +259,8 @@ impl Muxer {
         match unit.track {
             Track::Video => self.picture(unit, client),
             Track::Audio | Track::Aac => self.sound(unit, client),
+            // For recordings alone.
+            Track::Input(_) => {}
         }
     }
 

@@ -244,7 +244,7 @@ impl Open {
 fn container_rate(track: Track) -> u32 {
     match track {
         Track::Video => 90_000,
-        Track::Audio | Track::Aac => 48_000,
+        Track::Audio | Track::Aac | Track::Input(_) => 48_000,
     }
 }
 

@@ -189,6 +189,7 @@ fn record(hub: &Broadcast<AccessUnit>, folder: &Folder) -> Recorder {
         audio: AudioCodec::Aac,
         plain: false,
         split: Split::default(),
+        inputs: None,
     };
     Recorder::start(options, hub, Arc::new(|| {}), |event| tracing::info!(?event, "recording")).expect("a recording")
 }

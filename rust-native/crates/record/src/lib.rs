@@ -10,9 +10,9 @@ mod recorder;
 mod replay;
 mod room;
 
-pub use container::{AudioCodec, Format};
+pub use container::{AudioCodec, Format, InputTrack};
 pub use error::RecordError;
 pub use name::{LocalTime, file_stem};
-pub use recorder::{RecordEvent, RecordOptions, RecordStatus, Recorder, Split};
+pub use recorder::{Inputs, RecordEvent, RecordOptions, RecordStatus, Recorder, Split};
 pub use replay::{Replay, ReplayStatus, Ring, Snapshot};
 pub use room::{RoomWatch, free_bytes};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use container::{Assembler, AudioCodec, Chapter, Format, Fragment, TARGET};
+use container::{Assembler, AudioCodec, Chapter, Format, Fragment, InputTrack, TARGET};
 use media::{AccessUnit, Track};
 use parking_lot::Mutex;
 use stream::{Broadcast, LagPolicy, Lanes, Reader, RecvError};
@@ -17,9 +17,12 @@ use crate::{LocalTime, RecordError, RoomWatch, free_bytes};
 
 /// Units that may wait for the disk: some half a minute. Disks that spin up or write back stall for seconds.
 const QUEUE: usize = 4096;
+/// As long for each input's own packets, of which there are 47 a second; and for some inputs that are added later.
+const QUEUE_OF_INPUT: usize = 1500;
+const LATER_INPUTS: usize = 4;
 /// Orders wait here; people give them.
 const ORDERS: usize = 16;
-/// Units of sound kept for the beginning of the next part.
+/// Units of each track of sound kept for the beginning of the next part.
 const RECENT_SOUND: usize = 64;
 /// Room is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -48,6 +51,25 @@ pub struct RecordOptions {
     pub plain: bool,
     /// When to begin new parts.
     pub split: Split,
+    /// The inputs that have tracks of their own beside the mix; `None` for the mix alone.
+    pub inputs: Option<Inputs>,
+}
+
+/// Inputs with tracks of their own, as they are now. One that is added begins a new part at the next keyframe, as a
+/// file's tracks are fixed; the track of one that is gone is silent to the end of its part.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs(Arc<Mutex<Vec<InputTrack>>>);
+
+impl Inputs {
+    /// These, in this order.
+    pub fn set(&self, tracks: Vec<InputTrack>) {
+        *self.0.lock() = tracks;
+    }
+
+    /// As they are now.
+    pub fn now(&self) -> Vec<InputTrack> {
+        self.0.lock().clone()
+    }
 }
 
 /// What a recording says of its own accord.
@@ -128,7 +150,11 @@ impl Recorder {
             AudioCodec::Aac => Lanes::VIDEO_AND_AAC,
             AudioCodec::Opus => Lanes::WEBRTC,
         };
-        let reader = hub.subscribe_to(lanes, QUEUE, LagPolicy::Fail);
+        let (lanes, queue) = match &options.inputs {
+            Some(inputs) => (lanes.and(Lanes::INPUTS), QUEUE + QUEUE_OF_INPUT * (inputs.now().len() + LATER_INPUTS)),
+            None => (lanes, QUEUE),
+        };
+        let reader = hub.subscribe_to(lanes, queue, LagPolicy::Fail);
         let request_keyframe = KeyframeRequest(request_keyframe);
         (request_keyframe.0)();
         let status = Arc::new(Mutex::new(RecordStatus {
@@ -145,7 +171,7 @@ impl Recorder {
         let (orders, inbox) = mpsc::channel(ORDERS);
         let path = file.path().to_path_buf();
         let work = Work {
-            assembler: Assembler::new(options.audio, TARGET),
+            assembler: assembler(&options),
             options,
             at,
             file: Some(file),
@@ -213,6 +239,12 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// For the next file.
+fn assembler(options: &RecordOptions) -> Assembler {
+    let inputs = options.inputs.as_ref().map(Inputs::now).unwrap_or_default();
+    Assembler::new(options.audio, TARGET).with_inputs(inputs)
 }
 
 struct Work<E> {
@@ -301,7 +333,8 @@ impl<E: Fn(RecordEvent)> Work<E> {
         }
         if unit.track != Track::Video {
             self.recent.push_back(unit.clone());
-            if self.recent.len() > RECENT_SOUND {
+            let inputs = self.assembler.inputs();
+            if self.recent.len() > RECENT_SOUND * (1 + inputs) {
                 self.recent.pop_front();
             }
         }
@@ -314,6 +347,8 @@ impl<E: Fn(RecordEvent)> Work<E> {
         let written = self.file.as_ref().map_or(0, OutputFile::bytes);
         let duration = self.assembler.duration();
         self.assembler.needs_new_file(unit)
+            || !duration.is_zero()
+                && self.options.inputs.as_ref().is_some_and(|inputs| self.assembler.lacks(&inputs.now()))
             // A picture's time less: keyframes come a tick before or after the whole second.
             || after.is_some_and(|after| duration + Duration::from_millis(50) >= after && !duration.is_zero())
             || bytes.is_some_and(|bytes| written >= bytes)
@@ -345,7 +380,7 @@ impl<E: Fn(RecordEvent)> Work<E> {
             self.part += 1;
             let RecordOptions { folder, template, format, .. } = &self.options;
             self.file = Some(OutputFile::create(folder, template, self.at, self.part, *format)?);
-            self.assembler = Assembler::new(self.options.audio, TARGET);
+            self.assembler = assembler(&self.options);
             for unit in &self.recent {
                 self.assembler.push(unit)?;
             }

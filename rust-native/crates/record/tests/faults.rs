@@ -104,7 +104,7 @@ impl Rig {
 
 fn options(folder: &Path, format: Format, plain: bool) -> RecordOptions {
     let (folder, template) = (folder.to_path_buf(), "Show".to_owned());
-    RecordOptions { folder, template, format, audio: AudioCodec::Aac, plain, split: Split::default() }
+    RecordOptions { folder, template, format, audio: AudioCodec::Aac, plain, split: Split::default(), inputs: None }
 }
 
 fn codes(events: &[RecordEvent]) -> Vec<&'static str> {

@@ -14,7 +14,15 @@ use studio::{Folder, Studio, chapters, packets, play, probe, record_seconds};
 
 fn options(folder: &Folder, format: Format, audio: AudioCodec, plain: bool) -> RecordOptions {
     let template = "Show {date}".to_owned();
-    RecordOptions { folder: folder.path().to_path_buf(), template, format, audio, plain, split: Split::default() }
+    RecordOptions {
+        folder: folder.path().to_path_buf(),
+        template,
+        format,
+        audio,
+        plain,
+        split: Split::default(),
+        inputs: None,
+    }
 }
 
 #[test]

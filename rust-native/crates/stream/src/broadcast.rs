@@ -30,6 +30,8 @@ impl Lanes {
     pub const OPUS: Self = Self(2);
     /// Sound as AAC; the encoder runs only while a reader has this lane.
     pub const AAC: Self = Self(4);
+    /// Each input's own sound, as AAC; encoded only while a reader has this lane.
+    pub const INPUTS: Self = Self(8);
     /// What WebRTC takes: pictures and Opus.
     pub const WEBRTC: Self = Self::VIDEO.and(Self::OPUS);
     /// What RTMP, SRT and recordings take: pictures and AAC.
@@ -58,6 +60,7 @@ impl Restartable for AccessUnit {
             Track::Video => Lanes::VIDEO,
             Track::Audio => Lanes::OPUS,
             Track::Aac => Lanes::AAC,
+            Track::Input(_) => Lanes::INPUTS,
         }
     }
 }

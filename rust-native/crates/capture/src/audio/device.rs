@@ -9,6 +9,10 @@ mod loopback;
 mod native;
 #[cfg(any(target_os = "windows", target_os = "macos", test))]
 mod policy;
+#[cfg(any(target_os = "windows", target_os = "macos"))]
+mod program_sound;
+#[cfg(any(target_os = "windows", test))]
+mod programs;
 #[cfg(target_os = "linux")]
 mod pulse;
 #[cfg(not(any(target_os = "linux", target_os = "windows", target_os = "macos")))]
@@ -36,7 +40,7 @@ pub(super) enum Following {
     /// The system prefers another one now, or the program plays another stream.
     Moved,
     /// The device was unplugged, or the program plays nothing any more.
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "a stream ends with its device there"))]
+    #[cfg_attr(target_os = "macos", allow(dead_code, reason = "a stream ends with its device there"))]
     Gone,
 }
 

@@ -45,9 +45,12 @@ pub enum AudioError {
         /// The server library's words.
         reason: String,
     },
-    /// Loopback needs a newer version of macOS.
-    #[error("this version of the system can't record what its speakers play")]
+    /// Loopback needs a newer version of the system.
+    #[error("this version of the system can't record what is played")]
     SystemTooOld,
+    /// Single programs' sound is not to be had on this system.
+    #[error("this system does not hand out what single programs play")]
+    ProgramsNotOffered,
     /// No backend for this operating system yet.
     #[error("sound capture is not supported on this system yet")]
     NotSupportedHere,
@@ -65,6 +68,7 @@ impl AudioError {
             Self::PermissionDenied { .. } => "permission_denied",
             Self::DeviceRefused { .. } => "device_refused",
             Self::SystemTooOld => "system_too_old",
+            Self::ProgramsNotOffered => "programs_not_offered",
             Self::NotSupportedHere => "not_supported_here",
         }
     }
@@ -81,7 +85,10 @@ impl AudioError {
             Self::DeviceBusy { .. } => "Close the other program that uses the device.",
             Self::PermissionDenied { .. } => "Allow this program to record sound in the system's privacy settings.",
             Self::DeviceRefused { .. } => "Choose another device, or 48 kHz stereo in the system's sound settings.",
-            Self::SystemTooOld => "Update to macOS 14.6 or newer, or stream without the system's sound.",
+            Self::SystemTooOld => {
+                "Update to macOS 14.6 or newer (on Windows, for a program's sound: Windows 10 version 2004), or leave it out."
+            }
+            Self::ProgramsNotOffered => "Add the system's sound instead, and let nothing else play.",
             Self::NotSupportedHere => "Stream without sound, or run on Linux for now.",
         }
     }

@@ -1,4 +1,5 @@
-//! Devices of Windows (WASAPI) and macOS (Core Audio): microphones, and what a speaker plays by loopback.
+//! Devices of Windows (WASAPI) and macOS (Core Audio): microphones, and what a speaker plays by loopback; what single
+//! programs play is [`program_sound`]'s.
 //!
 //! cpal turns an input stream that is built on an *output* device into a loopback: by WASAPI's own flag on Windows,
 //! by a process tap on macOS 14.6 and up. A device is opened by its id even when it is the default one, so that the
@@ -13,6 +14,7 @@ use crossbeam_channel::Sender;
 
 use super::loopback;
 use super::policy::{self, Found};
+use super::program_sound::{self, Recording};
 use super::{Following, Microphone};
 use crate::audio::intake::{self, Reader};
 use crate::audio::{AudioError, DEFAULT_DEVICE, Source};
@@ -21,7 +23,15 @@ use crate::audio::{AudioError, DEFAULT_DEVICE, Source};
 const BUILD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A stream that runs. To be dropped on the thread that opened it.
-pub(in crate::audio) struct OpenDevice {
+pub(in crate::audio) enum OpenDevice {
+    /// A microphone, or a speaker's loopback.
+    Device(Opened),
+    /// What a program plays.
+    Program(Recording),
+}
+
+/// One of cpal's streams.
+pub(in crate::audio) struct Opened {
     host: Host,
     wanted: Source,
     /// The device, if it was taken because it was the default one.
@@ -33,6 +43,15 @@ pub(in crate::audio) struct OpenDevice {
 impl OpenDevice {
     /// Whether the system has since chosen another default device. Asks the system.
     pub(in crate::audio) fn following(&self) -> Following {
+        match self {
+            Self::Device(opened) => opened.following(),
+            Self::Program(recording) => recording.following(),
+        }
+    }
+}
+
+impl Opened {
+    fn following(&self) -> Following {
         let Some(followed) = &self.followed else { return Following::Same };
         // Without any default device, what is open is still the best there is.
         let moved = default_device(&self.host, &self.wanted).is_ok_and(|now| now != *followed);
@@ -62,7 +81,7 @@ pub(super) fn list_speakers() -> Result<Vec<Microphone>, AudioError> {
 }
 
 pub(super) fn list_applications() -> Result<Vec<Microphone>, AudioError> {
-    Err(AudioError::NotSupportedHere)
+    program_sound::list()
 }
 
 pub(super) fn system_sound() -> Result<(), AudioError> {
@@ -78,10 +97,11 @@ pub(in crate::audio) fn open(
     wake: Thread,
     faults: Sender<AudioError>,
 ) -> Result<(OpenDevice, Reader), AudioError> {
-    let host = cpal::default_host();
-    if let Source::Application(_) = wanted {
-        return Err(AudioError::NotSupportedHere);
+    if let Source::Application(program) = wanted {
+        let (recording, reader) = program_sound::open(program, wake, faults)?;
+        return Ok((OpenDevice::Program(recording), reader));
     }
+    let host = cpal::default_host();
     let (id, followed) = match wanted.device() {
         Some(id) => (id.to_owned(), None),
         None => {
@@ -117,7 +137,8 @@ pub(in crate::audio) fn open(
         )
         .map_err(|error| AudioError::on_open(&error, &id))?;
     stream.play().map_err(|error| AudioError::on_open(&error, &id))?;
-    Ok((OpenDevice { host, wanted: wanted.clone(), followed, _stream: stream, _awake: awake }, reader))
+    let opened = Opened { host, wanted: wanted.clone(), followed, _stream: stream, _awake: awake };
+    Ok((OpenDevice::Device(opened), reader))
 }
 
 /// What the device runs at anyway. Shared mode on Windows takes nothing else, and on macOS another rate would be set
@@ -133,7 +154,8 @@ fn native_config(wanted: &Source, device: &Device, id: &str) -> Result<Supported
             loopback::usable(device)?;
             device.default_output_config()
         }
-        Source::Application(_) => return Err(AudioError::NotSupportedHere),
+        // Opened in another way, and never as a device.
+        Source::Application(program) => return Err(AudioError::DeviceNotFound { id: program.clone() }),
     };
     config.map_err(|error| AudioError::on_open(&error, id))
 }
