@@ -1,0 +1,28 @@
+//! The server against publishers and viewers that no one here wrote. One program for all of them: what they take of the
+//! crates below is compiled once.
+
+#![allow(clippy::print_stderr, reason = "figures for who reads the tests' output")]
+
+mod common;
+mod files;
+mod reader;
+mod rig;
+mod studio;
+
+mod access;
+mod hls;
+#[cfg(target_os = "linux")]
+mod hls_cache;
+#[cfg(target_os = "linux")]
+mod hls_load;
+#[cfg(target_os = "linux")]
+mod ingest_files;
+mod media;
+mod program;
+mod protocol;
+mod publishers;
+mod reload;
+#[cfg(target_os = "linux")]
+mod rtmp_in;
+#[cfg(target_os = "linux")]
+mod srt_in;
