@@ -1,8 +1,8 @@
 // A private sound server with a speaker and a microphone (the binary `sound-rig` of the testkit).
 
 import { start } from "../../scripts/lib/run.mjs";
-import { commandLine, family, json, ours, stop, systems, talk } from "./programs.mjs";
-import { pause, wallClock } from "./wait.mjs";
+import { json, ours, stop, systems, talk } from "./programs.mjs";
+import { wallClock } from "./wait.mjs";
 
 /** Starts it; gives `{ env, tone, beep, silence, kill, restart, stop }`. */
 export async function startSound() {
@@ -23,14 +23,6 @@ export async function startSound() {
     /** Plays now; gives when it was heard, wall clock ms. */
     beep: (target, hz, seconds, amplitude = 0.5) => ask(`beep ${target} ${hz} ${seconds} ${amplitude}`).then(({ stamp }) => stamp / 10),
     silence: () => ask("stop"),
-    /** The sound card stands still for `ms`, as one does whose driver hangs. */
-    stall: async (ms) => {
-      const servers = family(rig.child.pid).filter((pid) => commandLine(pid)[0].endsWith("pipewire-pulse"));
-      if (servers.length === 0) throw new Error("the sound rig has no server to stop");
-      for (const pid of servers) process.kill(pid, "SIGSTOP");
-      await pause(ms);
-      for (const pid of servers) process.kill(pid, "SIGCONT");
-    },
     kill: () => ask("kill"),
     restart: () => ask("start"),
     stop: rig.stop,

@@ -4,7 +4,7 @@
 window.FIGURES = (() => {
   /** Sums up `getStats`, in the words of today and of Chromium 83 (which keeps the picture's figures on `track`). */
   async function measure(pc) {
-    const now = { at: performance.now(), bytes: 0, videoBytes: 0, lost: 0, received: 0, frames: 0, held: 0, released: 0, decoding: 0, soundHeld: 0, soundWanted: 0, soundReleased: 0 };
+    const now = { at: performance.now(), bytes: 0, videoBytes: 0, lost: 0, received: 0, frames: 0, held: 0, released: 0, decoding: 0 };
     let pair = null;
     let older = null;
     const report = await pc.getStats();
@@ -22,10 +22,6 @@ window.FIGURES = (() => {
           now.held = stat.jitterBufferDelay || 0;
           now.released = stat.jitterBufferEmittedCount || 0;
           now.decoding = stat.totalDecodeTime || 0;
-        } else if (kind === 'audio') {
-          now.soundHeld = stat.jitterBufferDelay || 0;
-          now.soundWanted = stat.jitterBufferTargetDelay || 0;
-          now.soundReleased = stat.jitterBufferEmittedCount || 0;
         }
       }
       if (stat.type === 'track' && kind === 'video') older = stat;
@@ -54,12 +50,5 @@ window.FIGURES = (() => {
     return whole >= 0 && whole < 60000 ? whole : null;
   }
 
-  /** Milliseconds of sound that lie there beyond what the network asks for; 0 where the browser does not tell. */
-  function backlog(before, now) {
-    const released = now.soundReleased - before.soundReleased;
-    if (released <= 0 || now.soundWanted <= 0) return 0;
-    return ((now.soundHeld - before.soundHeld - (now.soundWanted - before.soundWanted)) / released) * 1000;
-  }
-
-  return { measure, delay, backlog };
+  return { measure, delay };
 })();

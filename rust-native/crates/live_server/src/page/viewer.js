@@ -251,24 +251,6 @@
     });
   }
 
-  /**
-   * Sound that was not played in time (the speakers stood still, the machine is crowded) is made up for by some hundredths
-   * only, and the picture waits for it: who stays so far behind joins anew, which takes a fraction of a second.
-   */
-  const BEHIND_MS = 400;
-  const BEHIND_SECONDS = 4;
-  const JOINS_ANEW_EVERY_MS = 60000;
-  let behind = 0;
-  let joinedAnewAt = -Infinity;
-  function fellBehind(backlog) {
-    behind = backlog > BEHIND_MS ? behind + 1 : 0;
-    const now = performance.now();
-    if (behind < BEHIND_SECONDS || now - joinedAnewAt < JOINS_ANEW_EVERY_MS) return false;
-    behind = 0;
-    joinedAnewAt = now;
-    return true;
-  }
-
   async function everySecond() {
     const mine = webrtc;
     if (files) watchFiles();
@@ -283,11 +265,6 @@
         const lost = Math.max(0, now.lost - before.lost);
         watch(now.bytes - before.bytes, now.frames - before.frames);
         if (mine !== webrtc) return;
-        if (fellBehind(window.FIGURES.backlog(before, now))) {
-          log('the sound fell behind: back to the live edge');
-          connect();
-          return;
-        }
         showFigures({
           path: 'WebRTC',
           size: now.width && now.height ? now.width + ' × ' + now.height : null,
