@@ -144,3 +144,21 @@ test("dash.js plays DASH from the same chunks", limit, async (t) => {
   assert.ok(found.p50 <= 10_000 && found.fps > 15, JSON.stringify({ ...found, latencies: 0 }));
   await chromium.close();
 });
+
+test("a playlist that is not there is asked for at leisure", limit, async (t) => {
+  const page = await (await browser()).firstPage();
+  let asked = 0;
+  await page.route("**/index.m3u8*", (route) => {
+    asked += 1;
+    return route.fulfill({ status: 404 });
+  });
+  const address = new URL(viewUrl);
+  address.searchParams.set("path", "hls");
+  await page.goto(address.href);
+  await until("the page says that nobody streams", () => page.evaluate(() => document.documentElement.dataset.state === "offline"));
+  const before = asked;
+  await pause(3000);
+  t.diagnostic(`asked ${asked - before} times in three seconds`);
+  // Once a second, as the figures say that there is a stream.
+  assert.ok(asked - before <= 6, `${asked - before} times`);
+});

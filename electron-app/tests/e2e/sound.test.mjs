@@ -88,8 +88,9 @@ const seconds = (count) => async () => {
   await app.nextStats(count, 30_000);
 };
 
-/** The level of a tone in each part of a second, dBFS (Goertzel, Hann window). */
 const partsPerSecond = 20;
+
+/** The level of a tone in each part of a second, dBFS (Goertzel, Hann window). */
 function levels(samples, hz) {
   const window = rate / partsPerSecond;
   const found = [];

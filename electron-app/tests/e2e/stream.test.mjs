@@ -53,9 +53,9 @@ async function fresh(page, deadline = 15_000) {
 }
 
 /**
- * At most fifteen rounds of four seconds, the last of them good if any is. A browser that draws without a GPU is behind after a
- * join or a change, and sound that came while its speakers were opened is made up for by 15 ms a second: what it settles
- * at is judged.
+ * At most fifteen rounds of four seconds, the last of them good if any is. A browser that draws without a GPU is behind
+ * after a join or a change, and sound that came while its speakers were opened is made up for by 15 ms a second: what it
+ * settles at is judged.
  */
 async function settled(page, good) {
   const rounds = [];

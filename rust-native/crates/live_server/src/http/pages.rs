@@ -40,8 +40,8 @@ pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, Problem>
     if name == "viewer.css" {
         return Ok(file(STYLE, "text/css; charset=utf-8"));
     }
-    let script = SCRIPTS.iter().find(|(known, _)| *known == name).ok_or(Problem::NoSuchPage)?;
-    Ok(file(script.1, "text/javascript; charset=utf-8"))
+    let (_, script) = SCRIPTS.iter().find(|(known, _)| *known == name).ok_or(Problem::NoSuchPage)?;
+    Ok(file(script, "text/javascript; charset=utf-8"))
 }
 
 fn file(text: &'static str, kind: &'static str) -> Response {

@@ -137,7 +137,7 @@
     // Who was watching a moment ago should miss no more than the streamer's own restart takes.
     const lately = performance.now() - liveAt < LATELY_MS;
     if (lately) wait = 300;
-    const status = error.status || 0;
+    const { status = 0, retryAfter = 0 } = error;
     const otherWay = !kept && window.FILES.possible(video);
     if (error.reason === 'codec' && !otherWay) {
       setState('error', 'codec');
@@ -161,10 +161,10 @@
     if (status === 404 || status === 409) {
       setState('offline', status === 404 ? 'missing' : 'offline');
       // The figures say sooner, and for less, that the stream has started.
-      if (!lately) wait = Math.max(5000, error.retryAfter * 1000);
+      if (!lately) wait = Math.max(5000, retryAfter * 1000);
     } else if (status === 429 || status === 503) {
       setState('offline', 'full');
-      wait = Math.max(wait, (error.retryAfter || 5) * 1000);
+      wait = Math.max(wait, (retryAfter || 5) * 1000);
     } else {
       setState('connecting', 'lost');
     }

@@ -28,8 +28,8 @@ window.WHEP = (() => {
   }
 
   /**
-   * Opens a session and plays it. `failed` is told once, with an error that carries `status` and `retryAfter` (seconds)
-   * of a server that refused, or `hopeless`. Gives `{ pc, stop }`; throws where the browser has no WebRTC.
+   * Opens a session and plays it. Until `stop`, `failed` is told of what goes wrong, by an error that carries `status` and
+   * `retryAfter` (seconds) of a server that refused, or `hopeless`. Gives `{ pc, stop }`; throws where the browser has no WebRTC.
    */
   function start({ video, endpoint, headers, log, play, failed }) {
     if (typeof RTCPeerConnection !== 'function') throw hopeless('no WebRTC');
