@@ -17,6 +17,8 @@ mod desktop_follow;
 #[cfg(any(target_os = "windows", target_os = "macos", test))]
 mod desktop_id;
 mod error;
+#[cfg(any(target_os = "linux", target_os = "windows", target_os = "macos", test))]
+mod full_screen;
 mod generated;
 #[cfg(target_os = "linux")]
 mod linux;
