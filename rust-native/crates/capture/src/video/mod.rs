@@ -48,6 +48,8 @@ mod windows;
 #[cfg(target_os = "linux")]
 mod x11;
 
+use std::path::PathBuf;
+
 use media::{FrameRate, Secret, Size, VideoFrame};
 use stream::FrameSlot;
 
@@ -173,6 +175,11 @@ pub fn list_sources() -> Result<Vec<SourceInfo>, VideoError> {
 /// Every camera that is plugged in; asks each what it can do, without switching it on.
 pub fn list_cameras() -> Vec<SourceInfo> {
     camera::list()
+}
+
+/// The file of a camera's device, where the system has one.
+pub(crate) fn camera_device_file(id: &str) -> Option<PathBuf> {
+    camera::device_file(id)
 }
 
 /// What the source of that id is now, also one that no list has: a region, or a source that its id describes.
