@@ -31,14 +31,14 @@ const ROUNDS: usize = 4;
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// One sound server for all tests of this process, held by one after the other.
-fn sound() -> std::sync::MutexGuard<'static, SoundRig> {
-    static SOUND: OnceLock<Mutex<SoundRig>> = OnceLock::new();
+async fn sound() -> tokio::sync::MutexGuard<'static, SoundRig> {
+    static SOUND: OnceLock<tokio::sync::Mutex<SoundRig>> = OnceLock::new();
     let sound = SOUND.get_or_init(|| {
         let rig = SoundRig::start().unwrap_or_else(|error| panic!("the sound rig does not start: {error}"));
         rig.enter();
-        Mutex::new(rig)
+        tokio::sync::Mutex::new(rig)
     });
-    sound.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    sound.lock().await
 }
 
 struct Rig {
@@ -128,7 +128,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_inputs_are_told_in_one_message_thirty_times_a_second() {
-    let sound = sound();
+    let sound = sound().await;
     let rig = Rig::start().await;
     rig.dispatch(Command::SelectAudio { microphone: Some("default".into()), system_sound: true }).await;
     for (id, device) in [("second", "microphone"), ("third", "microphone")] {
@@ -171,7 +171,7 @@ async fn all_inputs_are_told_in_one_message_thirty_times_a_second() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_meters_fall_with_the_last_input_and_rest() {
-    let _sound = sound();
+    let _sound = sound().await;
     let rig = Rig::start().await;
     let mut client = rig.preview().await;
     rig.dispatch(Command::SelectAudio { microphone: Some("default".into()), system_sound: false }).await;
