@@ -83,6 +83,11 @@ const inForce = () => app.page.evaluate(() => {
 });
 const primary = async () => (await app.bootstrap()).state.destinations.filter((each) => each.primary).map((each) => each.id);
 
+async function shot(name) {
+  const place = process.env.TIDECAST_SHOT;
+  if (place) await app.page.screenshot({ path: path.join(place, `${name}.png`) });
+}
+
 /** So many seconds in which bits leave for it. */
 async function sends(id, seconds) {
   const from = (await app.seen()).stats.length;
@@ -114,8 +119,7 @@ test("what is switched on is kept as a profile, and picking one switches the lis
   assert.equal((await app.bootstrap()).settings.localInList, true, "nothing is switched by that");
   await choose(app.page, "profile", "Both");
   await until("this computer is off again", async () => !(await app.bootstrap()).settings.localInList);
-  const shot = process.env.TIDECAST_SHOT;
-  if (shot) await app.page.screenshot({ path: shot });
+  await shot("profile");
 });
 
 test("one is switched off and on while live, by itself and by a profile, and the other loses no picture", limit, async () => {
@@ -186,6 +190,7 @@ test("the primary is chosen and shown, and who stands in for it while it rests i
   await click(app.page, `destination-on-${changes}`);
   await until("the other stands in", async () => (await primary()).join() === stays);
   await until("which is said", async () => (await row(stays)).steers && (await row(changes)).star);
+  await shot("stands-in");
   listen(changes, "fifth.ts");
   await click(app.page, `destination-on-${changes}`);
   await until("the chosen one is the primary again", async () => (await primary()).join() === changes && !(await row(stays)).steers, { deadline: 40_000 });

@@ -90,11 +90,6 @@ function DestinationRow({ row, onEdit }: { row: Row; onEdit?(): void }) {
         <span class="destination-name" title={row.url === '' ? undefined : hostOf(row.url)}>
           {row.name}
         </span>
-        {steers && !primary && (
-          <span class="destination-state" title={words.destinationSteersTitle} data-testid={`destination-steers-${row.id}`}>
-            {words.destinationSteers}
-          </span>
-        )}
         <span class="destination-state" role="status">
           {stateWord(words, its)}
         </span>
@@ -116,6 +111,11 @@ function DestinationRow({ row, onEdit }: { row: Row; onEdit?(): void }) {
           onChange={(on) => void actions.switchDestination(row.id, on)}
         />
       </div>
+      {steers && !primary && (
+        <p class="destination-reason" title={words.destinationSteersTitle} data-testid={`destination-steers-${row.id}`}>
+          {words.destinationSteers}
+        </p>
+      )}
       {stats !== undefined && kind === 'live' && (
         <div class="destination-flow">
           <Sparkline id={row.id} value={stats.sentKbps} at={state.stats} label={words.sentBitrate} />

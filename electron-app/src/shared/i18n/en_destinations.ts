@@ -8,7 +8,7 @@ export const enDestinations = {
   destinationProfileSave: 'Save what is switched on as a profile',
   destinationProfileName: 'Name of the profile',
   destinationProfileRemove: 'Forget this profile',
-  destinationSteers: 'sets the bitrate now',
+  destinationSteers: 'Sets the bitrate while the primary is off',
   destinationSteersTitle: 'The primary destination is not live, so the picture’s quality follows this one.',
   problem_profiles_full: 'There are too many profiles',
   hint_profiles_full: 'Remove a profile first.',

@@ -10,7 +10,7 @@ export const zhDestinations: { readonly [Key in keyof typeof enDestinations]: st
   destinationProfileSave: '把当前开启的目的地存为方案',
   destinationProfileName: '方案名称',
   destinationProfileRemove: '删除此方案',
-  destinationSteers: '当前由它决定码率',
+  destinationSteers: '主目的地未直播，暂由它决定码率',
   destinationSteersTitle: '主目的地没有在直播，因此画质跟随这一个。',
   problem_profiles_full: '方案太多',
   hint_profiles_full: '请先删除一个方案。',
