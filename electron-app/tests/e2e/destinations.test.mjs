@@ -62,6 +62,8 @@ test("a destination is added, and a test says what is wrong with it", limit, asy
 test("it goes live together with this computer, breaks alone, and comes back", limit, async () => {
   const { id } = await saved();
   listener = listen(path.join(folder, "first.mkv"));
+  // Not the screen: while the window films itself, its figures rest.
+  await app.choose("Tide pattern");
   await click(app.page, "start");
   await click(app.page, "go-live");
   await until("both are live", async () => (await stateOf(id)) === "live" && (await stateOf("local")) === "live", { deadline: 30_000 });

@@ -191,6 +191,11 @@ test("the primary is chosen and shown, and who stands in for it while it rests i
   await until("the other stands in", async () => (await primary()).join() === stays);
   await until("which is said", async () => (await row(stays)).steers && (await row(changes)).star);
   await shot("stands-in");
+  const heights = await app.page.evaluate(() => ["brand", "where-it-goes", "top-actions"].map((name) => {
+    const box = document.querySelector(`.top-bar .${name}`).getBoundingClientRect();
+    return Math.round(box.top + box.height / 2);
+  }));
+  assert.ok(Math.max(...heights) - Math.min(...heights) <= 2, `the bar is one line: ${heights}`);
   listen(changes, "fifth.ts");
   await click(app.page, `destination-on-${changes}`);
   await until("the chosen one is the primary again", async () => (await primary()).join() === changes && !(await row(stays)).steers, { deadline: 40_000 });
