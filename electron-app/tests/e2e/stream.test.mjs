@@ -225,6 +225,7 @@ test("tones of speaker and microphone arrive at their frequencies, in stereo", l
 });
 
 test("a muted input is silent in the viewer within 300 ms, and comes back", limit, async (t) => {
+  t.after(() => sound.silence());
   for (const [input, button, hz] of [["microphone", "mute-mic", 440], ["system sound", "mute-system", 1000]]) {
     await sound.silence();
     // Longer than the viewer's buffer may take to settle: what ends by itself would pass for muted.
@@ -234,9 +235,9 @@ test("a muted input is silent in the viewer within 300 ms, and comes back", limi
     // A browser that was kept from its work plays late for a while, and would go on playing what it holds.
     await until("the viewer's sound buffer has settled", async () => {
       const held = await soundBufferMs(viewer, 1000);
-      if (held > 120) throw new Error(`${held.toFixed(0)} ms are held back`);
+      if (held > 150) throw new Error(`${held.toFixed(0)} ms are held back`);
       return true;
-    }, { deadline: 40_000 });
+    }, { deadline: 60_000 });
     await viewer.evaluate(() => window.tidecastEar.take());
     const before = await app.click(button);
     const muted = await until(`${input} is muted in the state`, async () => (await app.seen()).states.map((state) => state).reverse().find((state) => state.at >= before - 5 && state.audio.some((each) => each.muted)), { every: 10 });
@@ -249,13 +250,20 @@ test("a muted input is silent in the viewer within 300 ms, and comes back", limi
     await app.click(button);
     await until(`${input} is back`, async () => (await level())[0] > -40, { every: 100 });
   }
-  await sound.silence();
 });
 
 test("sound and picture are in step within 45 ms", limit, async (t) => {
   await pattern.setContent("flash");
   await viewer.evaluate(installReader, { selector: "#video", content: "flash" });
   const speaker = listenToSpeaker(viewerSound);
+  // Also where it fails: the tests after this one read the bars.
+  t.after(async () => {
+    await speaker.stop();
+    await pattern.setContent("bars");
+    await viewer.evaluate(installReader, { selector: "#video", content: "bars" });
+    await app.page.evaluate(installReader, { selector: preview, content: "bars" });
+    await app.select("resolution", "720p");
+  });
   await viewer.evaluate(() => document.querySelector("#unmute").click()); // browsers start muted
   // Playing begins apart and is drawn together by the browser, some milliseconds a second.
   let step;
@@ -277,11 +285,6 @@ test("sound and picture are in step within 45 ms", limit, async (t) => {
     t.diagnostic(`sound ${median(late).toFixed(0)} ms, picture ${median(later).toFixed(0)} ms: sound ${step > 0 ? "late" : "early"} by ${Math.abs(step).toFixed(0)} ms`);
     return Math.abs(step) <= 45;
   }, { deadline: 45_000 });
-  await speaker.stop();
-  await pattern.setContent("bars");
-  await viewer.evaluate(installReader, { selector: "#video", content: "bars" });
-  await app.page.evaluate(installReader, { selector: preview, content: "bars" });
-  await app.select("resolution", "720p");
 });
 
 test("a viewer who joins in the middle sees a picture within 1 s", limit, async (t) => {

@@ -14,7 +14,7 @@ const whole = {
   theme: 'dark',
   video: { width: 1280, height: 720, fps: 30, kbps: 4000, gopSeconds: 2 },
   cursor: false,
-  audio: { microphone: 'default', systemSound: true, microphoneMuted: true, systemMuted: false, microphoneVolume: 0.5, systemVolume: 4, inputs: [{ id: 'input-1', source: { kind: 'application', program: 'Player' }, gainDb: -6, muted: false, solo: true, monitored: false, delayMs: 40, filters: [{ enabled: true, effect: { kind: 'noise_suppression' } }] }], headphones: 'phones', hotKeys: [{ action: 'push_to_talk', input: 'microphone', chord: { code: 'F9', ctrl: false, alt: false, shift: false, meta: false } }] },
+  audio: { microphone: 'default', systemSound: true, microphoneMuted: true, systemMuted: false, microphoneVolume: 0.5, systemVolume: 4, inputs: [{ id: 'input-1', source: { kind: 'application', program: 'Player' }, name: 'Player', gainDb: -6, muted: false, solo: true, monitored: false, delayMs: 40, filters: [{ enabled: true, effect: { kind: 'noise_suppression' } }] }], headphones: 'phones', hotKeys: [{ action: 'push_to_talk', input: 'microphone', chord: { code: 'F9', ctrl: false, alt: false, shift: false, meta: false } }] },
   destination: 'whip',
   whipUrl: 'https://live.example.com/whip/a',
   ownSources: ['text:Hello?size=72'],

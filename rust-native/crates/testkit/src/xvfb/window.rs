@@ -1,17 +1,22 @@
 //! A window that a test paints, moves, covers, minimises and closes.
 
+use std::time::{Duration, Instant};
+
 use x11rb::COPY_DEPTH_FROM_PARENT;
 use x11rb::connection::{Connection, RequestConnection};
 use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{
     AtomEnum, ChangeGCAux, ChangeWindowAttributesAux, ClientMessageEvent, ConfigureWindowAux, ConnectionExt,
-    CreateGCAux, CreateWindowAux, EventMask, Gcontext, GrabMode, GrabStatus, ImageFormat, PropMode, Rectangle,
-    StackMode, Window, WindowClass,
+    CreateGCAux, CreateWindowAux, EventMask, Gcontext, GrabMode, GrabStatus, ImageFormat, MapState, PropMode,
+    Rectangle, StackMode, Window, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
 use super::XvfbError;
+
+/// How long the window manager may take on a busy machine.
+const MINIMISE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Position and size in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,14 +195,28 @@ impl TestWindow {
         self.sync()
     }
 
-    /// Asks the window manager to minimise it (ICCCM 4.1.4).
+    /// Has the window manager minimise it (ICCCM 4.1.4). Returns when window and frame are hidden: one that is shown
+    /// again before would be hidden by the manager's own animation.
     pub fn minimise(&self) -> Result<(), XvfbError> {
         const ICONIC_STATE: u32 = 3;
+        let frame = self.connection.query_tree(self.id).map_err(XvfbError::x)?.reply().map_err(XvfbError::x)?.parent;
         let change_state = self.atom(b"WM_CHANGE_STATE")?;
         let message = ClientMessageEvent::new(32, self.id, change_state, [ICONIC_STATE, 0, 0, 0, 0]);
         let mask = EventMask::SUBSTRUCTURE_NOTIFY | EventMask::SUBSTRUCTURE_REDIRECT;
         self.connection.send_event(false, self.root, mask, message).map_err(XvfbError::x)?;
-        self.sync()
+        let deadline = Instant::now() + MINIMISE_LIMIT;
+        while self.is_mapped(self.id)? || (frame != self.root && self.is_mapped(frame)?) {
+            if Instant::now() > deadline {
+                return Err(XvfbError::X("the window manager did not minimise the window".to_owned()));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
+    fn is_mapped(&self, window: Window) -> Result<bool, XvfbError> {
+        let attributes = self.connection.get_window_attributes(window).map_err(XvfbError::x)?;
+        Ok(attributes.reply().map_err(XvfbError::x)?.map_state != MapState::UNMAPPED)
     }
 
     /// Asks the window manager to let it fill the screen, or to end that (EWMH `_NET_WM_STATE`).
