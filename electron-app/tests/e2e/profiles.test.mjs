@@ -132,7 +132,7 @@ test("one is switched off and on while live, by itself and by a profile, and the
   await click(app.page, "go-live");
   const both = () => until("both are live", async () => (await stateOf(stays)) === "live" && (await stateOf(changes)) === "live", { deadline: 40_000 });
   await both();
-  await sends(changes, 2);
+  await sends(changes, 3);
 
   await click(app.page, `destination-on-${changes}`);
   await until("it rests", async () => (await stateOf(changes)) === "idle");
@@ -141,7 +141,7 @@ test("one is switched off and on while live, by itself and by a profile, and the
   parts.push(listen(changes, "second.ts"));
   await click(app.page, `destination-on-${changes}`);
   await both();
-  await sends(changes, 2);
+  await sends(changes, 3);
 
   await choose(app.page, "profile", "One");
   await until("the profile switches it off", async () => (await stateOf(changes)) === "idle");
@@ -149,7 +149,7 @@ test("one is switched off and on while live, by itself and by a profile, and the
   parts.push(listen(changes, "third.ts"));
   await choose(app.page, "profile", "Both");
   await both();
-  await sends(changes, 2);
+  await sends(changes, 3);
 
   await click(app.page, "end-live");
   await until("nothing runs", async () => (await app.bootstrap()).state.destinations.every((each) => each.state.kind === "idle"));
@@ -159,13 +159,13 @@ test("one is switched off and on while live, by itself and by a profile, and the
 
   const recorded = pictures(file);
   const received = pictures(whole.file);
-  assert.ok(received.length > 90, `${received.length} pictures`);
+  assert.ok(received.length > 60, `${received.length} pictures`);
   const [begin, end] = [placeOf(received, recorded, 0), received.length];
   assert.ok(begin >= 0, "each picture of the recording was received, in its order, from the first to the last");
   let before = begin;
   for (const [index, part] of parts.entries()) {
     const some = pictures(part.file);
-    assert.ok(some.length > 20, `${some.length} pictures in part ${index + 1}`);
+    assert.ok(some.length > 15, `${some.length} pictures in part ${index + 1}`);
     // MPEG-TS does not say where its last picture ends.
     const at = placeOf(some, recorded, 1);
     assert.ok(at >= before && at + some.length <= begin + end + 1, `part ${index + 1} lies at ${at}, after ${before}`);
