@@ -338,12 +338,7 @@ mod tests {
     struct Absent(Arc<AtomicU32>);
 
     impl Attempt for Absent {
-        async fn attempt(
-            &mut self,
-            _: &Context,
-            _: bool,
-            _: &mut watch::Receiver<bool>,
-        ) -> (End, Option<Instant>) {
+        async fn attempt(&mut self, _: &Context, _: bool, _: &mut watch::Receiver<bool>) -> (End, Option<Instant>) {
             self.0.fetch_add(1, Ordering::Relaxed);
             (End::Failed(Failure::no_answer()), None)
         }
