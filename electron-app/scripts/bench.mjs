@@ -1,8 +1,8 @@
 // `npm run bench`: measures the app against ffmpeg, its own encoder and Chromium, all in one run and interleaved.
-// The last line is one line of JSON. `-- --quick` takes under three minutes instead of twenty.
+// The last line is one line of JSON. `-- --quick` takes under five minutes instead of thirty.
 //
 //   --quick      fewer and shorter rounds
-//   --only cpu|latency   a part (the figures of the other are null)
+//   --only cpu|latency|destinations   a part (the figures of the others are null)
 //   --no-setup   trust that set-up is complete
 
 import { runBench } from "../tests/bench/run.mjs";

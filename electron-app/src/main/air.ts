@@ -6,7 +6,7 @@ import type { Asked } from './destination_list';
 import type { EngineLine } from './engine_line';
 import { ProblemError } from './problem';
 
-const NOTHING_ON: Problem = {
+export const NOTHING_ON: Problem = {
   code: 'no_destination_on',
   message: 'No destination is switched on.',
   hint: 'Switch at least one on, or add one.',

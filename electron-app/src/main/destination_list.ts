@@ -2,8 +2,10 @@
 import { randomBytes } from 'crypto';
 import * as path from 'path';
 import { LOCAL_ID, MOST_DESTINATIONS, sdpName, toEngine, type DestinationDraft, type PublicDestination, type SavedDestination } from '../shared/destinations';
+import { MOST_PROFILES, profilesWithout, switchedOn, switchesTo, type DestinationProfile } from '../shared/destination_profiles';
 import type { Destination } from '../shared/model';
 import type { KeyStore } from './key_store';
+import { NOTHING_ON } from './air';
 import { ProblemError } from './problem';
 import type { SettingsStore } from './settings_store';
 import type { Studio } from './studio';
@@ -40,6 +42,7 @@ export class DestinationList {
   async remove(id: string): Promise<void> {
     await this.studio.air.removeDestination(id);
     this.update(this.settings.get().destinations.filter((each) => each.id !== id));
+    this.settings.update({ destinationProfiles: profilesWithout(this.profiles, id) });
     if (this.keys.has(id)) this.keys.set(id, '');
   }
 
@@ -63,6 +66,41 @@ export class DestinationList {
   async choosePrimary(id: string): Promise<void> {
     this.settings.update({ primaryDestination: id });
     await this.studio.air.choosePrimary(id);
+  }
+
+  /** Keeps what is on now under that name, in the place of one of the same name. */
+  async saveProfile(name: string): Promise<void> {
+    const on = switchedOn(this.settings.get());
+    if (on.length === 0) throw new ProblemError(NOTHING_ON);
+    const old = this.profiles.find((each) => each.name === name);
+    if (old === undefined && this.profiles.length >= MOST_PROFILES) {
+      throw new ProblemError({ code: 'profiles_full', message: 'There are too many profiles.', hint: 'Remove a profile first.' });
+    }
+    const { primaryDestination } = this.settings.get();
+    const primary = primaryDestination !== undefined && on.includes(primaryDestination) ? primaryDestination : undefined;
+    const next: DestinationProfile = { id: old?.id ?? randomBytes(8).toString('hex'), name, on, primary };
+    const others = this.profiles.filter((each) => each !== old);
+    this.settings.update({ destinationProfiles: [...others, next].sort((a, b) => a.name.localeCompare(b.name)) });
+  }
+
+  async removeProfile(id: string): Promise<void> {
+    this.settings.update({ destinationProfiles: this.profiles.filter((each) => each.id !== id) });
+  }
+
+  /** One destination that can't be switched does not hold up the others: what was wrong with the first is told at the end. */
+  async pickProfile(id: string): Promise<void> {
+    const profile = this.profiles.find((each) => each.id === id);
+    if (profile === undefined) return;
+    const refused: unknown[] = [];
+    for (const each of switchesTo(profile, this.settings.get())) {
+      await this.turn(each.id, each.on).catch((error: unknown) => refused.push(error));
+    }
+    if (profile.primary !== undefined) await this.choosePrimary(profile.primary).catch((error: unknown) => refused.push(error));
+    if (refused.length > 0) throw refused[0];
+  }
+
+  private get profiles(): readonly DestinationProfile[] {
+    return this.settings.get().destinationProfiles ?? [];
   }
 
   /** What goes live: everything that is switched on. */

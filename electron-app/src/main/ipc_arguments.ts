@@ -1,6 +1,7 @@
 /** Parses what the page sends: one parser per call, as a type is not a validation. Pure. */
 import { inputPreferences } from '../shared/audio_inputs';
 import type { CallName, Calls, GoLiveTarget, SettingsChange, VideoChange } from '../shared/contract';
+import { profileName } from '../shared/destination_profiles';
 import { destinationDraft, identifier } from '../shared/destinations';
 import { hotKeyPreferences, keyCode } from '../shared/hot_keys';
 import { fields, flag, integer, number, oneOf, optional, Refused, text, type Fields } from '../shared/parse';
@@ -137,6 +138,9 @@ export const parsers: Parsers = {
   retryDestination: one(identifier),
   testDestination: one(destinationDraft),
   choosePrimary: one(identifier),
+  saveProfile: one(profileName),
+  removeProfile: one(identifier),
+  pickProfile: one(identifier),
   startRecording: none,
   stopRecording: none,
   pauseRecording: one(flag),

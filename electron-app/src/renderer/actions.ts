@@ -235,6 +235,14 @@ export function makeActions(bridge: Bridge, store: Store) {
     retryDestination: (id: string) => ask(bridge.retryDestination(id)),
     testDestination: (draft: DestinationDraft) => bridge.testDestination(draft),
     choosePrimary: (id: string) => ask(bridge.choosePrimary(id)),
+    /** Whether it was taken; what was wrong is told. */
+    saveProfile: async (name: string): Promise<boolean> => {
+      const answer = await bridge.saveProfile(name);
+      if (!answer.ok) tellProblem(answer.problem);
+      return answer.ok;
+    },
+    removeProfile: (id: string) => ask(bridge.removeProfile(id)),
+    pickProfile: (id: string) => ask(bridge.pickProfile(id)),
     forgetKey: () => ask(bridge.forgetWhipKey()),
     restartEngine: () => ask(bridge.restartEngine()),
     copyLink: async () => {

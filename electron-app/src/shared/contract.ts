@@ -166,6 +166,11 @@ export interface Calls {
   retryDestination: { args: [id: string]; result: void };
   testDestination: { args: [draft: DestinationDraft]; result: void };
   choosePrimary: { args: [id: string]; result: void };
+  /** What is on now, under this name; one of the same name is replaced. */
+  saveProfile: { args: [name: string]; result: void };
+  removeProfile: { args: [id: string]; result: void };
+  /** Switches the list to what the profile says; acts at once while live. */
+  pickProfile: { args: [id: string]; result: void };
   startRecording: { args: []; result: void };
   stopRecording: { args: []; result: void };
   pauseRecording: { args: [paused: boolean]; result: void };

@@ -5,6 +5,7 @@
  * the clear: `sealedWhipKey` is what the system's secure storage made of the key, and is absent where there is none.
  */
 import { inputPreferences, type InputPreferences } from './audio_inputs';
+import { destinationProfiles, type DestinationProfile } from './destination_profiles';
 import { identifier, savedDestinations, type SavedDestination } from './destinations';
 import { hotKeyPreferences, type HotKeyPreference } from './hot_keys';
 import type { Tuning, VideoSettings } from './model';
@@ -62,6 +63,8 @@ export interface Settings {
   localInList: boolean;
   /** Owns the encode's bitrate; absent: the first that runs. */
   primaryDestination?: string;
+  /** Named choices among the list; absent: none. */
+  destinationProfiles?: DestinationProfile[];
   window?: { width: number; height: number };
   /** What the user arranged; absent until the first scene. */
   scenes?: Scene[];
@@ -149,6 +152,7 @@ export function parseSettings(value: unknown): Settings {
     destinations: optional(f.destinations, 'settings.destinations', savedDestinations) ?? [],
     localInList: optional(f.localInList, 'settings.localInList', flag) ?? true,
     primaryDestination: optional(f.primaryDestination, 'settings.primaryDestination', identifier),
+    destinationProfiles: optional(f.destinationProfiles, 'settings.destinationProfiles', destinationProfiles),
     window: optional(f.window, 'settings.window', (v, p) => {
       const size = fields(v, p);
       return {

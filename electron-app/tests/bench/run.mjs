@@ -3,6 +3,7 @@
 import os from "node:os";
 import { median, percentile } from "../rigs/wait.mjs";
 import { cpuRounds } from "./cpu.mjs";
+import { destinationRounds } from "./destinations.mjs";
 import { latencyRounds } from "./latency.mjs";
 
 /** Goals and ceilings of the figures; a figure that misses one is named, the exit code tells. */
@@ -10,6 +11,7 @@ const goals = {
   cpu_ratio_ffmpeg: 0.75,
   cpu_ratio_encoder: 1.35,
   idle_cores: 0.02,
+  destination_cores: 0.05,
   preview_p50_ms_720p30: 300,
   preview_p95_ms_720p30: 300,
   viewer_p50_ms_720p30: 300,
@@ -32,10 +34,12 @@ export async function runBench({ quick, only }) {
   say(`${plan.rounds} round${plan.rounds > 1 ? "s" : ""}, ${os.cpus().length} processors, load ${os.loadavg()[0].toFixed(2)}`);
   const loads = [];
   const watch = setInterval(() => loads.push(os.loadavg()[0]), 5000);
-  const latency = only === "cpu" ? undefined : await latencyRounds(plan, say);
-  const cpu = only === "latency" ? undefined : await cpuRounds(plan, say);
+  const wanted = (part) => only === undefined || only === part;
+  const latency = wanted("latency") ? await latencyRounds(plan, say) : undefined;
+  const cpu = wanted("cpu") ? await cpuRounds(plan, say) : undefined;
+  const destinations = wanted("destinations") ? await destinationRounds(plan, say) : undefined;
   clearInterval(watch);
-  const figures = { ...cpuFigures(cpu), ...latencyFigures(latency) };
+  const figures = { ...cpuFigures(cpu), ...destinationFigures(destinations), ...latencyFigures(latency) };
   figures.load_average = round(median(loads.length > 0 ? loads : [os.loadavg()[0]]), 2);
   figures.rss_start_mb = round(latency?.rssStart, 1);
   figures.rss_end_mb = round(latency?.rssEnd, 1);
@@ -53,6 +57,15 @@ function cpuFigures(cpu) {
     cpu_ratio_encoder: round(cpu && median(cpu.map((each) => each.ours.perFrame / each.encoder)), 3),
     idle_cores: round(cpu && median(cpu.map((each) => each.idle)), 4),
     audio_cores: round(cpu && median(cpu.map((each) => each.audio - each.idle)), 4),
+  };
+}
+
+function destinationFigures(rounds) {
+  const middle = (figure) => round(rounds && median(rounds.map(figure)), 4);
+  return {
+    destination_cores: middle(({ each }) => each),
+    aac_cores: middle(({ aac }) => aac),
+    input_track_cores: middle(({ track }) => track),
   };
 }
 

@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { settings, startApp, video720 } from "../rigs/app.mjs";
 import { startDisplay } from "../rigs/display.mjs";
 import { choose, click, fill } from "../rigs/hands.mjs";
-import { freePort } from "../rigs/pages.mjs";
+import { freePort, isHeld } from "../rigs/pages.mjs";
 import { startPattern } from "../rigs/pattern.mjs";
 import { freshFolder, systems, talk } from "../rigs/programs.mjs";
 import { noSound } from "../rigs/sound.mjs";
@@ -48,6 +48,12 @@ test("a destination is added, and a test says what is wrong with it", limit, asy
   const code = await until("the test's answer", () =>
     app.page.evaluate(() => document.querySelector('[data-testid="destination-test-bad"]')?.dataset.code));
   assert.equal(code, "address_unreachable");
+  listener = listen(path.join(folder, "test.mkv"));
+  await until("the server listens", () => isHeld("tcp", port));
+  await click(app.page, "destination-test");
+  await until("it passes the test", () => app.visible("destination-test-good"));
+  assert.equal((await app.bootstrap()).state.publish.kind, "idle", "a test is no stream");
+  await listener.stop();
   await click(app.page, "destination-save");
   const kept = await until("it is in the list", saved);
   assert.deepEqual([kept.name, kept.hasKey, kept.on], ["Rig", true, true]);
@@ -56,6 +62,8 @@ test("a destination is added, and a test says what is wrong with it", limit, asy
 test("it goes live together with this computer, breaks alone, and comes back", limit, async () => {
   const { id } = await saved();
   listener = listen(path.join(folder, "first.mkv"));
+  // Not the screen: while the window films itself, its figures rest.
+  await app.choose("Tide pattern");
   await click(app.page, "start");
   await click(app.page, "go-live");
   await until("both are live", async () => (await stateOf(id)) === "live" && (await stateOf("local")) === "live", { deadline: 30_000 });
@@ -63,9 +71,19 @@ test("it goes live together with this computer, breaks alone, and comes back", l
     const last = window.tidecastSeen.stats.slice(-1)[0];
     return last.destinations.some((each) => each.id === name && each.sentKbps > 50);
   }, id));
+  await until("they are drawn, second by second", () => app.page.evaluate((name) => {
+    const line = document.querySelector(`[data-testid="sparkline-${name}"] path`);
+    return line && (line.getAttribute("d").match(/L/g) || []).length >= 2;
+  }, id));
   await listener.stop();
   await until("it says that it reconnects", async () => (await stateOf(id)) === "reconnecting");
   assert.equal(await stateOf("local"), "live", "the other one goes on");
+  const tries = async (from = 0) => (await app.seen()).states.slice(from).flatMap((state) => state.destinations)
+    .filter((each) => each.id === id && each.state.kind === "reconnecting").map((each) => each.state.attempt);
+  await until("it has been tried three times", async () => (await tries()).includes(3), { deadline: 30_000 });
+  const before = (await app.seen()).states.length;
+  await click(app.page, `destination-retry-${id}`);
+  await until("tried now, the count begins anew", async () => (await tries(before)).includes(1));
   listener = listen(path.join(folder, "second.mkv"));
   await until("it is live again", async () => (await stateOf(id)) === "live", { deadline: 30_000 });
   const shot = process.env.TIDECAST_SHOT;

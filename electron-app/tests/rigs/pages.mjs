@@ -1,5 +1,6 @@
 // Small web servers for tests: a blank page (a secure context on 127.0.0.1), and servers that misbehave.
 
+import fs from "node:fs";
 import http from "node:http";
 import net from "node:net";
 
@@ -76,6 +77,15 @@ export async function freePort() {
   const port = await listen(server);
   await new Promise((resolve) => server.close(resolve));
   return port;
+}
+
+/** Whether somebody on this machine listens at a port (`protocol`: `tcp` or `udp`). */
+export function isHeld(protocol, port) {
+  const wanted = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  // A connection that ended a moment ago has its port, and does not listen (`TCP_LISTEN` is 0A).
+  const holds = ([, local, , state]) => local?.endsWith(wanted) && (protocol === "udp" || state === "0A");
+  return ["", "6"].some((version) => fs.readFileSync(`/proc/net/${protocol}${version}`, "utf8").split("\n").slice(1)
+    .some((line) => holds(line.trim().split(/\s+/))));
 }
 
 /** Holds a port, so that no one else can have it. */

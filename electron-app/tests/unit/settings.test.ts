@@ -23,6 +23,7 @@ const whole = {
   destinations: [{ id: 'ab12', name: 'Mine', kind: 'rtmp', url: 'rtmp://live.example.com/app', on: true }],
   localInList: false,
   primaryDestination: 'ab12',
+  destinationProfiles: [{ id: 'e0', name: 'Evening', on: ['local', 'ab12'], primary: 'ab12' }],
   window: { width: 1024, height: 640 },
   scenes: [
     {
@@ -87,6 +88,7 @@ test('a wrong field refuses the file and is named', () => {
     ['settings.recording.replaySeconds', { ...whole, recording: { ...whole.recording, replaySeconds: 301 } }],
     ['settings.recording.format', { ...whole, recording: { ...whole.recording, format: 'avi' } }],
     ['settings.sceneKeys[0].keys', { ...whole, sceneKeys: [{ scene: 'Talk', keys: 'A' }] }],
+    ['settings.destinationProfiles[0].on', { ...whole, destinationProfiles: [{ id: 'e0', name: 'Evening', on: [] }] }],
     ['settings', []],
     ['settings', null],
   ];

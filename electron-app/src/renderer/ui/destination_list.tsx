@@ -7,6 +7,7 @@ import { isPublishing } from '../actions';
 import { useUi } from './context';
 import { IconButton, Switch } from './controls';
 import { DestinationForm } from './destination_form';
+import { DestinationProfiles } from './destination_profiles';
 import { Icon } from './icons';
 import { Sparkline } from './sparkline';
 
@@ -77,7 +78,10 @@ function DestinationRow({ row, onEdit }: { row: Row; onEdit?(): void }) {
   const its = state.state?.destinations.find((each) => each.id === row.id);
   const stats = state.stats?.destinations.find((each) => each.id === row.id);
   const kind = its?.state.kind ?? 'idle';
-  const primary = state.settings.primaryDestination === row.id || (its?.primary === true && kind !== 'idle');
+  const chosen = state.settings.primaryDestination;
+  const steers = its?.primary === true && kind !== 'idle';
+  // One star: the choice where there is one. Who stands in for it while it is not live is said in words.
+  const primary = chosen === undefined ? steers : chosen === row.id;
   const again = kind === 'reconnecting' || kind === 'failed';
   return (
     <li class="destination" data-testid={`destination-${row.id}`} data-state={kind}>
@@ -107,6 +111,11 @@ function DestinationRow({ row, onEdit }: { row: Row; onEdit?(): void }) {
           onChange={(on) => void actions.switchDestination(row.id, on)}
         />
       </div>
+      {steers && !primary && (
+        <p class="destination-reason" title={words.destinationSteersTitle} data-testid={`destination-steers-${row.id}`}>
+          {words.destinationSteers}
+        </p>
+      )}
       {stats !== undefined && kind === 'live' && (
         <div class="destination-flow">
           <Sparkline id={row.id} value={stats.sentKbps} at={state.stats} label={words.sentBitrate} />
@@ -146,6 +155,7 @@ export function DestinationList() {
   const local: Row = { id: LOCAL_ID, name: words.destinationLocal, url: '', on: settings.localInList };
   return (
     <div class="destination-list">
+      <DestinationProfiles />
       <ul>
         <DestinationRow row={local} />
         {settings.destinations.map((each) => (

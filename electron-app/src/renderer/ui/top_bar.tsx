@@ -61,8 +61,10 @@ export function TopBar() {
         <h1>Tidecast</h1>
         {state.boot.oldRuntime && <span class="tag" title={words.oldRuntime}>Electron {state.boot.versions.electron}</span>}
       </div>
-      <LiveStatus />
-      <WhereItGoes />
+      <div class="on-air">
+        <LiveStatus />
+        <WhereItGoes />
+      </div>
       <nav class="top-actions">
         <button
           type="button"

@@ -89,10 +89,11 @@ impl Destinations {
         known
     }
 
-    /// The chosen one, else the first that runs.
+    /// The chosen one. While it rests the first that runs stands in for it: somebody's path must be listened to.
     pub(crate) fn primary(&self) -> Option<&Entry> {
         let chosen = self.chosen.as_deref().and_then(|id| self.get(id));
-        chosen.or_else(|| self.entries.iter().find(|entry| entry.running.is_some()))
+        let runs = |entry: &&Entry| entry.running.is_some();
+        chosen.filter(runs).or_else(|| self.entries.iter().find(runs)).or(chosen)
     }
 
     /// Any that runs needs a picture in each interval, changed or not.
@@ -202,7 +203,12 @@ fn unix_ms() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
     use std::time::Duration;
+
+    use media::Bitrate;
+    use publish::MpegTsTarget;
+    use stream::Broadcast;
 
     fn with(ids: &[&str]) -> Destinations {
         let mut destinations = Destinations::default();
@@ -230,6 +236,26 @@ mod tests {
         assert_eq!(destinations.states().iter().map(|state| state.primary).collect::<Vec<_>>(), [false, true]);
         assert!(matches!(destinations.remove("b"), Some(None)));
         assert!(destinations.primary().is_none() && destinations.remove("b").is_none());
+    }
+
+    #[tokio::test]
+    async fn while_the_chosen_one_rests_the_first_that_runs_stands_in_for_it() {
+        let mut destinations = with(&["a", "b", "c"]);
+        assert!(destinations.choose_primary("c"));
+        let start = |destinations: &mut Destinations, id: &str| {
+            let target = MpegTsTarget { url: "udp://127.0.0.1:9".to_owned(), target_bitrate: Bitrate::from_kbps(1) };
+            let publication = Publication::start(target, Broadcast::default(), Arc::new(|| {}), |_| {});
+            destinations.get_mut(id).expect("added").begin(1, publication);
+        };
+        let primary = |destinations: &Destinations| destinations.primary().map(|entry| entry.id.clone());
+        assert_eq!(primary(&destinations).as_deref(), Some("c"), "nothing runs: the choice is shown");
+        start(&mut destinations, "b");
+        assert_eq!(primary(&destinations).as_deref(), Some("b"));
+        start(&mut destinations, "c");
+        assert_eq!(primary(&destinations).as_deref(), Some("c"));
+        let stopped = destinations.get_mut("c").and_then(Entry::take).expect("it ran");
+        assert_eq!(primary(&destinations).as_deref(), Some("b"));
+        stopped.stop().await;
     }
 
     #[test]

@@ -339,3 +339,52 @@ impl Attempt for Attempts {
 pub(crate) async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    /// Nobody answers there.
+    struct Absent(Arc<AtomicU32>);
+
+    impl Attempt for Absent {
+        async fn attempt(&mut self, _: &Context, _: bool, _: &mut watch::Receiver<bool>) -> (End, Option<Instant>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            (End::Failed(Failure::no_answer()), None)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reconnect_now_tries_at_once_and_begins_with_the_shortest_pause_again() {
+        let attempts = Arc::new(AtomicU32::new(0));
+        let shared = Arc::new(Shared::new(Bitrate::from_kbps(600)));
+        let (stop, stopped) = watch::channel(false);
+        let context = Context {
+            loopback: false,
+            hub: Broadcast::default(),
+            request_keyframe: Arc::new(|| {}),
+            on_status: Box::new(|_| {}),
+            shared: Arc::clone(&shared),
+            dial: net::dial(),
+        };
+        let task = tokio::spawn(run(context, Absent(Arc::clone(&attempts)), stopped));
+        let count = || attempts.load(Ordering::Relaxed);
+        // Pauses are at their longest, and one has just begun.
+        sleep(Duration::from_secs(30)).await;
+        let before = count();
+        while count() == before {
+            sleep(Duration::from_millis(10)).await;
+        }
+        sleep(Duration::from_millis(500)).await;
+        assert_eq!(count(), before + 1);
+        shared.retry.notify_one();
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(count(), before + 2, "at once");
+        sleep(Duration::from_millis(1300)).await;
+        assert_eq!(count(), before + 3, "a second later, as after the first failure");
+        stop.send_replace(true);
+        task.await.expect("its end");
+    }
+}
