@@ -12,6 +12,7 @@ use record::RecordEvent;
 use signaling::{InputLevel, LoudnessLevels, PreviewConnection, ServerMessage};
 use stream::Broadcast;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::destinations::{Destinations, Entry, PUBLISH};
 use crate::event::{Area, CaptureState, PublishState, State};
@@ -139,7 +140,12 @@ impl Session {
         })
     }
 
-    pub(crate) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
+    /// Runs it on a task of its own. Not generic, so that its code is compiled here and not once more in each program.
+    pub(crate) fn spawn(self, inbox: mpsc::UnboundedReceiver<Order>) -> JoinHandle<()> {
+        tokio::spawn(self.run(inbox))
+    }
+
+    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut levels = tokio::time::interval(LEVELS_INTERVAL);
