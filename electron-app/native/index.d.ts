@@ -594,4 +594,6 @@ export interface VideoSourceInfo {
   height: number
   /** A JPEG of it now, at the local endpoint. */
   thumbnailUrl: string
+  /** A listed camera's own microphone: an id of `microphones`, where one is sure to be that. */
+  microphone?: string
 }

@@ -140,6 +140,8 @@ pub struct VideoSourceInfo {
     pub height: u32,
     /// A JPEG of it now, at the local endpoint.
     pub thumbnail_url: String,
+    /// A listed camera's own microphone: an id of `microphones`, where one is sure to be that.
+    pub microphone: Option<String>,
 }
 
 /// One microphone, speaker or program.

@@ -77,7 +77,7 @@ function run(): void {
   const settings = SettingsStore.open(app.getPath('userData'), notice);
   const publicSettings = (): PublicSettings => {
     const { sealedWhipKey, ...rest } = settings.get();
-    return { ...rest, hasSavedWhipKey: sealedWhipKey !== undefined, destinations: list.public(), recordingFolder: records.folder };
+    return { ...rest, hasSavedWhipKey: sealedWhipKey !== undefined, takenKeys: takenKeys(), destinations: list.public(), recordingFolder: records.folder };
   };
   const language = (): Language => settings.get().language ?? languageFor(app.getLocale());
 
@@ -130,21 +130,32 @@ function run(): void {
     studio.setCardTexts(cardTexts(language())).catch((error: unknown) => report(`card texts: ${String(error)}`));
   };
   const sceneKeys = new SceneKeys(globalShortcut, (scene) => toPage('sceneKey', scene));
+  const takenKeys = (): string[] => sceneKeys.refused.map(({ keys }) => keys);
+  const desktopKeys = isWayland(process.platform, process.env);
   const holdSceneKeys = (): void => {
     const wanted = settings.get().sceneKeys ?? [];
-    if (isWayland(process.platform, process.env)) {
+    if (desktopKeys) {
       // Electron's own shortcuts act in X programs only there: the engine asks the desktop, as for the sound's keys.
       const word = dictionaryOf(language()).newScene;
       const keys = wanted.map((key) => sceneHotKey(key, `${word} – ${key.scene}`));
       studio.audio.watchKeys(keys).catch((error: unknown) => notice({ kind: 'warning', problem: problemOf(error) }));
       return;
     }
+    const known = takenKeys();
     for (const { scene, keys } of sceneKeys.hold(wanted)) {
+      // Its field says so all the time; the notice is for who looks elsewhere.
+      if (known.includes(keys)) continue;
       const message = `The hot key ${keys} of the scene "${scene}" belongs to another program.`;
       notice({ kind: 'warning', problem: { code: 'hot_key_taken', message, hint: 'Choose another hot key.' } });
     }
   };
   holdSceneKeys();
+  // Who comes back to the window may have ended the program that had a key.
+  app.on('browser-window-focus', () => {
+    if (takenKeys().length === 0) return;
+    holdSceneKeys();
+    toPage('settings', publicSettings());
+  });
   const list = new DestinationList(settings, keys, studio, () => records.readyFolder());
   const changed = async (work: Promise<void>): Promise<void> => {
     await work;
@@ -213,6 +224,7 @@ function run(): void {
         language: language(),
         versions: versions(),
         oldRuntime: electronMajor() < OLDEST_SUPPORTED,
+        desktopKeys,
         canKeepSecrets: canKeepSecrets(),
         host: host.status,
         state: studio.view,

@@ -15,13 +15,19 @@ export interface Shortcuts {
 
 export class SceneKeys {
   private held: SceneKey[] = [];
+  private taken: SceneKey[] = [];
 
   constructor(
     private readonly shortcuts: Shortcuts,
     private readonly pressed: (scene: string) => void,
   ) {}
 
-  /** Holds those keys and no others; gives back the ones that belong to another program. */
+  /** Those of the wanted ones that belong to another program, as of the last try. */
+  get refused(): readonly SceneKey[] {
+    return this.taken;
+  }
+
+  /** Holds those keys and no others; gives back the ones that belong to another program, each tried anew. */
   hold(wanted: readonly SceneKey[]): SceneKey[] {
     const same = (one: SceneKey) => (other: SceneKey): boolean => one.scene === other.scene && one.keys === other.keys;
     for (const held of this.held) if (!wanted.some(same(held))) this.shortcuts.unregister(held.keys);
@@ -33,6 +39,7 @@ export class SceneKeys {
       else refused.push(key);
     }
     this.held = kept;
+    this.taken = refused;
     return refused;
   }
 }

@@ -1,7 +1,8 @@
 /** Levels on their way to the bars: a tiny bus, so that 30 readings a second never touch the component tree. */
 import type { Level, Loudness, Metered } from './signaling_client/messages';
 
-type Listener = (peakDb: number, rmsDb: number) => void;
+/** `undefined` of an input that is not open: its bar is empty at once, and no peak falls slowly. */
+type Listener = (reading: { peakDb: number; rmsDb: number } | undefined) => void;
 
 export class MeterBus {
   private listeners = new Map<Metered, Set<Listener>>();
@@ -11,14 +12,16 @@ export class MeterBus {
 
   publish(levels: readonly Level[], loudness?: Loudness): void {
     this.loudness = loudness;
-    for (const { input, peakDb, rmsDb } of levels) {
-      for (const listener of this.listeners.get(input) ?? []) listener(peakDb, rmsDb);
+    for (const [input, listeners] of this.listeners) {
+      // A message tells of every open input: one that is not in it was closed.
+      const reading = levels.find((level) => level.input === input);
+      for (const listener of listeners) listener(reading);
     }
   }
 
   /** Everything falls silent: the connection that brought the levels is gone. */
   silence(): void {
-    for (const set of this.listeners.values()) for (const listener of set) listener(-120, -120);
+    for (const set of this.listeners.values()) for (const listener of set) listener(undefined);
   }
 
   listen(input: Metered, listener: Listener): () => void {

@@ -43,6 +43,13 @@ export function isBuiltIn(id: string): boolean {
   return id === 'microphone' || id === 'system_sound';
 }
 
+/** The first name that no input has yet. */
+export function nextInputId(inputs: readonly InputPreferences[]): string {
+  let number = 1;
+  while (inputs.some(({ id }) => id === `input-${number}`)) number += 1;
+  return `input-${number}`;
+}
+
 export function newInput(id: string, source?: AudioSource, name?: string): InputPreferences {
   return { id, source, name, gainDb: 0, muted: false, solo: false, monitored: false, delayMs: 0, filters: [] };
 }

@@ -13,6 +13,7 @@ const CODES = [
   'region_outside',
   'window_not_open',
   'no_full_screen',
+  'exclusive_full_screen',
   'bad_source',
   'picture_missing',
   'picture_unreadable',

@@ -80,6 +80,8 @@ export interface StateView {
 
 export interface PublicSettings extends Omit<Settings, 'sealedWhipKey' | 'destinations'> {
   hasSavedWhipKey: boolean;
+  /** Hot keys of scenes that belong to another program now, as they are written in `sceneKeys`. */
+  takenKeys: string[];
   /** Where recordings go now. */
   recordingFolder: string;
   destinations: PublicDestination[];
@@ -99,6 +101,8 @@ export interface Bootstrap {
   versions: Versions;
   /** The runtime is too old for daily use. */
   oldRuntime: boolean;
+  /** Scenes' hot keys are asked of the desktop, as the sound's are: `hotKeysProblem` is theirs too. */
+  desktopKeys: boolean;
   /** A key can be kept, sealed by the system, between two runs. */
   canKeepSecrets: boolean;
   host: HostStatus;

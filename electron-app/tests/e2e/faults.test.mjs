@@ -154,6 +154,25 @@ test("a minimised window pauses the stream with its reason, and goes on when it 
   await previewGoesOn();
 });
 
+test("a game that keeps the screen to itself is explained, with what to change", limit, async () => {
+  // No program can have an X server's screen so: what the engine says of one on Windows is put in at main's door to the
+  // page. That the engine says it is the capture's own test.
+  const { state } = await app.bootstrap();
+  const tell = (name, message) => app.app.evaluate(({ BrowserWindow }, [channel, told]) => {
+    BrowserWindow.getAllWindows()[0].webContents.send(channel, told);
+  }, [`tidecast:${name}`, message]);
+  const problem = { code: "exclusive_full_screen", message: "the program that fills the screen keeps its picture to itself (exclusive full screen)", hint: "Set the game to borderless." };
+  await tell("state", { ...state, sourceId: "win:game", capture: { kind: "paused", code: problem.code } });
+  await tell("notice", { kind: "warning", problem });
+  const card = await until("the card", async () => ((await app.text("preview-card"))?.includes("exclusive full screen") ? app.text("preview-card") : undefined));
+  assert.match(card, /borderless or windowed full screen in its own graphics settings/);
+  await until("the notice", async () => (await app.toasts()).some((text) => text.includes("keeps its picture to itself") && text.includes("borderless")));
+  const place = process.env.TIDECAST_SHOT;
+  if (place) await app.page.screenshot({ path: `${place}/exclusive.png` });
+  await tell("state", state);
+  await previewGoesOn();
+});
+
 test("a closed window is told, and another source can be chosen", limit, async () => {
   await pattern.stop();
   const lost = await until("lost", async () => {

@@ -39,6 +39,11 @@ async function menu(id, text, act) {
   await app.click(act);
 }
 
+async function shot(name) {
+  const place = process.env.TIDECAST_SHOT;
+  if (place) await app.page.screenshot({ path: path.join(place, `${name}.png`) });
+}
+
 /** The field comes with the old name selected: what is typed replaces it. */
 async function rename(from, to) {
   await menu("scene-row", from, "scene-rename");
@@ -162,9 +167,30 @@ test("a hot key shows its scene whatever has the keyboard", limit, async () => {
   // At the X server, to no window of ours.
   await display.xdotool("key", "ctrl+alt+7");
   await until("its scene is live", async () => (await engine()).scene === "Copy 2");
+  assert.equal(await app.visible("scene-key-problem"), false, "a key that works needs no word");
   // A new name keeps the key; a scene that is removed gives it back.
   await rename("Copy 2", "Keyed");
   await until("the key goes with the name", () => kept().sceneKeys[0].scene === "Keyed");
   await menu("scene-row", "Keyed", "scene-remove");
+  await until("the key is free", () => kept().sceneKeys.length === 0);
+});
+
+test("a hot key that another program has is said to be taken, beside its field", limit, async () => {
+  await app.click("scene-row", { text: "Copy" });
+  await app.click("scene-hot-key");
+  // The window manager's own, for a desktop of its.
+  await app.page.keyboard.press("Meta+F1");
+  await until("the key is kept", () => kept().sceneKeys?.[0]?.keys === "Super+F1");
+  await until("its field says so", () => app.visible("scene-key-problem"));
+  assert.equal(await app.text("scene-key-problem"), "Another program has this hot key. Choose another one for the scene.");
+  await shot("scene-key-taken");
+  await app.click("scene-row", { text: "Scene" });
+  await until("another scene has no such trouble", async () => !(await app.visible("scene-key-problem")));
+  await app.click("scene-row", { text: "Copy" });
+  await app.click("scene-hot-key");
+  await app.page.keyboard.press("Control+Alt+8");
+  await until("the next key is nobody's", async () => kept().sceneKeys?.[0]?.keys === "CommandOrControl+Alt+8" && !(await app.visible("scene-key-problem")));
+  await app.click("scene-hot-key");
+  await app.page.keyboard.press("Delete");
   await until("the key is free", () => kept().sceneKeys.length === 0);
 });

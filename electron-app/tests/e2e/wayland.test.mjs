@@ -159,6 +159,7 @@ test("a scene's key is asked of the desktop too, and shows its scene", limit, as
   await app.page.keyboard.press("Control+Alt+7");
   await until("the desktop was asked", async () => (await screen.shortcuts()).some(([id]) => id === "scene:Scene"));
   assert.deepEqual((await screen.shortcuts()).find(([id]) => id === "scene:Scene"), ["scene:Scene", "Scene – Scene", "CTRL+ALT+7"]);
+  await until("beside the field is said that the desktop gave it none", async () => (await app.text("scene-key-problem"))?.includes("has set no key for some"));
   await screen.give("scene:Scene");
   await app.click("scene-add");
   // What was shared last still has its card: a click on a scene goes over to it.

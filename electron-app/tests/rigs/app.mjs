@@ -96,6 +96,13 @@ class RunningApp {
     return answer.value;
   }
 
+  /** Loads the page again; the engine goes on. */
+  async reload() {
+    await this.page.reload();
+    await this.page.waitForLoadState("domcontentloaded");
+    await this.page.evaluate(collect);
+  }
+
   seen() {
     return this.page.evaluate(() => window.tidecastSeen);
   }

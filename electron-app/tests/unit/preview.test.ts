@@ -219,16 +219,23 @@ test('a meter is empty at −60 dBFS and full at 0', () => {
   assert.deepEqual([-120, -60, -30, 0, 6].map(fillOf), [0, 0, 0.5, 1, 1]);
 });
 
-test('levels reach the meter of their input, and silence reaches all', () => {
+test('levels reach the meter of their input, and an input that is told no more is silent', () => {
   const bus = new MeterBus();
-  const heard: Array<[string, number]> = [];
-  const stop = bus.listen('microphone', (peak) => heard.push(['microphone', peak]));
-  bus.listen('master', (peak) => heard.push(['master', peak]));
-  bus.publish([{ input: 'microphone', peakDb: -6, rmsDb: -12 }]);
+  const heard: Array<[string, number | undefined]> = [];
+  const stop = bus.listen('microphone', (reading) => heard.push(['microphone', reading?.peakDb]));
+  bus.listen('master', (reading) => heard.push(['master', reading?.peakDb]));
+  bus.publish([{ input: 'microphone', peakDb: -6, rmsDb: -12 }, { input: 'master', peakDb: -3, rmsDb: -9 }]);
+  // The microphone was closed, the mix goes on.
+  bus.publish([{ input: 'master', peakDb: -4, rmsDb: -9 }]);
   bus.silence();
   stop();
   bus.publish([{ input: 'microphone', peakDb: -1, rmsDb: -1 }]);
-  assert.deepEqual(heard, [['microphone', -6], ['microphone', -120], ['master', -120]]);
+  assert.deepEqual(heard, [
+    ['microphone', -6], ['master', -3],
+    ['microphone', undefined], ['master', -4],
+    ['microphone', undefined], ['master', undefined],
+    ['master', undefined],
+  ]);
 });
 
 test('the answer asks for both channels of Opus, once', () => {

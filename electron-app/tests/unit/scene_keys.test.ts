@@ -61,6 +61,7 @@ test('the system holds the keys that are wanted, each once, and what it refuses 
     (scene) => pressed.push(scene),
   );
   assert.deepEqual(keys.hold([{ scene: 'A', keys: 'F1' }, { scene: 'B', keys: 'F9' }]), [{ scene: 'B', keys: 'F9' }]);
+  assert.deepEqual(keys.refused, [{ scene: 'B', keys: 'F9' }], 'as its field shows');
   held.get('F1')?.();
   assert.deepEqual(pressed, ['A']);
   // The key goes to another scene; the refused one is tried again.
@@ -73,6 +74,7 @@ test('the system holds the keys that are wanted, each once, and what it refuses 
   assert.deepEqual(calls, []);
   keys.hold([]);
   assert.equal(held.size, 0);
+  assert.deepEqual(keys.refused, []);
 });
 
 test('a key is the same as a chord, by its place', () => {

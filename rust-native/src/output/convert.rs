@@ -146,6 +146,7 @@ impl From<control_api::VideoSourceInfo> for VideoSourceInfo {
             width: it.width,
             height: it.height,
             thumbnail_url: it.thumbnail_url,
+            microphone: it.microphone,
         }
     }
 }

@@ -115,17 +115,17 @@ export function InputKeys({ input, title }: { input: string; title: string }) {
       {chooser('push_to_talk')}
       {chooser('push_to_mute')}
       {chooser('mute')}
-      {problem !== undefined && keys.length > 0 && <KeysProblem problem={problem} />}
+      {problem !== undefined && keys.length > 0 && <KeysProblem problem={problem} testid="keys-only-here" />}
     </div>
   );
 }
 
-/** Why keys act in this window only, and what to do about it. */
-function KeysProblem({ problem }: { problem: Problem }) {
+/** Why keys act in this window only, or not at all, and what to do about it. */
+export function KeysProblem({ problem, testid }: { problem: Pick<Problem, 'code' | 'message'>; testid: string }) {
   const { words } = useUi();
   const { message, hint } = sayCode(words, problem.code);
   return (
-    <p class="quiet" title={problem.message} data-testid="keys-only-here" data-code={problem.code}>
+    <p class="quiet" title={problem.message} data-testid={testid} data-code={problem.code}>
       {problem.code === 'hot_keys_not_here' ? words.keysOnlyHere : `${message}. ${hint}`}
     </p>
   );

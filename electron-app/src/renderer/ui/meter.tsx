@@ -1,6 +1,6 @@
 /** One input's level as a bar: RMS, the peak on top of it, and a mark that stays after a clip. */
 import { useEffect, useRef } from 'preact/hooks';
-import { fillOf } from '../meters';
+import { FLOOR_DB, fillOf } from '../meters';
 import type { Metered } from '../signaling_client/messages';
 import { useUi } from './context';
 
@@ -25,13 +25,14 @@ export function Meter({ input, label, dimmed }: { input: Metered; label: string;
     let drawnHeld = -1;
     let clippedAt = -Infinity;
     let clipShown = false;
-    return meters.listen(input, (peakDb, rmsDb) => {
+    return meters.listen(input, (reading) => {
+      const { peakDb, rmsDb } = reading ?? { peakDb: FLOOR_DB, rmsDb: FLOOR_DB };
       const now = performance.now();
       const peak = fillOf(peakDb);
       // A sample at full scale: the limiter works, or the device itself clips.
       if (peakDb >= -0.1) clippedAt = now;
-      held = Math.max(peak, held - PEAK_FALL, 0);
-      if (resting && now - drawnAt < RESTING_MS) return;
+      held = reading === undefined ? 0 : Math.max(peak, held - PEAK_FALL, 0);
+      if (resting && reading !== undefined && now - drawnAt < RESTING_MS) return;
       drawnAt = now;
       // Halves of a percent: less can't be seen, and a bar that does not move costs nothing.
       const fill = Math.round(fillOf(rmsDb) * 200) / 200;

@@ -1,5 +1,6 @@
 /** The chosen source of a scene, by numbers. */
 import { changeItem, DEFAULT_KEY, ROTATIONS, type Fit, type SceneItem } from '../../shared/scene';
+import { CameraSoundSwitch } from './camera_sound';
 import { useUi } from './context';
 import { Field, NumberField, Select, Switch } from './controls';
 import { useDesk } from './scene_context';
@@ -72,6 +73,7 @@ export function SceneInspector() {
           />
         </Field>
       ))}
+      <CameraSoundSwitch source={item.source} />
       <div class="line-item wide">
         <span>{words.chromaKey}</span>
         <Switch checked={key !== undefined} label={words.chromaKey} testid="item-key" onChange={(on) => change({ chroma_key: on ? { ...DEFAULT_KEY } : undefined })} />

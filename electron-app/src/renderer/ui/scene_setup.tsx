@@ -1,9 +1,11 @@
 /** What a scene has beside its sources: its canvas, its hot key, and how the stream goes over to it. */
 import { useState } from 'preact/hooks';
+import type { Problem } from '../../shared/model';
 import { CANVASES, withCanvas, type Scene } from '../../shared/scene';
 import { hotKeyText, pressedHotKey } from '../../shared/scene_keys';
 import { useUi } from './context';
 import { Field, NumberField, Select } from './controls';
+import { KeysProblem } from './key_chooser';
 import { useDesk } from './scene_context';
 
 const CUSTOM = 'custom';
@@ -53,12 +55,21 @@ function CanvasFields({ canvas }: { canvas: Scene['canvas'] }) {
   );
 }
 
+/** Why a key that is set shows its scene not from everywhere, where it does not. */
+function useKeyProblem(keys: string | undefined): Pick<Problem, 'code' | 'message'> | undefined {
+  const { state, words } = useUi();
+  if (keys === undefined) return undefined;
+  if (state.boot.desktopKeys) return state.state?.hotKeysProblem;
+  return state.settings.takenKeys.includes(keys) ? { code: 'hot_key_taken', message: words.problem_hot_key_taken } : undefined;
+}
+
 function HotKeyField({ scene }: { scene: string }) {
   const { state, words } = useUi();
   const desk = useDesk();
   const [listening, setListening] = useState(false);
   const mac = state.boot.versions.platform.startsWith('darwin');
   const keys = desk.keyOf(scene);
+  const problem = useKeyProblem(keys);
 
   function onKeyDown(event: KeyboardEvent): void {
     if (!listening || event.key === 'Tab') return;
@@ -89,6 +100,7 @@ function HotKeyField({ scene }: { scene: string }) {
       >
         {listening ? words.hotKeyPress : keys === undefined ? words.hotKeyNone : hotKeyText(keys, mac)}
       </button>
+      {problem !== undefined && <KeysProblem problem={problem} testid="scene-key-problem" />}
     </Field>
   );
 }

@@ -1,6 +1,6 @@
 /** The whole mix in one dialog: every input with its fader, filters and delay; the headphones; the loudness. */
 import { useEffect, useState } from 'preact/hooks';
-import { isBuiltIn, newInput, type InputPreferences } from '../../shared/audio_inputs';
+import { isBuiltIn, newInput, nextInputId, type InputPreferences } from '../../shared/audio_inputs';
 import type { AudioSource } from '../../shared/model';
 import { useUi } from './context';
 import { IconButton, NumberField, Select } from './controls';
@@ -151,15 +151,14 @@ export function SoundDesk() {
     if (source === undefined) return id;
     if (source.kind === 'application') return source.program;
     const listed = source.kind === 'microphone' ? sources?.microphones : sources?.speakers;
-    return listed?.find((device) => device.id === source.device)?.name ?? name ?? source.device;
+    const now = listed?.find((device) => device.id === source.device)?.name;
+    // A camera's microphone is called as its camera; what follows the system's choice, as that is called now.
+    return (source.device === 'default' ? (now ?? name) : (name ?? now)) ?? source.device;
   };
   const add = (value: string): void => {
     if (value === '') return;
-    const taken = new Set(inputs.map(({ id }) => id));
-    let number = 1;
-    while (taken.has(`input-${number}`)) number += 1;
     const source = sourceOf(value);
-    const id = `input-${number}`;
+    const id = nextInputId(inputs);
     change([...inputs, newInput(id, source, nameOf(newInput(id, source)))]);
   };
   const entries = (kind: AudioSource['kind'], listed: ReadonlyArray<{ id: string; name: string }> | undefined, of: string) =>

@@ -4,6 +4,7 @@ import { sayProblem } from '../../shared/i18n/index';
 import type { VideoSource } from '../../shared/model';
 import { sourceTitle } from '../../shared/source_names';
 import { isCapturing, isPublishing } from '../actions';
+import { CameraSoundButton } from './camera_sound';
 import { useUi } from './context';
 import { IconButton } from './controls';
 import { useDragOut } from './drag_out';
@@ -124,6 +125,16 @@ function SharedSource({ source, round, onMenu }: Row) {
   );
 }
 
+/** A camera, with the button that takes its own microphone into the mix. */
+function CameraSource({ source, round, onMenu }: Row) {
+  return (
+    <div class={source.microphone === undefined ? undefined : 'own-source'}>
+      <SourceItem source={source} round={round} onMenu={onMenu} />
+      <CameraSoundButton camera={source} />
+    </div>
+  );
+}
+
 /** A source that the user made, with the button that takes it out of the list. */
 function OwnSource({ source, round, onMenu }: Row) {
   const { actions, words } = useUi();
@@ -218,7 +229,7 @@ export function SourceList() {
         ))}
         {cameras.length > 0 && <h3>{words.cameras}</h3>}
         {cameras.map((source) => (
-          <SourceItem key={source.id} source={source} round={round} onMenu={onMenu} />
+          <CameraSource key={source.id} source={source} round={round} onMenu={onMenu} />
         ))}
         {own.length > 0 && <h3>{words.ownSources}</h3>}
         {own.map((source) => (

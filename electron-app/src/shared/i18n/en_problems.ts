@@ -48,6 +48,8 @@ export const enProblems = {
   hint_pipewire_missing: 'Install pipewire, libpipewire-0.3-0 and wireplumber, then log in again.',
   problem_no_full_screen: 'No program fills the screen now',
   hint_no_full_screen: 'Switch the game to full screen; it is picked up by itself.',
+  problem_exclusive_full_screen: 'The game keeps its picture to itself (exclusive full screen)',
+  hint_exclusive_full_screen: 'Set the game to borderless or windowed full screen in its own graphics settings; it is picked up by itself.',
   problem_bad_source: 'The source can’t be made',
   hint_bad_source: 'Correct its description.',
   problem_picture_missing: 'The picture file is not there',

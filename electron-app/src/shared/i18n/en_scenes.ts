@@ -49,6 +49,7 @@ export const enScenes = {
   cropTop: 'Crop top',
   cropRight: 'Crop right',
   cropBottom: 'Crop bottom',
+  withMicrophone: 'With its microphone',
   chromaKey: 'Chroma key',
   keyColour: 'Colour',
   keySimilarity: 'Similarity',

@@ -50,6 +50,8 @@ export const zhProblems: { readonly [Key in keyof typeof enProblems]: string } =
   hint_pipewire_missing: '请安装 pipewire、libpipewire-0.3-0 和 wireplumber，然后重新登录。',
   problem_no_full_screen: '现在没有程序占满屏幕',
   hint_no_full_screen: '将游戏切换到全屏后会自动继续。',
+  problem_exclusive_full_screen: '游戏独占了画面（独占全屏）',
+  hint_exclusive_full_screen: '请在游戏的图形设置中改为无边框或窗口化全屏，之后会自动继续。',
   problem_bad_source: '无法创建该来源',
   hint_bad_source: '请更正其描述。',
   problem_picture_missing: '图片文件不存在',

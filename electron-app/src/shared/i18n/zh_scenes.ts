@@ -51,6 +51,7 @@ export const zhScenes: { readonly [Key in keyof typeof enScenes]: string } = {
   cropTop: '顶部裁切',
   cropRight: '右侧裁切',
   cropBottom: '底部裁切',
+  withMicrophone: '使用它的麦克风',
   chromaKey: '色度键',
   keyColour: '颜色',
   keySimilarity: '相似度',

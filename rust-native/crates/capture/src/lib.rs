@@ -4,4 +4,7 @@
 //! or decide what is captured.
 
 pub mod audio;
+mod camera_sound;
 pub mod video;
+
+pub use camera_sound::microphones_of;

@@ -7,7 +7,9 @@ mod audio_rig;
 use std::time::Duration;
 
 use audio_rig::{Ears, MIC, SILENT_DB, SPEAKER, TONE_DB, db, rig, wait};
-use capture::audio::{AudioEvent, Input, Source, list_applications, list_microphones, list_speakers};
+use capture::audio::{AudioEvent, Input, Source, list_applications, list_microphones, list_speakers, microphone_cards};
+use capture::microphones_of;
+use capture::video::{Rect, SourceInfo, SourceKind};
 use testkit::sound::{Target, tone_amplitude};
 
 const SECOND: Input = Input::new(2);
@@ -16,7 +18,11 @@ const BOTH: [f64; 2] = [TONE_DB; 2];
 
 /// A second microphone, as one would plug it in; what is played into it is the speaker's sound.
 fn plug_in(rig: &testkit::sound::SoundRig) -> String {
-    let source = ["source_name=second", "source_properties=device.description=Second"];
+    plug_in_as(rig, "device.description=Second")
+}
+
+fn plug_in_as(rig: &testkit::sound::SoundRig, properties: &str) -> String {
+    let source = ["source_name=second", &format!("source_properties={properties}")];
     let module = rig
         .pactl(&["load-module", "module-remap-source", "master=speaker.monitor", source[0], source[1]])
         .expect("pactl");
@@ -47,6 +53,27 @@ fn a_second_microphone_is_lost_when_unplugged_and_heard_again_when_it_is_back() 
     for pair in ears.blocks().windows(2) {
         assert_eq!(pair[1].1.captured_at.since(pair[0].1.captured_at), Duration::from_millis(10));
     }
+    rig.pactl(&["unload-module", &module]).expect("pactl");
+}
+
+#[test]
+fn a_webcam_s_microphone_is_known_by_its_card_and_its_name() {
+    let rig = rig();
+    let module = plug_in_as(&rig, "\"device.description='HD Pro Webcam C920 Analog Stereo' alsa.card=7\"");
+    let cards = microphone_cards();
+    assert_eq!((cards.get("second"), cards.get("microphone")), (Some(&7), None), "{cards:?}");
+    let camera = |title: &str| SourceInfo {
+        id: format!("camera:/dev/of {title}"),
+        lasting_id: String::new(),
+        kind: SourceKind::Camera,
+        title: title.to_owned(),
+        program: String::new(),
+        area: Rect::default(),
+    };
+    // No such card is plugged into this machine: its name alone is left to tell.
+    let cameras = [camera("Integrated Camera"), camera("HD Pro Webcam C920")];
+    let own = microphones_of(&cameras, &list_microphones().expect("microphones"));
+    assert_eq!(own, [None, Some("second".to_owned())]);
     rig.pactl(&["unload-module", &module]).expect("pactl");
 }
 

@@ -352,6 +352,9 @@ pub struct VideoSourceInfo {
     pub height: u32,
     /// A JPEG of it now, at the local endpoint, with the token of that page: valid while the engine runs.
     pub thumbnail_url: String,
+    /// A listed camera's own microphone: an id of [`Sources::microphones`], where one is sure to be that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub microphone: Option<String>,
 }
 
 /// One microphone, speaker or program.

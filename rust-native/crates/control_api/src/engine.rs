@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capture::video::VideoError;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use signaling::{EndpointOptions, LocalEndpoint, ThumbnailError};
 use tokio::sync::{mpsc, oneshot};
@@ -42,6 +43,18 @@ impl Engine {
         options: EngineOptions,
         on_event: impl Fn(Event) + Send + Sync + 'static,
     ) -> Result<Self, Problem> {
+        Self::starting(options, Arc::new(on_event)).await
+    }
+
+    // This and `carrying_out` are boxed, so that the engine is compiled here and not once more in each program.
+    fn starting(
+        options: EngineOptions,
+        emit: Arc<dyn Fn(Event) + Send + Sync>,
+    ) -> BoxFuture<'static, Result<Self, Problem>> {
+        Box::pin(Self::open(options, emit))
+    }
+
+    async fn open(options: EngineOptions, emit: Arc<dyn Fn(Event) + Send + Sync>) -> Result<Self, Problem> {
         let endpoint_options =
             EndpointOptions { allowed_origins: options.allowed_origins, thumbnail: Arc::new(thumbnail) };
         let (endpoint, connections) = LocalEndpoint::start(endpoint_options).await?;
@@ -49,9 +62,9 @@ impl Engine {
         let (orders, inbox) = mpsc::unbounded_channel();
         // Beside everything else: whoever comes first finds the drivers that aren't there.
         drop(tokio::task::spawn_blocking(encoder::look_for_hardware));
-        let session = Session::new(orders.clone(), connections, Arc::new(on_event))?;
+        let session = Session::new(orders.clone(), connections, emit)?;
         let hot_keys = session.hot_keys.clone();
-        let session = tokio::spawn(session.run(inbox));
+        let session = session.spawn(inbox);
         Ok(Self { orders, endpoint: Arc::new(endpoint), hot_keys, session: Mutex::new(Some(session)) })
     }
 
@@ -60,6 +73,14 @@ impl Engine {
     /// # Errors
     /// A [`Problem`] with a stable code; whatever ran before goes on.
     pub async fn dispatch(&self, command: Command) -> Result<Reply, Problem> {
+        self.carrying_out(command).await
+    }
+
+    fn carrying_out(&self, command: Command) -> BoxFuture<'_, Result<Reply, Problem>> {
+        Box::pin(self.carry_out(command))
+    }
+
+    async fn carry_out(&self, command: Command) -> Result<Reply, Problem> {
         match command {
             // What only looks does not stand in line behind what acts.
             Command::ListSources => {

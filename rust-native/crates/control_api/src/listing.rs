@@ -8,18 +8,22 @@ use crate::{Described, Encoders, MicrophoneInfo, Problem, RefusedEncoder, Source
 /// Everything that can be captured now; what can't be listed is named in `problems`. Blocks.
 pub(crate) fn sources(thumbnail_url: impl Fn(&str) -> String) -> Sources {
     let mut problems = Vec::new();
-    let mut video = capture::video::list_sources().unwrap_or_else(|error| {
+    let video = capture::video::list_sources().unwrap_or_else(|error| {
         problems.push(Problem::from(error));
         Vec::new()
     });
     problems.extend(without_screens(&video).map(Problem::from));
-    video.extend(capture::video::list_cameras());
+    let cameras = capture::video::list_cameras();
     let microphones = capture::audio::list_microphones().unwrap_or_else(|error| {
         problems.push(Problem::from(error));
         Vec::new()
     });
+    let own = capture::microphones_of(&cameras, &microphones);
+    let mut video: Vec<_> = video.into_iter().map(|source| info(source, &thumbnail_url)).collect();
+    let heard = cameras.into_iter().zip(own);
+    video.extend(heard.map(|(camera, microphone)| VideoSourceInfo { microphone, ..info(camera, &thumbnail_url) }));
     Sources {
-        video: video.into_iter().map(|source| info(source, &thumbnail_url)).collect(),
+        video,
         microphones: microphones.into_iter().map(device).collect(),
         system_sound: capture::audio::system_sound_available(),
         // Why there are none is told of the microphones, which the same server has.
@@ -54,6 +58,7 @@ fn info(source: SourceInfo, thumbnail_url: impl Fn(&str) -> String) -> VideoSour
         y: source.area.y,
         width: source.area.width,
         height: source.area.height,
+        microphone: None,
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! The preview takes no part in rate control and never slows a destination: it has its own bounded reader.
 
+use std::sync::Arc;
+
 use media::AccessUnit;
 use signaling::{ClientMessage, PreviewConnection, ServerMessage};
 use stream::{Broadcast, LagPolicy};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{Notify, broadcast, mpsc};
 use webrtc_transport::{Peer, PeerEvent, PeerKind, TransportError};
 
 use crate::pipeline::EncodeControl;
@@ -19,6 +21,8 @@ pub(crate) struct PreviewContext {
     pub(crate) hub: Broadcast<AccessUnit>,
     pub(crate) encode: EncodeControl,
     pub(crate) levels: broadcast::Sender<ServerMessage>,
+    /// Rung for each new preview: whoever sends the levels may have been asleep, as nobody looked.
+    pub(crate) watched: Arc<Notify>,
 }
 
 /// Serves connections until the endpoint is gone.
@@ -36,6 +40,7 @@ pub(crate) async fn serve(mut connections: mpsc::Receiver<PreviewConnection>, co
 async fn serve_one(mut connection: PreviewConnection, context: PreviewContext) -> Result<(), TransportError> {
     let sender = connection.sender();
     let mut levels = context.levels.subscribe();
+    context.watched.notify_one();
     loop {
         let reader = context.hub.subscribe(QUEUE, LagPolicy::SkipToKeyframe);
         let (peer, sdp, mut events) = Peer::offer(PeerKind::Preview, reader).await?;

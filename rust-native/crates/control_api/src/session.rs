@@ -11,7 +11,8 @@ use publish::PublishStatus;
 use record::RecordEvent;
 use signaling::{InputLevel, LoudnessLevels, PreviewConnection, ServerMessage};
 use stream::Broadcast;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::destinations::{Destinations, Entry, PUBLISH};
 use crate::event::{Area, CaptureState, PublishState, State};
@@ -63,6 +64,9 @@ pub(crate) struct Session {
     refused: Vec<RefusedEncoder>,
     meter: Meter,
     levels: broadcast::Sender<ServerMessage>,
+    watched: Arc<Notify>,
+    /// The last reading told of an open input: one more says that it is silent.
+    metered: bool,
     emit: Arc<dyn Fn(Event) + Send + Sync>,
     told: Option<State>,
     last_id: u64,
@@ -99,7 +103,13 @@ impl Session {
         let hot_keys = HotKeys::new(sound.husher(), on_keys);
         // One reading back: a preview that is behind shows the newest.
         let (levels, _) = broadcast::channel(1);
-        let context = PreviewContext { hub: hub.clone(), encode: pipeline.control(), levels: levels.clone() };
+        let watched = Arc::new(Notify::new());
+        let context = PreviewContext {
+            hub: hub.clone(),
+            encode: pipeline.control(),
+            levels: levels.clone(),
+            watched: Arc::clone(&watched),
+        };
         tokio::spawn(preview::serve(connections, context));
         let steering = Steering::start(pipeline.control(), Bitrate::from_kbps(settings.kbps));
         Ok(Self {
@@ -122,20 +132,28 @@ impl Session {
             refused: Vec::new(),
             meter: Meter::new(Instant::now()),
             levels,
+            watched,
+            metered: false,
             emit,
             told: None,
             last_id: 0,
         })
     }
 
-    pub(crate) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
+    /// Runs it on a task of its own. Not generic, so that its code is compiled here and not once more in each program.
+    pub(crate) fn spawn(self, inbox: mpsc::UnboundedReceiver<Order>) -> JoinHandle<()> {
+        tokio::spawn(self.run(inbox))
+    }
+
+    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut levels = tokio::time::interval(LEVELS_INTERVAL);
         levels.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let watched = Arc::clone(&self.watched);
         self.tell_state();
         loop {
-            let metering = self.sound.is_open() && self.levels.receiver_count() > 0;
+            let metering = (self.sound.is_open() || self.metered) && self.levels.receiver_count() > 0;
             let running = self.capture.is_some() || self.server.is_some() || self.destinations.any_running();
             tokio::select! {
                 order = inbox.recv() => match order {
@@ -151,6 +169,8 @@ impl Session {
                     self.tell_stats();
                 }
                 _ = levels.tick(), if metering => self.tell_levels(),
+                // Back to the top, where it is seen whether there is anything to measure for who has come.
+                () = watched.notified() => {}
             }
             self.tell_state();
         }
@@ -350,7 +370,9 @@ impl Session {
         self.tell(Event::Stats(self.stats.clone()));
     }
 
-    fn tell_levels(&self) {
+    /// All inputs in one message: what the window gets does not grow with their number.
+    fn tell_levels(&mut self) {
+        self.metered = self.sound.is_open();
         let level = |(input, peak_db, rms_db)| InputLevel { input, peak_db, rms_db };
         let inputs: Vec<InputLevel> = self.sound.levels().into_iter().map(level).collect();
         let loudness = self.sound.loudness();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ::sound::{LoudnessReading, MAX_DELAY_MS, linear};
+use ::sound::{LoudnessReading, MAX_DELAY_MS, SILENCE_DB, linear};
 use capture::audio::{AudioError, AudioEvent, Input, InputLevel, Mixer, Source};
 use encoder::{EncoderError, OpusEncoder};
 use media::{AccessUnit, AudioBlock, Bitrate};
@@ -307,11 +307,13 @@ impl Sound {
 
     /// Levels of each open input and of the mix since the last call: id, peak and RMS in dBFS.
     pub(crate) fn levels(&self) -> Vec<(String, f32, f32)> {
+        // One that has just been closed may be among the mixer's for another block: it is none any more.
         let name = |level: InputLevel| {
-            let known = self.inputs.iter().find(|known| known.input == level.input)?;
+            let known = self.inputs.iter().find(|known| known.input == level.input && known.state.active)?;
             Some((known.state.input.clone(), level.peak_db, level.rms_db))
         };
         let (peak_db, rms_db) = self.mixer.master_level();
+        let (peak_db, rms_db) = if self.is_open() { (peak_db, rms_db) } else { (SILENCE_DB, SILENCE_DB) };
         let master = (MASTER.to_owned(), peak_db, rms_db);
         self.mixer.levels().into_iter().filter_map(name).chain([master]).collect()
     }

@@ -1,6 +1,7 @@
 //! The server as one value: start it, ask it, shut it down.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,15 @@ impl LiveServer {
     /// # Errors
     /// [`ServerError::BadConfig`], or one of those about the ports.
     pub async fn start(config: Config) -> Result<Self, ServerError> {
+        Self::starting(config).await
+    }
+
+    // Boxed, so that the server is compiled here and not once more in each program that awaits it.
+    fn starting(config: Config) -> Pin<Box<dyn Future<Output = Result<Self, ServerError>> + Send>> {
+        Box::pin(Self::open(config))
+    }
+
+    async fn open(config: Config) -> Result<Self, ServerError> {
         config.check().map_err(ServerError::BadConfig)?;
         let listener =
             TcpListener::bind(config.http).await.map_err(|error| ServerError::from_bind(config.http, error))?;

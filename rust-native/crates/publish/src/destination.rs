@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use media::{AccessUnit, Bitrate};
 use parking_lot::Mutex;
 use stream::Broadcast;
@@ -159,7 +160,16 @@ impl Destination {
         request_keyframe: Arc<dyn Fn() + Send + Sync>,
         on_status: impl Fn(PublishStatus) + Send + Sync + 'static,
     ) -> Self {
-        let target = target.into();
+        Self::spawn(target.into(), hub, request_keyframe, Box::new(on_status))
+    }
+
+    // Not generic, so that the protocols are compiled here and not once more in each program.
+    fn spawn(
+        target: Target,
+        hub: Broadcast<AccessUnit>,
+        request_keyframe: Arc<dyn Fn() + Send + Sync>,
+        on_status: Box<dyn Fn(PublishStatus) + Send + Sync>,
+    ) -> Self {
         let shared = Arc::new(Shared::new(target.target_bitrate()));
         let (stop, stopped) = watch::channel(false);
         let task = {
@@ -172,7 +182,6 @@ impl Destination {
                 };
                 let loopback = target.is_loopback();
                 shared.loopback.store(loopback, Ordering::Relaxed);
-                let on_status = Box::new(on_status);
                 let context = Context { loopback, hub, request_keyframe, on_status, shared, dial: net::dial() };
                 run(context, Attempts::new(target), stopped).await;
             })
@@ -285,13 +294,16 @@ pub(crate) async fn run(context: Context, mut attempts: impl Attempt, mut stoppe
 ///
 /// # Errors
 /// Why it did not come about.
-pub async fn test(target: &Target) -> Result<(), Failure> {
-    match target.parse()? {
-        Parsed::WebRtc(place) => webrtc::test(&place, target.target_bitrate()).await,
-        Parsed::Rtmp { target, .. } => rtmp::test(&target).await,
-        Parsed::Datagrams(link) => datagram::test(&link).await,
-        Parsed::Rtp(link) => rtp::test(&link).await,
-    }
+pub fn test(target: &Target) -> BoxFuture<'_, Result<(), Failure>> {
+    // Boxed, so that the protocols are compiled here and not once more in each program that awaits it.
+    Box::pin(async {
+        match target.parse()? {
+            Parsed::WebRtc(place) => webrtc::test(&place, target.target_bitrate()).await,
+            Parsed::Rtmp { target, .. } => rtmp::test(&target).await,
+            Parsed::Datagrams(link) => datagram::test(&link).await,
+            Parsed::Rtp(link) => rtp::test(&link).await,
+        }
+    })
 }
 
 /// Attempts at a real target.

@@ -19,5 +19,5 @@ mod timing;
 
 pub use error::TransportError;
 pub use path::PathLimit;
-pub use peer::{IceServer, Peer, PeerEvent, PeerHandle, PeerKind};
+pub use peer::{IceServer, Offered, Peer, PeerEvent, PeerHandle, PeerKind};
 pub use stats::PeerStats;

@@ -1,5 +1,6 @@
 //! A peer as the rest of the program sees it: offer, answer, candidates, events, counters.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -128,16 +129,28 @@ impl std::fmt::Debug for SharedSession {
     }
 }
 
+/// A connection, its offer (SDP), and what happens to it.
+pub type Offered = (Peer, String, mpsc::Receiver<PeerEvent>);
+
 impl Peer {
     /// A new connection and its offer (SDP), which holds the candidates found so far. The units are drained from
     /// now on and sent, from a keyframe on, once the connection stands. Must be called in a tokio context.
     ///
     /// # Errors
     /// [`TransportError::Setup`].
-    pub async fn offer(
+    pub async fn offer(kind: PeerKind, units: Reader<AccessUnit>) -> Result<Offered, TransportError> {
+        Self::offering(kind, units).await
+    }
+
+    // Boxed, so that the stack is compiled here and not once more in each program that awaits it.
+    fn offering(
         kind: PeerKind,
         units: Reader<AccessUnit>,
-    ) -> Result<(Self, String, mpsc::Receiver<PeerEvent>), TransportError> {
+    ) -> Pin<Box<dyn Future<Output = Result<Offered, TransportError>> + Send>> {
+        Box::pin(Self::make_offer(kind, units))
+    }
+
+    async fn make_offer(kind: PeerKind, units: Reader<AccessUnit>) -> Result<Offered, TransportError> {
         let sources = random_sources();
         let clock = StreamClock::new(MonotonicClock.now(), SystemTime::now(), rand::random(), rand::random());
         let counters = Arc::new(Counters::default());

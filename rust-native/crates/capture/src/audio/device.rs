@@ -18,6 +18,7 @@ mod pulse;
 #[cfg(not(any(target_os = "linux", target_os = "windows", target_os = "macos")))]
 mod unsupported;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -79,6 +80,12 @@ pub fn list_speakers() -> Result<Vec<Microphone>, AudioError> {
 /// `no_sound_server`, `not_supported_here`.
 pub fn list_applications() -> Result<Vec<Microphone>, AudioError> {
     within(LIST_TIMEOUT, imp::list_applications)
+}
+
+/// The number of the ALSA card that each microphone is on, by its id; of none where the system has no such numbers.
+/// Takes up to 2 s.
+pub fn microphone_cards() -> HashMap<String, u32> {
+    within(LIST_TIMEOUT, imp::cards).unwrap_or_default()
 }
 
 /// Whether the sound of the speakers can be captured now. Takes up to 2 s.

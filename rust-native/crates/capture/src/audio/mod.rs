@@ -13,6 +13,8 @@
 
 mod capture_clock;
 #[cfg(target_os = "linux")]
+mod cards;
+#[cfg(target_os = "linux")]
 mod connection;
 mod device;
 mod error;
@@ -27,7 +29,9 @@ mod source;
 mod timeline;
 mod track;
 
-pub use device::{Microphone, list_applications, list_microphones, list_speakers, system_sound_available};
+pub use device::{
+    Microphone, list_applications, list_microphones, list_speakers, microphone_cards, system_sound_available,
+};
 pub use error::AudioError;
 pub use intake::Feed;
 pub use mixer::{AudioEvent, Input, InputCounters, InputLevel, Mixer, Tap, TapEnd};

@@ -169,13 +169,13 @@ enum Word {
 }
 
 /// A connection to the server, used by one thread.
-struct Link {
+pub(super) struct Link {
     socket: BufReader<UnixStream>,
     version: u16,
 }
 
 impl Link {
-    fn connect() -> Result<Self, AudioError> {
+    pub(super) fn connect() -> Result<Self, AudioError> {
         let none = |reason: &dyn std::fmt::Display| AudioError::NoSoundServer { reason: reason.to_string() };
         let path = pulseaudio::socket_path_from_env().ok_or_else(|| none(&"there is no socket of one"))?;
         let socket = UnixStream::connect(path).map_err(|error| none(&error))?;
@@ -229,7 +229,8 @@ impl Link {
         protocol::write_command_message(self.socket.get_mut(), number, command, self.version).map_err(refused)
     }
 
-    fn ask<T: CommandReply>(&mut self, number: u32, command: &Command) -> Result<T, ProtocolError> {
+    /// Says a command and waits for its answer; one question at a time.
+    pub(super) fn ask<T: CommandReply>(&mut self, number: u32, command: &Command) -> Result<T, ProtocolError> {
         protocol::write_command_message(self.socket.get_mut(), number, command, self.version)?;
         protocol::read_reply_message(&mut self.socket, self.version).map(|(_, reply)| reply)
     }
@@ -251,6 +252,6 @@ impl Link {
     }
 }
 
-fn refused(error: impl std::fmt::Display) -> AudioError {
+pub(super) fn refused(error: impl std::fmt::Display) -> AudioError {
     AudioError::DeviceRefused { reason: error.to_string() }
 }

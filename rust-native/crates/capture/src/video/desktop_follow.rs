@@ -103,13 +103,14 @@ mod running {
     use std::thread::JoinHandle;
     use std::time::Duration;
 
-    use media::{FrameRate, VideoFrame};
+    use media::{Clock, FrameRate, MonotonicClock, VideoFrame};
     use parking_lot::Mutex;
     use stream::FrameSlot;
 
     use super::Rule;
     use crate::video::backend::Backend;
-    use crate::video::imp::{Capture, list_sources};
+    use crate::video::full_screen::{Darkness, explain};
+    use crate::video::imp::{Capture, has_screen_to_itself, list_sources};
     use crate::video::{VideoError, VideoEvent, VideoOptions};
 
     /// How often the windows are looked at. Someone who opens a program waits longer than that for it.
@@ -165,6 +166,7 @@ mod running {
             generation: 0,
             current: None,
             told,
+            darkness: Darkness::default(),
         };
         // On this thread, so that the first picture or the reason why there is none is there at the return.
         follower.look()?;
@@ -236,6 +238,7 @@ mod running {
         current: Option<String>,
         /// The pause that the owner was told of.
         told: Option<VideoError>,
+        darkness: Darkness,
     }
 
     impl Follower {
@@ -265,12 +268,14 @@ mod running {
             let listed = list_sources(None)?;
             let is_first = self.generation == 0;
             let found = self.rule.choose(&listed, self.current.as_deref(), is_first).map(|source| source.id.clone());
+            let exclusive = self.rule == Rule::FullScreen && has_screen_to_itself();
             if found.is_some() && found == self.current {
+                self.look_for_darkness(exclusive);
                 return Ok(());
             }
             self.end_inner();
             let Some(id) = found else {
-                self.pause(self.rule.absence());
+                self.pause(if exclusive { VideoError::ExclusiveFullScreen } else { self.rule.absence() });
                 return Ok(());
             };
             self.generation += 1;
@@ -295,9 +300,20 @@ mod running {
                 Err(error @ (VideoError::PermissionMissing(_) | VideoError::SystemTooOld)) => Err(error),
                 Err(error) => {
                     let is_gone = matches!(error, VideoError::SourceNotFound(_) | VideoError::SourceClosed);
-                    self.pause(if is_gone { self.rule.absence() } else { error });
+                    self.pause(if is_gone { self.rule.absence() } else { explain(error, exclusive) });
                     Ok(())
                 }
+            }
+        }
+
+        /// A capture of a program that has the screen to itself runs on and gives nothing: that is said, and taken back.
+        fn look_for_darkness(&mut self, exclusive: bool) {
+            let captured = self.shared.inner.lock().as_ref().map_or(0, |inner| inner.captured());
+            if self.darkness.of_running(exclusive, captured, MonotonicClock.now()) {
+                self.pause(VideoError::ExclusiveFullScreen);
+            } else if self.told == Some(VideoError::ExclusiveFullScreen) {
+                self.told = None;
+                (self.on_event)(VideoEvent::Resumed);
             }
         }
 
@@ -338,6 +354,7 @@ mod running {
 
         fn end_inner(&mut self) {
             self.current = None;
+            self.darkness.forget();
             // Taken out first: dropping it waits for its thread, and nobody else must wait for that.
             let inner = self.shared.inner.lock().take();
             if let Some(inner) = inner {

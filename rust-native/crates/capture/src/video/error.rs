@@ -43,6 +43,9 @@ pub enum VideoError {
     /// No program fills a screen now.
     #[error("no program fills the screen now")]
     NoFullScreen,
+    /// A program has the screen to itself, past everything that could capture it.
+    #[error("the program that fills the screen keeps its picture to itself (exclusive full screen)")]
+    ExclusiveFullScreen,
     /// An id that describes a source describes none.
     #[error("the source can't be made: {0}")]
     BadSource(String),
@@ -134,6 +137,7 @@ impl VideoError {
             Self::RegionOutside => "region_outside",
             Self::WindowNotOpen => "window_not_open",
             Self::NoFullScreen => "no_full_screen",
+            Self::ExclusiveFullScreen => "exclusive_full_screen",
             Self::BadSource(_) => "bad_source",
             Self::PictureMissing(_) => "picture_missing",
             Self::PictureUnreadable(_) => "picture_unreadable",
@@ -177,6 +181,9 @@ impl VideoError {
             Self::RegionOutside => "Choose the region anew, inside of the monitor.",
             Self::WindowNotOpen => "Open the window again; it is picked up by itself.",
             Self::NoFullScreen => "Switch the game to full screen; it is picked up by itself.",
+            Self::ExclusiveFullScreen => {
+                "Set the game to borderless or windowed full screen in its own graphics settings; it is picked up by itself."
+            }
             Self::BadSource(_) => "Correct the description of the source.",
             Self::PictureMissing(_) => "Put the file back, or choose another one.",
             Self::PictureUnreadable(_) => "Choose a PNG, JPEG or WebP file that other programs can show.",

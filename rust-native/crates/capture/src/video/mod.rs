@@ -17,6 +17,8 @@ mod desktop_follow;
 #[cfg(any(target_os = "windows", target_os = "macos", test))]
 mod desktop_id;
 mod error;
+#[cfg(any(target_os = "linux", target_os = "windows", target_os = "macos", test))]
+mod full_screen;
 mod generated;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -45,6 +47,8 @@ mod wayland;
 mod windows;
 #[cfg(target_os = "linux")]
 mod x11;
+
+use std::path::PathBuf;
 
 use media::{FrameRate, Secret, Size, VideoFrame};
 use stream::FrameSlot;
@@ -171,6 +175,11 @@ pub fn list_sources() -> Result<Vec<SourceInfo>, VideoError> {
 /// Every camera that is plugged in; asks each what it can do, without switching it on.
 pub fn list_cameras() -> Vec<SourceInfo> {
     camera::list()
+}
+
+/// The file of a camera's device, where the system has one.
+pub(crate) fn camera_device_file(id: &str) -> Option<PathBuf> {
+    camera::device_file(id)
 }
 
 /// What the source of that id is now, also one that no list has: a region, or a source that its id describes.

@@ -155,7 +155,7 @@ impl LocalEndpoint {
             connections,
             stopped,
         });
-        tokio::spawn(accept(listener, Arc::clone(&shared)));
+        listen(listener, Arc::clone(&shared));
         Ok((Self { address, shared, _running: running }, receiver))
     }
 
@@ -176,6 +176,11 @@ impl LocalEndpoint {
         let id = id.replace('+', "%20");
         format!("http://{}/thumbnails/{id}?token={}", self.address, self.shared.page_token.expose())
     }
+}
+
+// Apart from `start`, so that it is compiled here and not once more in each program that awaits that.
+fn listen(listener: TcpListener, shared: Arc<Shared>) {
+    tokio::spawn(accept(listener, shared));
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {

@@ -1,5 +1,6 @@
 //! Devices of a PulseAudio server, or of PipeWire, which speaks its protocol.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::Thread;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use crossbeam_channel::Sender;
 use media::{AUDIO_CHANNELS, AUDIO_SAMPLE_RATE};
 
 use super::{Following, Microphone};
+use crate::audio::cards;
 use crate::audio::connection::connection;
 use crate::audio::intake::{self, Reader};
 use crate::audio::program::{self, Recording};
@@ -70,6 +72,11 @@ pub(super) fn list_speakers() -> Result<Vec<Microphone>, AudioError> {
     let default = host.default_output_device().and_then(|device| device.id().ok());
     default_first(&mut speakers, default.map(|id| id.id().to_owned()));
     Ok(speakers)
+}
+
+/// By the microphone's id, the number of the ALSA card that it is on.
+pub(super) fn cards() -> Result<HashMap<String, u32>, AudioError> {
+    cards::of_microphones()
 }
 
 pub(super) fn list_applications() -> Result<Vec<Microphone>, AudioError> {

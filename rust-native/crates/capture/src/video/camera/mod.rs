@@ -23,6 +23,7 @@ mod v4l2 {
     pub(super) use super::worker::read;
 }
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -79,6 +80,12 @@ fn info(id: &str, camera: Camera) -> SourceInfo {
         program: String::new(),
         area: Rect { x: 0, y: 0, width: camera.best.width, height: camera.best.height },
     }
+}
+
+/// The file of the camera's device, `/dev/video0`; `None` where a system names cameras in another way.
+pub(super) fn device_file(id: &str) -> Option<PathBuf> {
+    let path = parse(id).ok()?.0;
+    std::fs::canonicalize(path).ok().filter(|path| path.starts_with("/dev"))
 }
 
 /// What the camera of that id is now.

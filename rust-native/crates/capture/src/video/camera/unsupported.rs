@@ -1,5 +1,7 @@
 //! Systems whose cameras this crate can't capture yet: every request says so.
 
+use std::path::PathBuf;
+
 use media::VideoFrame;
 use stream::FrameSlot;
 
@@ -14,6 +16,10 @@ pub(super) fn is_camera(id: &str) -> bool {
 
 pub(super) fn list() -> Vec<SourceInfo> {
     Vec::new()
+}
+
+pub(super) fn device_file(_id: &str) -> Option<PathBuf> {
+    None
 }
 
 pub(super) fn describe(_id: &str) -> Result<SourceInfo, VideoError> {

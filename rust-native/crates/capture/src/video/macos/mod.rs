@@ -32,6 +32,11 @@ pub(super) fn list_sources(_display: Option<&str>) -> Result<Vec<SourceInfo>, Vi
     content::list()
 }
 
+/// Whether a program has a screen to itself: none has, as the system composes what each of them shows.
+pub(super) fn has_screen_to_itself() -> bool {
+    false
+}
+
 pub(super) fn thumbnail(_display: Option<&str>, id: &str, max: Size) -> Result<Vec<u8>, VideoError> {
     let found = content::find(id)?;
     if found.window.is_some_and(|window| window_info::standing(window) == window_info::Standing::Hidden) {

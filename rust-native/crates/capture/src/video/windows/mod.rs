@@ -22,6 +22,7 @@ use std::time::Duration;
 use media::{FrameRate, Size, VideoFrame};
 use parking_lot::Mutex;
 use stream::{FrameSlot, Urgency, hurry};
+use windows::Win32::UI::Shell::{QUNS_RUNNING_D3D_FULL_SCREEN, SHQueryUserNotificationState};
 
 use self::session::Arrivals;
 use self::target::RealPixels;
@@ -36,6 +37,12 @@ const FIRST_FRAME_LIMIT: Duration = Duration::from_secs(5);
 /// There is one desktop; `_display` names those of X servers.
 pub(super) fn list_sources(_display: Option<&str>) -> Result<Vec<SourceInfo>, VideoError> {
     sources::list()
+}
+
+/// Whether a program has a screen to itself: what it shows goes past everything that could capture it.
+pub(super) fn has_screen_to_itself() -> bool {
+    // SAFETY: a plain question.
+    unsafe { SHQueryUserNotificationState() }.is_ok_and(|state| state == QUNS_RUNNING_D3D_FULL_SCREEN)
 }
 
 pub(super) fn thumbnail(_display: Option<&str>, id: &str, max: Size) -> Result<Vec<u8>, VideoError> {

@@ -25,6 +25,7 @@ use super::sources::{describe, property, windows};
 use super::target::{SourceId, monitors};
 use super::{Capture, Settings};
 use crate::video::backend::Backend;
+use crate::video::full_screen::Darkness;
 use crate::video::spec::{Spec, encode};
 use crate::video::{Rect, SourceInfo, VideoError, VideoEvent, VideoOptions, card};
 use session_bus::Waker;
@@ -216,6 +217,17 @@ impl Follow {
         slot: FrameSlot<VideoFrame>,
         on_event: Box<dyn Fn(VideoEvent) + Send>,
     ) -> Result<Self, VideoError> {
+        Self::start_with(Capture::start, display, rule, options, (slot, on_event))
+    }
+
+    /// [`Self::start`], with the way to capture the window that was found.
+    fn start_with(
+        open: Open,
+        display: Option<&str>,
+        rule: Rule,
+        options: VideoOptions,
+        (slot, on_event): (FrameSlot<VideoFrame>, Box<dyn Fn(VideoEvent) + Send>),
+    ) -> Result<Self, VideoError> {
         let settings = Settings { rate: options.frame_rate, cursor: options.cursor, own_window: options.own_window };
         let shared = Arc::new(Shared {
             settings: Mutex::new(settings),
@@ -229,6 +241,7 @@ impl Follow {
         let mut follower = Follower {
             display: connection,
             display_name: display.map(str::to_owned),
+            open,
             rule,
             shared: Arc::clone(&shared),
             slot,
@@ -239,6 +252,7 @@ impl Follow {
             window: None,
             size: card::DEFAULT_SIZE,
             told: Told::Nothing,
+            darkness: Darkness::default(),
             look_at: Some(MediaTime::ZERO),
             last_look: MediaTime::ZERO,
         };
@@ -301,6 +315,15 @@ impl Drop for Follow {
     }
 }
 
+/// As [`Capture::start`].
+type Open = fn(
+    Option<&str>,
+    VideoOptions,
+    FrameSlot<VideoFrame>,
+    Box<dyn Fn(VideoEvent) + Send>,
+    bool,
+) -> Result<Capture, VideoError>;
+
 /// What the owner was told last.
 #[derive(Debug, PartialEq)]
 enum Told {
@@ -313,6 +336,7 @@ enum Told {
 struct Follower {
     display: Display,
     display_name: Option<String>,
+    open: Open,
     rule: Rule,
     shared: Arc<Shared>,
     slot: FrameSlot<VideoFrame>,
@@ -325,6 +349,8 @@ struct Follower {
     /// Of the last picture, for the card after it.
     size: Size,
     told: Told,
+    /// Of the window that fills the screen, while it can't be captured.
+    darkness: Darkness,
     /// When all windows are to be looked at next.
     look_at: Option<MediaTime>,
     last_look: MediaTime,
@@ -430,6 +456,7 @@ impl Follower {
         }
         let Some(window) = found else {
             self.end_inner();
+            self.darkness.forget();
             self.pause_with_card(self.rule.absence());
             return Ok(());
         };
@@ -451,7 +478,7 @@ impl Follower {
         };
         // One that came while it was waited for may not have painted itself yet.
         let is_new = matches!(self.told, Told::Paused(_));
-        match Capture::start(self.display_name.as_deref(), options, self.slot.clone(), on_event, is_new) {
+        match (self.open)(self.display_name.as_deref(), options, self.slot.clone(), on_event, is_new) {
             Ok(capture) => {
                 // What was changed while it opened; what changes from here on waits for it to be there.
                 let mut inner = self.shared.inner.lock();
@@ -459,6 +486,7 @@ impl Follower {
                 *inner = Some(capture);
                 drop(inner);
                 self.window = Some(window);
+                self.darkness.forget();
                 if matches!(self.told, Told::Paused(_)) {
                     (self.on_event)(VideoEvent::Resumed);
                 }
@@ -471,7 +499,12 @@ impl Follower {
             Err(error) => {
                 self.look_at = Some(MonotonicClock.now() + TRY_AGAIN);
                 let is_gone = matches!(error, VideoError::SourceNotFound(_) | VideoError::SourceClosed);
-                self.pause_with_card(if is_gone { self.rule.absence() } else { error });
+                let reason = match self.rule {
+                    _ if is_gone => self.rule.absence(),
+                    Rule::FullScreen => self.darkness.of_refused(error, MonotonicClock.now()),
+                    Rule::Named { .. } => error,
+                };
+                self.pause_with_card(reason);
                 Ok(())
             }
         }
@@ -534,6 +567,10 @@ impl Follower {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "follow_tests.rs"]
+mod follow_tests;
 
 #[cfg(test)]
 mod tests {
