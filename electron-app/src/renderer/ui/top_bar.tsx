@@ -61,7 +61,7 @@ export function TopBar() {
         <h1>Tidecast</h1>
         {state.boot.oldRuntime && <span class="tag" title={words.oldRuntime}>Electron {state.boot.versions.electron}</span>}
       </div>
-      <div class="on-air">
+      <div class="top-status">
         <LiveStatus />
         <WhereItGoes />
       </div>
