@@ -3,12 +3,16 @@
 //! All types are read, as answers hold what they like; written are those that a portal is asked with. Numbers are
 //! written little-endian and read in either order.
 
-use std::collections::HashMap;
+mod read;
+mod value;
+mod write;
+
+use read::Reader;
+pub use value::Value;
+use write::Writer;
 
 /// As large as any message of a portal is by far; the specification's own limit of 128 MiB is a memory bomb.
 const MOST_BYTES: usize = 1 << 20;
-/// Containers within containers: the specification allows 32 arrays in 32 structs.
-const MOST_DEPTH: u32 = 64;
 /// Of the fixed part of a header.
 pub(crate) const HEADER: usize = 16;
 
@@ -16,96 +20,6 @@ pub(crate) const HEADER: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the bus sent what is no message")]
 pub(crate) struct Malformed;
-
-/// A value with its type.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    /// True or false.
-    Bool(bool),
-    /// Any whole number but a `u32`, which portals use for everything.
-    Whole(i64),
-    /// What portals use for every number.
-    U32(u32),
-    /// A number with a fraction.
-    Double(f64),
-    /// UTF-8.
-    Text(String),
-    /// Of an object.
-    Path(String),
-    /// The place of a descriptor among those that came with the message.
-    Handle(u32),
-    /// Of a type that comes with it.
-    Variant(Box<Self>),
-    /// A struct, an array, or the key and value of a dictionary's entry.
-    List(Vec<Self>),
-    /// `a{sv}`: names and values, without their variants.
-    Options(HashMap<String, Self>),
-    /// `a(sa{sv})`, in its order: only ever sent; read, it is a [`Self::List`].
-    Named(Vec<(String, HashMap<String, Self>)>),
-}
-
-impl Value {
-    /// What it means, without the variants around it.
-    pub fn plain(&self) -> &Self {
-        match self {
-            Self::Variant(inner) => inner.plain(),
-            other => other,
-        }
-    }
-
-    /// A text or a path.
-    pub fn text(&self) -> Option<&str> {
-        match self.plain() {
-            Self::Text(text) | Self::Path(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// Of [`Self::U32`].
-    pub fn number(&self) -> Option<u32> {
-        match self.plain() {
-            Self::U32(number) => Some(*number),
-            _ => None,
-        }
-    }
-
-    /// The members; none where it is no list.
-    pub fn list(&self) -> &[Self] {
-        match self.plain() {
-            Self::List(list) => list,
-            _ => &[],
-        }
-    }
-
-    /// The option of that name.
-    pub fn option(&self, name: &str) -> Option<&Self> {
-        match self.plain() {
-            Self::Options(options) => options.get(name),
-            _ => None,
-        }
-    }
-
-    /// Options to be sent.
-    pub fn options<const N: usize>(options: [(&str, Self); N]) -> Self {
-        Self::Options(options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-    }
-
-    /// Its type as a signature. Lists are not sent.
-    fn signature(&self) -> &'static str {
-        match self {
-            Self::Bool(_) => "b",
-            Self::Whole(_) => "x",
-            Self::U32(_) => "u",
-            Self::Double(_) => "d",
-            Self::Text(_) => "s",
-            Self::Path(_) => "o",
-            Self::Handle(_) => "h",
-            Self::Variant(_) | Self::List(_) => "v",
-            Self::Options(_) => "a{sv}",
-            Self::Named(_) => "a(sa{sv})",
-        }
-    }
-}
 
 /// What kind of message it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,7 +109,7 @@ impl Message {
             b'B' => false,
             _ => return Err(Malformed),
         };
-        let reader = Reader { bytes: header, at: 0, little, depth: 0 };
+        let reader = Reader::new(header, little);
         let (body, fields) = (reader.u32_at(4)? as usize, reader.u32_at(12)? as usize);
         let length =
             HEADER.checked_add(fields).map(|end| end.next_multiple_of(8)).and_then(|end| end.checked_add(body));
@@ -205,7 +119,7 @@ impl Message {
     /// Reads exactly one; `None` for one of a kind that this version does not know, which is to be ignored.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Self>, Malformed> {
         let little = *bytes.first().ok_or(Malformed)? == b'l';
-        let mut reader = Reader { bytes, at: 0, little, depth: 0 };
+        let mut reader = Reader::new(bytes, little);
         let kind = match bytes.get(1) {
             Some(1) => Kind::Call,
             Some(2) => Kind::Return,
@@ -243,242 +157,10 @@ impl Message {
     }
 }
 
-#[derive(Default)]
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn align(&mut self, to: usize) {
-        self.0.resize(self.0.len().next_multiple_of(to), 0);
-    }
-
-    fn u32(&mut self, number: u32) {
-        self.align(4);
-        self.0.extend(number.to_le_bytes());
-    }
-
-    fn text(&mut self, text: &str) {
-        self.u32(text.len() as u32);
-        self.0.extend(text.as_bytes());
-        self.0.push(0);
-    }
-
-    /// Ours are short and constant, or a few of them in a row.
-    fn signature(&mut self, signature: &str) {
-        self.0.push(signature.len() as u8);
-        self.0.extend(signature.as_bytes());
-        self.0.push(0);
-    }
-
-    fn array(&mut self, align: usize, elements: impl FnOnce(&mut Self)) {
-        self.u32(0);
-        let length_at = self.0.len() - 4;
-        self.align(align);
-        let start = self.0.len();
-        elements(self);
-        let length = (self.0.len() - start) as u32;
-        self.0[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
-    }
-
-    fn options(&mut self, options: &HashMap<String, Value>) {
-        self.array(8, |entries| {
-            for (name, value) in options {
-                entries.align(8);
-                entries.text(name);
-                entries.signature(value.signature());
-                entries.value(value);
-            }
-        });
-    }
-
-    fn value(&mut self, value: &Value) {
-        match value {
-            Value::Bool(is) => self.u32(u32::from(*is)),
-            Value::U32(number) | Value::Handle(number) => self.u32(*number),
-            Value::Whole(number) => {
-                self.align(8);
-                self.0.extend(number.to_le_bytes());
-            }
-            Value::Double(number) => {
-                self.align(8);
-                self.0.extend(number.to_le_bytes());
-            }
-            Value::Text(text) | Value::Path(text) => self.text(text),
-            Value::Variant(inner) => {
-                self.signature(inner.signature());
-                self.value(inner);
-            }
-            // Nothing that is sent has one.
-            Value::List(_) => {
-                self.signature("b");
-                self.u32(0);
-            }
-            Value::Options(options) => self.options(options),
-            Value::Named(all) => self.array(8, |entries| {
-                for (name, options) in all {
-                    entries.align(8);
-                    entries.text(name);
-                    entries.options(options);
-                }
-            }),
-        }
-    }
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    little: bool,
-    depth: u32,
-}
-
-type Kinds<'k> = std::iter::Peekable<std::str::Chars<'k>>;
-
-impl Reader<'_> {
-    fn align(&mut self, to: usize) -> Result<(), Malformed> {
-        self.at = self.at.next_multiple_of(to);
-        if self.at <= self.bytes.len() { Ok(()) } else { Err(Malformed) }
-    }
-
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        self.align(N.min(8))?;
-        let bytes = self.bytes.get(self.at..self.at + N).ok_or(Malformed)?;
-        self.at += N;
-        let mut taken: [u8; N] = bytes.try_into().map_err(|_| Malformed)?;
-        if !self.little {
-            taken.reverse();
-        }
-        Ok(taken)
-    }
-
-    fn u32_at(&self, at: usize) -> Result<u32, Malformed> {
-        Reader { at, ..*self }.take().map(u32::from_le_bytes)
-    }
-
-    fn text(&mut self, length: usize) -> Result<String, Malformed> {
-        let end = self.at.checked_add(length).ok_or(Malformed)?;
-        let bytes = self.bytes.get(self.at..end).ok_or(Malformed)?;
-        if self.bytes.get(end) != Some(&0) {
-            return Err(Malformed);
-        }
-        self.at = end + 1;
-        String::from_utf8(bytes.to_vec()).map_err(|_| Malformed)
-    }
-
-    /// The next value, of the type that `kinds` begins with.
-    fn value(&mut self, kinds: &mut Kinds<'_>) -> Result<Value, Malformed> {
-        self.depth += 1;
-        if self.depth > MOST_DEPTH {
-            return Err(Malformed);
-        }
-        let value = match kinds.next().ok_or(Malformed)? {
-            'y' => Value::Whole(self.take::<1>()?[0].into()),
-            'b' => Value::Bool(u32::from_le_bytes(self.take()?) != 0),
-            'n' => Value::Whole(i16::from_le_bytes(self.take()?).into()),
-            'q' => Value::Whole(u16::from_le_bytes(self.take()?).into()),
-            'i' => Value::Whole(i32::from_le_bytes(self.take()?).into()),
-            'u' => Value::U32(u32::from_le_bytes(self.take()?)),
-            'x' => Value::Whole(i64::from_le_bytes(self.take()?)),
-            // Nobody asks for one: its last bit may be the sign.
-            't' => Value::Whole(u64::from_le_bytes(self.take()?).cast_signed()),
-            'd' => Value::Double(f64::from_le_bytes(self.take()?)),
-            'h' => Value::Handle(u32::from_le_bytes(self.take()?)),
-            kind @ ('s' | 'o') => {
-                let length = u32::from_le_bytes(self.take()?) as usize;
-                let text = self.text(length)?;
-                if kind == 's' { Value::Text(text) } else { Value::Path(text) }
-            }
-            'g' => {
-                let length = self.take::<1>()?[0].into();
-                Value::Text(self.text(length)?)
-            }
-            'v' => {
-                let length = self.take::<1>()?[0].into();
-                let signature = self.text(length)?;
-                let mut inner = signature.chars().peekable();
-                let value = self.value(&mut inner)?;
-                if inner.next().is_some() {
-                    return Err(Malformed);
-                }
-                Value::Variant(Box::new(value))
-            }
-            '(' => {
-                self.align(8)?;
-                Value::List(self.members(kinds, ')')?)
-            }
-            'a' => self.array(kinds)?,
-            _ => return Err(Malformed),
-        };
-        self.depth -= 1;
-        Ok(value)
-    }
-
-    fn members(&mut self, kinds: &mut Kinds<'_>, end: char) -> Result<Vec<Value>, Malformed> {
-        let mut members = Vec::new();
-        while kinds.next_if_eq(&end).is_none() {
-            members.push(self.value(kinds)?);
-        }
-        Ok(members)
-    }
-
-    fn array(&mut self, kinds: &mut Kinds<'_>) -> Result<Value, Malformed> {
-        let length = u32::from_le_bytes(self.take()?) as usize;
-        let is_dictionary = kinds.peek() == Some(&'{');
-        let is_wide = matches!(kinds.peek(), Some('(' | '{' | 'x' | 't' | 'd'));
-        if is_wide {
-            self.align(8)?;
-        }
-        let end = self.at.checked_add(length).filter(|&end| end <= self.bytes.len()).ok_or(Malformed)?;
-        let (mut items, mut options) = (Vec::new(), HashMap::new());
-        // Each element is read by the same type, also none: what follows the type is needed in any case.
-        let element = kinds.clone();
-        let after = skip(kinds)?;
-        while self.at < end {
-            let before = self.at;
-            let mut kinds = element.clone();
-            if is_dictionary {
-                kinds.next();
-                self.align(8)?;
-                let entry = self.members(&mut kinds, '}')?;
-                match <[Value; 2]>::try_from(entry) {
-                    Ok([Value::Text(name), Value::Variant(value)]) => drop(options.insert(name, *value)),
-                    Ok(other) => items.push(Value::List(other.into())),
-                    Err(_) => return Err(Malformed),
-                }
-            } else {
-                items.push(self.value(&mut kinds)?);
-            }
-            // A struct of nothing would never reach the end.
-            if self.at == before {
-                return Err(Malformed);
-            }
-        }
-        *kinds = after;
-        if self.at != end {
-            return Err(Malformed);
-        }
-        Ok(if is_dictionary && items.is_empty() { Value::Options(options) } else { Value::List(items) })
-    }
-}
-
-/// What follows the first whole type.
-fn skip<'k>(kinds: &Kinds<'k>) -> Result<Kinds<'k>, Malformed> {
-    let mut rest = kinds.clone();
-    let mut open = 0_u32;
-    loop {
-        match rest.next().ok_or(Malformed)? {
-            '(' | '{' => open += 1,
-            ')' | '}' => open = open.checked_sub(1).ok_or(Malformed)?,
-            'a' => continue,
-            _ => {}
-        }
-        if open == 0 {
-            return Ok(rest);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     fn call() -> Message {
@@ -557,7 +239,7 @@ mod tests {
         body[inner_at..inner_at + 4].copy_from_slice(&((end - inner) as u32).to_le_bytes());
         body[array_at..array_at + 4].copy_from_slice(&((end - elements) as u32).to_le_bytes());
         body[4..8].copy_from_slice(&((end - start) as u32).to_le_bytes());
-        let mut reader = Reader { bytes: &body, at: 0, little: true, depth: 0 };
+        let mut reader = Reader::new(&body, true);
         let mut kinds = "ua{sv}".chars().peekable();
         assert_eq!(reader.value(&mut kinds), Ok(Value::U32(0)));
         let results = reader.value(&mut kinds).expect("results");
@@ -570,7 +252,7 @@ mod tests {
 
     #[test]
     fn both_byte_orders_are_read() {
-        let mut reader = Reader { bytes: &[0, 0, 1, 2], at: 0, little: false, depth: 0 };
+        let mut reader = Reader::new(&[0, 0, 1, 2], false);
         assert_eq!(reader.value(&mut "u".chars().peekable()), Ok(Value::U32(0x102)));
     }
 
@@ -594,9 +276,9 @@ mod tests {
         huge[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(Message::length(&huge), Err(Malformed));
         let nested = "a".repeat(200) + "y";
-        let mut reader = Reader { bytes: &[0; 64], at: 0, little: true, depth: 0 };
+        let mut reader = Reader::new(&[0; 64], true);
         assert!(reader.value(&mut nested.chars().peekable()).is_ok(), "empty, however deep its type");
-        let mut reader = Reader { bytes: &[1; 64], at: 0, little: true, depth: 0 };
+        let mut reader = Reader::new(&[1; 64], true);
         assert_eq!(reader.value(&mut "(".repeat(100).chars().peekable()), Err(Malformed));
     }
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use stream::SlotWait;
 use testkit::xvfb::{Place, TestWindow, Xvfb};
 
+use super::super::rule::GAME;
 use super::*;
 
 const RED: u32 = 0xff_0000;

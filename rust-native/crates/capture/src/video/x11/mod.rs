@@ -9,6 +9,7 @@ mod follow;
 mod grab;
 mod memory;
 mod pointer;
+mod rule;
 mod sources;
 mod stacking;
 mod target;
@@ -27,7 +28,8 @@ use parking_lot::Mutex;
 use stream::{FrameSlot, Urgency, hurry};
 
 use self::display::Display;
-use self::follow::{Follow, Rule};
+use self::follow::Follow;
+use self::rule::Rule;
 use self::worker::Worker;
 use super::backend::Backend;
 use super::card::with_cards;

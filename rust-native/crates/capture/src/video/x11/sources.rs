@@ -3,7 +3,7 @@
 use x11rb::protocol::xproto::{Atom, AtomEnum, ConnectionExt as _, GetPropertyReply, MapState, Window, WindowClass};
 
 use super::display::{Display, if_exists};
-use super::follow::{GAME, Rule};
+use super::rule::{GAME, Rule};
 use super::target::{SourceId, Target, monitors};
 use crate::video::{Rect, SourceInfo, SourceKind, VideoError};
 

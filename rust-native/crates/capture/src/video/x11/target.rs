@@ -11,7 +11,7 @@ use x11rb::protocol::xproto::{
 };
 
 use super::display::{Display, if_exists};
-use super::follow::Rule;
+use super::rule::Rule;
 use super::stacking;
 use crate::video::region::RegionId;
 use crate::video::{Rect, VideoError};
