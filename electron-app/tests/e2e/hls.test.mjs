@@ -162,3 +162,20 @@ test("a playlist that is not there is asked for at leisure", limit, async (t) =>
   // Once a second, as the figures say that there is a stream.
   assert.ok(asked - before <= 6, `${asked - before} times`);
 });
+
+test("a server that is away for a moment sends no viewer of WebRTC to the files", limit, async () => {
+  const page = await (await browser()).firstPage();
+  await page.goto(viewUrl);
+  const says = (path) => page.evaluate((path) => document.querySelector("#f-path").textContent === path && document.documentElement.dataset.state === "live", path);
+  await until("WebRTC plays", () => says("WebRTC"), { deadline: 30_000 });
+  const told = () => page.evaluate(() => document.querySelector("#log").textContent);
+  for (let time = 0; time < 3; time += 1) {
+    const [host] = app.hosts();
+    const lines = (await told()).length;
+    process.kill(host, "SIGKILL");
+    await until("the page has missed the server", async () => (await told()).length > lines, { every: 20, deadline: 30_000 });
+    await until("a new engine host", () => app.hosts().some((each) => each !== host), { deadline: 30_000 });
+    await until("a picture by either way", async () => (await says("WebRTC")) || says("LL-HLS"), { deadline: 60_000 });
+    assert.ok(!(await told()).includes("WebRTC does not get through"), await told());
+  }
+});

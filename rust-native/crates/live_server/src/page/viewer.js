@@ -85,6 +85,7 @@
   /** A picture (or, without one, sound) is there. */
   function pictured() {
     if (!webrtc && !files) return;
+    webrtcWorks = webrtcWorks || Boolean(webrtc);
     attempt = 0;
     fruitless = 0;
     setState('live', 'live');
@@ -106,6 +107,8 @@
   let way = kept || 'webrtc';
   /** Tries in a row of the present way that brought no picture, and for which the way itself may be to blame. */
   let fruitless = 0;
+  /** It has brought a picture here: a stream that begins again is looked for there first. */
+  let webrtcWorks = false;
 
   async function connect() {
     const mine = ++generation;
@@ -143,9 +146,10 @@
       setState('error', 'codec');
       return;
     }
-    // Who was refused is refused on both ways; a full server may have room on the other one.
+    // Who was refused is refused on both ways; a full server may have room on the other one. A server that can't be
+    // asked, or a streamer who sends nothing, says nothing against WebRTC: only a transport that breaks does.
     if (error.hopeless) fruitless = 2;
-    else if (status === 0 || status === 503) fruitless += 1;
+    else if (status === 503 || (way === 'webrtc' ? error.transport : status === 0)) fruitless += 1;
     if (fruitless >= 2 && otherWay) {
       fruitless = 0;
       way = way === 'webrtc' ? 'hls' : 'webrtc';
@@ -349,7 +353,10 @@
         info = await response.json();
         $('viewers').textContent = String(info.viewers);
         $('watching').hidden = !info.live;
-        if (info.live && !webrtc && !files && state === 'offline' && message === 'offline') connect();
+        if (info.live && !webrtc && !files && state === 'offline' && message === 'offline') {
+          if (webrtcWorks && !kept) way = 'webrtc';
+          connect();
+        }
         if (!before || before.audio_codec !== info.audio_codec) controls.show();
       }
     } catch (_) {

@@ -11,6 +11,9 @@ window.WHEP = (() => {
   /** What no second try will change; `reason` says which. */
   const hopeless = (text, reason) => Object.assign(new Error(text), { hopeless: true, reason });
 
+  /** The connection that was there, or was to be, is not: unlike a server that can't be asked. */
+  const broken = (text) => Object.assign(new Error(text), { transport: true });
+
   /** Decoders give two channels only to who asks (RFC 7587 §6.1). */
   function withStereo(sdp) {
     const opus = /a=rtpmap:(\d+) opus\/48000/i.exec(sdp);
@@ -29,7 +32,7 @@ window.WHEP = (() => {
 
   /**
    * Opens a session and plays it. Until `stop`, `failed` is told of what goes wrong, by an error that carries `status` and
-   * `retryAfter` (seconds) of a server that refused, or `hopeless`. Gives `{ pc, stop }`; throws where the browser has no WebRTC.
+   * `retryAfter` (seconds) of a server that refused, or `transport`, or `hopeless`. Gives `{ pc, stop }`; throws where the browser has no WebRTC.
    */
   function start({ video, endpoint, headers, log, play, failed }) {
     if (typeof RTCPeerConnection !== 'function') throw hopeless('no WebRTC');
@@ -53,9 +56,9 @@ window.WHEP = (() => {
     pc.onconnectionstatechange = () => {
       const state = pc.connectionState;
       log('transport: ' + state);
-      if (state === 'failed' || state === 'closed') fail(new Error('transport ' + state));
+      if (state === 'failed' || state === 'closed') fail(broken('transport ' + state));
       if (state === 'disconnected') {
-        setTimeout(() => pc.connectionState === 'disconnected' && fail(new Error('transport lost')), COMES_BACK_WITHIN_MS);
+        setTimeout(() => pc.connectionState === 'disconnected' && fail(broken('transport lost')), COMES_BACK_WITHIN_MS);
       }
     };
 
