@@ -47,7 +47,7 @@ export async function ensureNative(stamps) {
   });
   const outputs = [addon, addonTypes, program("tidecast"), program("tidecast-server")];
   if (stamps.isFresh("native", inputs, outputs)) return false;
-  await step("native part (cold: about 13 minutes on two cores)", async (progress) => {
+  await step("native part (cold: about 9 minutes on two cores)", async (progress) => {
     await command("npm", ["run", "--silent", "build:native"], {
       cwd: app,
       env: cargoEnv(),
