@@ -2,6 +2,9 @@
 //! time pattern by which pictures are told apart. Nothing that ships depends on this crate.
 
 pub mod fuzz;
+pub mod hevc;
+pub mod nginx_rtmp;
+pub mod scratch;
 #[cfg(target_os = "linux")]
 pub mod shared_screen;
 pub mod sine;

@@ -68,6 +68,20 @@ pub fn tone_amplitude(samples: &[f32], hz: f64) -> f64 {
     if weight > 0.0 { 2.0 * real.hypot(imaginary) / weight } else { 0.0 }
 }
 
+/// The levels of a sine in parts of 50 ms, dBFS, ascending. What a busy machine's sound server loses makes a part quieter
+/// and never louder: the last is the level of the whole tone.
+pub fn tone_levels_db(samples: &[f32], hz: f64) -> Vec<f64> {
+    let level = |part| 20.0 * tone_amplitude(part, hz).max(1e-9).log10();
+    let mut levels: Vec<f64> = samples.chunks_exact(RATE as usize / 20).map(level).collect();
+    levels.sort_by(f64::total_cmp);
+    levels
+}
+
+/// The last of [`tone_levels_db`]; -180 of no sound at all.
+pub fn loudest_tone_db(samples: &[f32], hz: f64) -> f64 {
+    tone_levels_db(samples, hz).last().copied().unwrap_or(-180.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
