@@ -17,6 +17,7 @@ fn main() {
     for name in SHARED {
         println!("cargo:rustc-check-cfg=cfg(links_{})", name.replace('-', "_"));
     }
+    println!("cargo:rustc-check-cfg=cfg(links_svtav1)");
     require_nasm();
     match env::var("CARGO_CFG_TARGET_OS").as_deref() {
         Ok("linux") => link_static_ffmpeg(),
@@ -54,6 +55,12 @@ fn link_static_ffmpeg() {
     }
     if !gpl && has_x264 {
         fail("the feature gpl is off, but FFmpeg has x264 in it. Run ffmpeg/build --no-gpl.");
+    }
+    // Built beside FFmpeg and linked whole, as Debian has it shared only. Without it AV1 is refused by its reason.
+    if prefix.join("lib/libSvtAv1Enc.a").exists() {
+        println!("cargo:rustc-link-search=native={}", prefix.join("lib").display());
+        println!("cargo:rustc-link-lib=static=SvtAv1Enc");
+        println!("cargo:rustc-cfg=links_svtav1");
     }
     for library in &libraries {
         println!("cargo:rustc-link-lib=dylib={library}");

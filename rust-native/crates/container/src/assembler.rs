@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use media::h264::{ParameterSets, length_prefixed};
-use media::{AccessUnit, MediaTime, Track};
+use media::{AccessUnit, MediaTime, Parameters, VideoCodec};
 
 use crate::sound_line::SoundLine;
 use crate::{AUDIO_RATE, AudioCodec, AudioLayout, ContainerError, InputTrack, Layout, VIDEO_RATE};
@@ -24,7 +23,7 @@ pub struct Sample {
     pub duration: u32,
     /// A decoder may start here.
     pub keyframe: bool,
-    /// Length-prefixed NAL units, or one packet of sound.
+    /// Length-prefixed NAL units, AV1's units without a delimiter, or one packet of sound.
     pub data: Bytes,
 }
 
@@ -60,7 +59,7 @@ pub struct Assembler {
     target: Duration,
     /// Media time of the file's zero, moved on by each pause; `None` until the first keyframe.
     origin: Option<MediaTime>,
-    parameter_sets: Option<ParameterSets>,
+    parameters: Option<Parameters>,
     layout: Option<Layout>,
     pictures: Vec<Picture>,
     mix: SoundLine,
@@ -81,7 +80,7 @@ impl Assembler {
             codec,
             target,
             origin: None,
-            parameter_sets: None,
+            parameters: None,
             layout: None,
             pictures: Vec::new(),
             mix: SoundLine::mix(codec),
@@ -124,11 +123,9 @@ impl Assembler {
     /// Whether this unit can't go on in this file: the picture's parameter sets changed, or there is sound now where
     /// the file has no track for it.
     pub fn needs_new_file(&self, unit: &AccessUnit) -> bool {
-        if unit.track != Track::Video || !unit.keyframe || self.paused {
-            return false;
-        }
-        let other = |sets: &ParameterSets| ParameterSets::find(&unit.payload).is_some_and(|new| new != *sets);
-        self.parameter_sets.as_ref().is_some_and(other)
+        let Some(codec) = unit.track.video_codec().filter(|_| unit.keyframe && !self.paused) else { return false };
+        let other = |known: &Parameters| Parameters::find(codec, &unit.payload).is_some_and(|new| new != *known);
+        self.parameters.as_ref().is_some_and(other)
             || self.layout.as_ref().is_some_and(|layout| layout.audio.is_none()) && !self.mix.is_empty()
     }
 
@@ -137,8 +134,8 @@ impl Assembler {
     /// # Errors
     /// [`ContainerError::ParameterSets`] for a first keyframe without them.
     pub fn push(&mut self, unit: &AccessUnit) -> Result<Option<Fragment>, ContainerError> {
-        if unit.track == Track::Video {
-            return self.picture(unit);
+        if let Some(codec) = unit.track.video_codec() {
+            return self.picture(codec, unit);
         }
         let begun = self.origin.is_some();
         if self.paused && begun {
@@ -157,13 +154,13 @@ impl Assembler {
         std::iter::once(&mut self.mix).chain(&mut self.inputs)
     }
 
-    fn picture(&mut self, unit: &AccessUnit) -> Result<Option<Fragment>, ContainerError> {
+    fn picture(&mut self, codec: VideoCodec, unit: &AccessUnit) -> Result<Option<Fragment>, ContainerError> {
         if self.origin.is_none() || self.paused {
             if self.paused || !unit.keyframe {
                 return Ok(None);
             }
-            let sets = ParameterSets::find(&unit.payload).ok_or(ContainerError::ParameterSets("no SPS or no PPS"))?;
-            self.parameter_sets = Some(sets);
+            let found = Parameters::find(codec, &unit.payload);
+            self.parameters = Some(found.ok_or(ContainerError::ParameterSets("one is missing"))?);
             self.origin = Some(unit.pts - self.end);
         }
         let Some(origin) = self.origin else { return Ok(None) };
@@ -178,7 +175,7 @@ impl Assembler {
         let full = at.saturating_sub(self.end);
         let closes = full >= self.target || (unit.keyframe && full >= self.target / 2);
         let fragment = if closes { self.cut(at)? } else { None };
-        self.pictures.push(Picture { at, keyframe: unit.keyframe, data: length_prefixed(&unit.payload) });
+        self.pictures.push(Picture { at, keyframe: unit.keyframe, data: codec.sample(&unit.payload) });
         Ok(fragment)
     }
 
@@ -227,11 +224,11 @@ impl Assembler {
         let mut fragment = self.take_sound(end);
         fragment.video = self.take_pictures(end);
         if self.layout.is_none() {
-            let Some(parameter_sets) = self.parameter_sets.clone() else { return Ok(None) };
-            let size = parameter_sets.size().ok_or(ContainerError::ParameterSets("an unreadable SPS"))?;
+            let Some(parameters) = self.parameters.clone() else { return Ok(None) };
+            let size = parameters.size().ok_or(ContainerError::ParameterSets("an unreadable SPS"))?;
             let audio = (!fragment.audio.is_empty()).then_some(AudioLayout { codec: self.codec });
             let inputs = if audio.is_some() { self.tracks.clone() } else { Vec::new() };
-            self.layout = Some(Layout { parameter_sets, size, audio, inputs });
+            self.layout = Some(Layout { parameters, size, audio, inputs });
         }
         self.end = end;
         Ok(Some(fragment))

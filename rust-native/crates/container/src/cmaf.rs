@@ -53,9 +53,11 @@ impl CmafTrack {
 /// [`ContainerError::Unwritable`] where a box refuses its contents.
 pub fn cmaf_header(what: &CmafTrack) -> Result<Bytes, ContainerError> {
     let layout = match what.clone() {
-        CmafTrack::Video { parameter_sets, size } => Layout { parameter_sets, size, audio: None, inputs: Vec::new() },
+        CmafTrack::Video { parameter_sets, size } => {
+            Layout { parameters: parameter_sets.into(), size, audio: None, inputs: Vec::new() }
+        }
         CmafTrack::Audio(codec) => Layout {
-            parameter_sets: ParameterSets { sps: Bytes::new(), pps: Bytes::new() },
+            parameters: ParameterSets { sps: Bytes::new(), pps: Bytes::new() }.into(),
             size: Size { width: 0, height: 0 },
             audio: Some(AudioLayout { codec }),
             inputs: Vec::new(),

@@ -1,4 +1,4 @@
-//! Access units ↔ the bytes of files: H.264's two packagings, fragmented and plain MP4, Matroska.
+//! Access units ↔ the bytes of files: fragmented and plain MP4, Matroska; H.264, HEVC or AV1 in each.
 //!
 //! Pure: units and numbers go in, bytes and patches come out, and the caller owns the file, the clock and the policy.
 //! MP4's boxes are `mp4-atom`'s; Matroska's few elements are written here.
@@ -13,6 +13,7 @@ mod error;
 mod matroska;
 mod mp4;
 mod muxer;
+mod picture;
 mod sound_line;
 
 pub use assembler::{Assembler, Fragment, Sample, TARGET};

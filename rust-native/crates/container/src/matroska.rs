@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use media::AAC_CONFIG;
+use media::{AAC_CONFIG, VideoCodec};
 
 use crate::mp4::shortened;
 use crate::{AUDIO_RATE, AudioCodec, Chapter, ContainerError, Fragment, Layout, Patch, Sample, VIDEO_RATE};
@@ -183,8 +183,8 @@ fn tracks(layout: &Layout) -> Bytes {
         uint(0x73c5, u64::from(VIDEO)),
         uint(0x83, 1),
         uint(0x9c, 0),
-        text(0x86, "V_MPEG4/ISO/AVC"),
-        element(0x63a2, &layout.parameter_sets.configuration_record()),
+        text(0x86, codec_id(layout.parameters.codec())),
+        element(0x63a2, &layout.parameters.configuration_record()),
         element(0xe0, &size.concat()),
     ];
     let mut entries = vec![element(0xae, &video.concat())];
@@ -195,6 +195,15 @@ fn tracks(layout: &Layout) -> Bytes {
         entries.push(sound(number, AudioCodec::Aac, Some(&input.name)));
     }
     element(TRACKS, &entries.concat())
+}
+
+/// As the codec mappings name it (Matroska's codec specifications; "AV1 in Matroska").
+fn codec_id(codec: VideoCodec) -> &'static str {
+    match codec {
+        VideoCodec::H264 => "V_MPEG4/ISO/AVC",
+        VideoCodec::Hevc => "V_MPEGH/ISO/HEVC",
+        VideoCodec::Av1 => "V_AV1",
+    }
 }
 
 /// The mix, or an input that has a name: players take the mix by themselves.

@@ -7,12 +7,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use media::AAC_CONFIG;
 use mp4_atom::esds::{DecoderConfig, DecoderSpecific, EsDescriptor, SLConfig};
 use mp4_atom::{
-    Audio, Avc1, Avcc, AvccExt, Chpl, ChplEntry, Co64, Codec, Colr, Compressor, Dinf, Dops, Dref, DrefEntry, Edts,
-    Elst, ElstEntry, Encode, Esds, FixedPoint, FourCC, Ftyp, Hdlr, Mdhd, Mdia, Mehd, Mfhd, Minf, Moof, Moov, Mp4a,
-    Mvex, Mvhd, Opus, Smhd, Stbl, Stsc, StscEntry, Stsd, Stss, Stsz, StszSamples, Stts, SttsEntry, Tfdt, Tfhd, Tkhd,
-    Traf, Trak, Trex, Trun, TrunEntry, Url, Visual, Vmhd,
+    Audio, Chpl, ChplEntry, Co64, Codec, Dinf, Dops, Dref, DrefEntry, Edts, Elst, ElstEntry, Encode, Esds, FixedPoint,
+    FourCC, Ftyp, Hdlr, Mdhd, Mdia, Mehd, Mfhd, Minf, Moof, Moov, Mp4a, Mvex, Mvhd, Opus, Smhd, Stbl, Stsc, StscEntry,
+    Stsd, Stss, Stsz, StszSamples, Stts, SttsEntry, Tfdt, Tfhd, Tkhd, Traf, Trak, Trex, Trun, TrunEntry, Url, Vmhd,
 };
 
+use crate::picture::{brand, picture_entry};
 use crate::{AUDIO_RATE, AudioCodec, Chapter, ContainerError, Fragment, InputTrack, Layout, Patch, Sample, VIDEO_RATE};
 
 pub(crate) const VIDEO_ID: u32 = 1;
@@ -46,7 +46,7 @@ impl Fmp4 {
     /// # Errors
     /// [`ContainerError::Unwritable`] where a box refuses its contents.
     pub fn new(layout: Layout) -> Result<(Self, Bytes), ContainerError> {
-        let mut head = encoded(&brands(&[b"iso6", b"cmfc", b"avc1", b"mp41"]))?;
+        let mut head = encoded(&brands(&[b"iso6", b"cmfc", brand(&layout.parameters), b"mp41"]))?;
         let ids = ids(&layout);
         let tracks: Vec<_> =
             ids.iter().map(|id| track(&layout, *id, Tables::default())).collect::<Result<_, ContainerError>>()?;
@@ -239,7 +239,7 @@ pub fn plain_mp4(index: &Index, chapters: &[Chapter]) -> Result<Plain, Container
         if !chapters.is_empty() {
             append_user_data(&mut moov, chapters, 0)?;
         }
-        let mut head = encoded(&brands(&[b"isom", b"iso6", b"avc1", b"mp41"]))?;
+        let mut head = encoded(&brands(&[b"isom", b"iso6", brand(&layout.parameters), b"mp41"]))?;
         head.extend_from_slice(&moov);
         head.put_u32(1);
         head.put_slice(b"mdat");
@@ -323,35 +323,6 @@ pub(crate) fn track(layout: &Layout, id: u32, tables: Tables) -> Result<Trak, Co
         },
         ..Default::default()
     })
-}
-
-fn picture_entry(layout: &Layout) -> Result<Codec, ContainerError> {
-    let sets = &layout.parameter_sets;
-    let mut avcc = Avcc::new(&sets.sps, &sets.pps)?;
-    avcc.ext = (!matches!(sets.sps[1], 66 | 77 | 88)).then(AvccExt::default);
-    let visual = Visual {
-        data_reference_index: 1,
-        width: layout.size.width as u16,
-        height: layout.size.height as u16,
-        horizresolution: 0x48.into(),
-        vertresolution: 0x48.into(),
-        frame_count: 1,
-        compressor: Compressor::default(),
-        depth: 0x18,
-    };
-    // BT.709 in limited range, as all of the engine's pictures are (ITU-T H.273).
-    let colr =
-        Colr::Nclx { colour_primaries: 1, transfer_characteristics: 1, matrix_coefficients: 1, full_range_flag: false };
-    Ok(Codec::Avc1(Avc1 {
-        visual,
-        avcc,
-        colr: Some(colr),
-        btrt: None,
-        pasp: None,
-        taic: None,
-        fiel: None,
-        spatial: None,
-    }))
 }
 
 fn sound_entry(layout: &Layout, id: u32) -> Codec {

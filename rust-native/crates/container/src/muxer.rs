@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use media::h264::ParameterSets;
-use media::{AAC_PACKET_FRAMES, Size};
+use media::{AAC_PACKET_FRAMES, Parameters, Size};
 
 use crate::matroska::Matroska;
 use crate::{ContainerError, Fmp4, Fragment, Index};
@@ -67,8 +66,8 @@ pub struct AudioLayout {
 /// What a file holds, fixed when its first fragment is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
-    /// What the pictures' decoder needs.
-    pub parameter_sets: ParameterSets,
+    /// What the pictures' decoder needs; says which codec they are in.
+    pub parameters: Parameters,
     /// Pixels.
     pub size: Size,
     /// The mix, where there was sound.

@@ -1,121 +1,22 @@
-//! Which encoder: one table, best first, tried by really encoding; each refusal is kept with its reason.
+//! Which encoder: those of the table that make the wanted codec, best first, tried by really encoding; each refusal is kept with its reason.
 
 use std::time::{Duration, Instant};
 
-use media::{Bitrate, FrameRate, MediaTime, Picture, Size};
+use media::{Bitrate, FrameRate, MediaTime, Picture, Size, VideoCodec};
 
-use crate::av::{Input, LibavEncoder, Recipe};
+use crate::av::LibavEncoder;
 use crate::fallback::{self, Fallback};
 use crate::memory::{self, Memory};
+use crate::svt_av1::{self, SvtAv1};
+use crate::table::{Backend, CANDIDATES, Candidate};
 use crate::{EncoderError, Refusal, Tune, VideoConfig, VideoEncoder};
-
-/// What carries a candidate out.
-enum Backend {
-    Libavcodec(Recipe),
-    BuiltIn,
-}
-
-struct Candidate {
-    hardware: bool,
-    backend: Backend,
-}
-
-const fn hardware(
-    name: &'static str,
-    input: Input,
-    live_bitrate: bool,
-    options: &'static [(&'static str, &'static str)],
-) -> Candidate {
-    let recipe = Recipe { name, input, options, live_bitrate, threads: false, tunable: false };
-    Candidate { hardware: true, backend: Backend::Libavcodec(recipe) }
-}
-
-/// Every candidate of this operating system, in the order in which they are tried.
-///
-/// Options: constant bitrate, no look-ahead and no queue, IDR where a keyframe is asked for.
-static CANDIDATES: &[Candidate] = &[
-    #[cfg(any(target_os = "linux", target_os = "windows"))]
-    hardware(
-        "h264_nvenc",
-        Input::Planar,
-        true,
-        &[
-            ("preset", "p2"),
-            ("tune", "ull"),
-            ("rc", "cbr"),
-            ("zerolatency", "1"),
-            ("delay", "0"),
-            ("forced-idr", "1"),
-            ("profile", "baseline"),
-        ],
-    ),
-    #[cfg(any(target_os = "linux", target_os = "windows"))]
-    hardware(
-        "h264_qsv",
-        Input::Nv12,
-        false,
-        &[("preset", "veryfast"), ("async_depth", "1"), ("forced_idr", "1"), ("profile", "baseline")],
-    ),
-    #[cfg(target_os = "windows")]
-    hardware(
-        "h264_amf",
-        Input::Nv12,
-        false,
-        &[
-            ("usage", "ultralowlatency"),
-            ("quality", "speed"),
-            ("rc", "cbr"),
-            ("forced_idr", "1"),
-            ("profile", "constrained_baseline"),
-        ],
-    ),
-    #[cfg(target_os = "linux")]
-    hardware(
-        "h264_vaapi",
-        Input::VaSurface,
-        false,
-        &[("rc_mode", "CBR"), ("async_depth", "1"), ("profile", "constrained_baseline")],
-    ),
-    #[cfg(target_os = "windows")]
-    hardware(
-        "h264_mf",
-        Input::Nv12,
-        false,
-        &[("rate_control", "cbr"), ("scenario", "display_remoting"), ("hw_encoding", "1")],
-    ),
-    #[cfg(target_os = "macos")]
-    hardware(
-        "h264_videotoolbox",
-        Input::Planar,
-        false,
-        &[("realtime", "1"), ("allow_sw", "0"), ("profile", "baseline")],
-    ),
-    Candidate {
-        hardware: false,
-        backend: Backend::Libavcodec(Recipe {
-            name: "libx264",
-            input: Input::Lent,
-            // Zero latency: it reads a picture and is done with it when the call returns, which `Lent` relies on.
-            options: &[
-                ("tune", "zerolatency"),
-                ("profile", "baseline"),
-                ("forced-idr", "1"),
-                ("sc_threshold", "0"),
-                ("a53cc", "0"),
-            ],
-            live_bitrate: true,
-            threads: true,
-            tunable: true,
-        }),
-    },
-    Candidate { hardware: false, backend: Backend::BuiltIn },
-];
 
 impl Candidate {
     fn name(&self) -> &'static str {
         match &self.backend {
             Backend::Libavcodec(recipe) => recipe.name,
             Backend::BuiltIn => fallback::NAME,
+            Backend::SvtAv1 => svt_av1::NAME,
         }
     }
 
@@ -125,6 +26,7 @@ impl Candidate {
                 LibavEncoder::open(recipe, self.hardware, config).map(|encoder| Box::new(encoder) as _)
             }
             Backend::BuiltIn => Fallback::open(config).map(|encoder| Box::new(encoder) as _),
+            Backend::SvtAv1 => SvtAv1::open(config).map(|encoder| Box::new(encoder) as _),
         }
     }
 }
@@ -143,7 +45,7 @@ impl std::fmt::Debug for Opened {
     }
 }
 
-/// Opens the best encoder that works here.
+/// Opens the best encoder of the wanted codec that works here.
 ///
 /// # Errors
 /// [`EncoderError::UnsupportedSettings`] for settings without a picture or a bit in them, and
@@ -159,7 +61,7 @@ pub fn open(config: &VideoConfig) -> Result<Opened, EncoderError> {
 pub fn open_except(config: &VideoConfig, barred: &[&str]) -> Result<Opened, EncoderError> {
     validate(config)?;
     let mut refused = Vec::new();
-    for candidate in CANDIDATES {
+    for candidate in of_codec(config.codec) {
         if barred.contains(&candidate.name()) {
             let reason = "it failed while it was in use".to_owned();
             refused.push(Refusal { name: candidate.name().to_owned(), reason });
@@ -183,10 +85,14 @@ pub fn open_except(config: &VideoConfig, barred: &[&str]) -> Result<Opened, Enco
             }
         }
     }
-    Err(EncoderError::NoEncoder { refused })
+    Err(EncoderError::NoEncoder { codec: config.codec, refused })
 }
 
-/// Looks for each kind of hardware once, with two pictures, and remembers what is not there: at the program's start,
+fn of_codec(codec: VideoCodec) -> impl Iterator<Item = &'static Candidate> {
+    CANDIDATES.iter().filter(move |candidate| candidate.codec == codec)
+}
+
+/// Looks for each kind of H.264 hardware once, with two pictures, and remembers what is not there: at the program's start,
 /// so that nobody waits for drivers when the first picture is to be encoded. Takes a tenth of a second where there is
 /// none, up to a second where there is some.
 pub fn look_for_hardware() {
@@ -194,15 +100,16 @@ pub fn look_for_hardware() {
     const SIZE: Size = Size { width: 640, height: 360 };
     let Some(frame_rate) = FrameRate::new(30) else { return };
     let (bitrate, gop) = (Bitrate::from_kbps(1000), Duration::from_secs(2));
-    let config = VideoConfig { size: SIZE, frame_rate, bitrate, gop, threads: 0, tune: Tune::default() };
-    for candidate in CANDIDATES.iter().filter(|candidate| candidate.hardware) {
+    let codec = VideoCodec::H264;
+    let config = VideoConfig { codec, size: SIZE, frame_rate, bitrate, gop, threads: 0, tune: Tune::default() };
+    for candidate in of_codec(codec).filter(|candidate| candidate.hardware) {
         if let Err(refusal) = candidate.open(&config) {
             memory::of_this_start().lock().note(refusal, SIZE);
         }
     }
 }
 
-/// Opens the encoder of that name, and no other.
+/// Opens the encoder of that name, and no other; its codec must be the settings'.
 ///
 /// # Errors
 /// [`EncoderError::UnknownEncoder`], [`EncoderError::Refused`], [`EncoderError::UnsupportedSettings`].
@@ -210,7 +117,7 @@ pub fn open_named(name: &str, config: &VideoConfig) -> Result<Box<dyn VideoEncod
     validate(config)?;
     let candidate = CANDIDATES
         .iter()
-        .find(|candidate| candidate.name() == name)
+        .find(|candidate| candidate.name() == name && candidate.codec == config.codec)
         .ok_or_else(|| EncoderError::UnknownEncoder { name: name.to_owned() })?;
     candidate.open(config).map_err(EncoderError::Refused)
 }
@@ -228,7 +135,7 @@ pub struct Probe {
     pub ms_per_1080p_frame: f64,
 }
 
-/// Tries every encoder anew, whatever was remembered of it, and measures the one that is found; half a second on a machine that suits, two on a slow one.
+/// Tries every encoder of H.264 anew, whatever was remembered of it, and measures the one that is found; half a second on a machine that suits, two on a slow one.
 ///
 /// # Errors
 /// As [`open`], and [`EncoderError::EncodeFailed`].
@@ -239,6 +146,7 @@ pub fn probe() -> Result<Probe, EncoderError> {
     const LONGEST: Duration = Duration::from_millis(800);
     let frame_rate = FrameRate::new(30).ok_or(EncoderError::UnsupportedSettings { what: String::new() })?;
     let config = VideoConfig {
+        codec: VideoCodec::H264,
         size: Size { width: 1920, height: 1080 },
         frame_rate,
         bitrate: Bitrate::from_kbps(6000),

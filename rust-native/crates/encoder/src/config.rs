@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use media::{AccessUnit, Bitrate, FrameRate, MediaTime, Picture, Size};
+use media::{AccessUnit, Bitrate, FrameRate, MediaTime, Picture, Size, VideoCodec};
 
 use crate::EncoderError;
 
 /// What to encode at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VideoConfig {
+    /// As what.
+    pub codec: VideoCodec,
     /// Pixels; rounded up to even numbers, as 4:2:0 needs.
     pub size: Size,
     /// The most pictures per second that will come. Fewer may: the bitrate is kept by their real cadence.
@@ -84,7 +86,7 @@ pub struct Abilities {
 
 /// An open encoder; used by one thread at a time.
 pub trait VideoEncoder: Send {
-    /// Its name in libavcodec, or `"openh264"`.
+    /// Its name in libavcodec, or `"openh264"` or `"svt-av1"`.
     fn name(&self) -> &'static str;
 
     /// Whether a chip beside the processor does the work.

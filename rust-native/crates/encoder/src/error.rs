@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use media::Size;
+use media::{Size, VideoCodec};
 
 /// An encoder that can't be used here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +24,10 @@ impl fmt::Display for Refusal {
 #[non_exhaustive]
 pub enum EncoderError {
     /// Not one candidate could be opened.
-    #[error("no video encoder works here ({})", list(.refused))]
+    #[error("no encoder of {codec} works here ({})", list(.refused))]
     NoEncoder {
+        /// What was to be made.
+        codec: VideoCodec,
         /// Each with its reason.
         refused: Vec<Refusal>,
     },
@@ -72,7 +74,8 @@ impl EncoderError {
     /// Stable, `snake_case`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NoEncoder { .. } => "no_encoder",
+            Self::NoEncoder { codec: VideoCodec::H264, .. } => "no_encoder",
+            Self::NoEncoder { .. } => "no_encoder_of_codec",
             Self::UnknownEncoder { .. } => "unknown_encoder",
             Self::Refused(_) => "encoder_refused",
             Self::UnsupportedSettings { .. } => "unsupported_video_settings",
@@ -85,6 +88,9 @@ impl EncoderError {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::NoEncoder { codec: VideoCodec::Hevc | VideoCodec::Av1, .. } => {
+                "Choose H.264, or run Tidecast on a machine whose graphics card makes this codec."
+            }
             Self::NoEncoder { .. } => "Reinstall Tidecast; its built-in encoder should work on every machine.",
             Self::UnknownEncoder { .. } | Self::Refused(_) => "Choose another encoder, or let Tidecast choose.",
             Self::UnsupportedSettings { .. } => {

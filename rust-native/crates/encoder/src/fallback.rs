@@ -17,7 +17,7 @@ use openh264_sys2::{
 
 use crate::av::check_size;
 use crate::h264::{self, Gop};
-use crate::rate::Cadence;
+use crate::rate::{Cadence, after};
 use crate::{Abilities, Content, EncoderError, Refusal, VideoConfig, VideoEncoder};
 
 /// Its name in events and statistics.
@@ -143,9 +143,7 @@ impl VideoEncoder for Fallback {
         force_keyframe: bool,
     ) -> Result<Option<AccessUnit>, EncoderError> {
         check_size(self.config.size, picture)?;
-        let earliest = self.last_pts.map_or(MediaTime::ZERO, |last| last + std::time::Duration::from_micros(1));
-        let pts = pts.max(earliest);
-        self.last_pts = Some(pts);
+        let pts = after(&mut self.last_pts, pts);
         if self.cadence.observe(pts) {
             self.set_rate()?;
         }
@@ -168,7 +166,8 @@ impl VideoEncoder for Fallback {
         let Some(level_now) = level(&config) else {
             return Err(EncoderError::UnsupportedSettings { what: format!("{} at {}", config.size, config.bitrate) });
         };
-        let fits = config.size == self.config.size
+        let fits = config.codec == self.config.codec
+            && config.size == self.config.size
             && config.frame_rate == self.config.frame_rate
             && config.tune.content == self.config.tune.content
             && Some(level_now) <= level(&self.config);

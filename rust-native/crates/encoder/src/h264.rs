@@ -1,8 +1,8 @@
-//! The little that is to be known of H.264 outside an encoder: NAL units, levels, when an IDR is due.
+//! The little that is to be known of a stream outside its encoder: NAL units, H.264's levels, when an IDR is due.
 
 use std::time::Duration;
 
-use media::{MediaTime, Size};
+use media::{MediaTime, Size, VideoCodec, hevc};
 
 /// `nal_unit_type` (ITU-T H.264 table 7-1).
 pub(crate) const NAL_SPS: u8 = 7;
@@ -37,18 +37,28 @@ pub(crate) fn nal_type(unit: &[u8]) -> u8 {
 /// Keeps an encoder's parameter sets, for those that write them only once.
 #[derive(Debug, Default)]
 pub(crate) struct ParameterSets {
+    codec: VideoCodec,
     known: Vec<u8>,
     /// What the newest keyframe brings; kept so that a keyframe takes no memory.
     found: Vec<u8>,
 }
 
 impl ParameterSets {
-    /// What is to be put in front of a keyframe: nothing, where its parameter sets are there already.
+    pub(crate) fn of(codec: VideoCodec) -> Self {
+        Self { codec, ..Self::default() }
+    }
+
+    /// What is to be put in front of a keyframe: nothing, where its parameter sets are there already, or where the codec
+    /// has none in NAL units (AV1's encoders repeat their sequence header).
     pub(crate) fn missing_in(&mut self, keyframe: &[u8]) -> &[u8] {
         self.found.clear();
+        if self.codec == VideoCodec::Av1 {
+            return &[];
+        }
+        let codec = self.codec;
         // The sets stand before the first slice: nothing behind it needs to be searched.
-        for unit in nal_units(keyframe).take_while(|unit| !matches!(nal_type(unit), 1..=5)) {
-            if matches!(nal_type(unit), NAL_SPS | NAL_PPS) {
+        for unit in nal_units(keyframe).take_while(|unit| !is_slice(codec, unit)) {
+            if is_parameter_set(codec, unit) {
                 self.found.extend_from_slice(&[0, 0, 0, 1]);
                 self.found.extend_from_slice(unit);
             }
@@ -58,6 +68,20 @@ impl ParameterSets {
         }
         std::mem::swap(&mut self.known, &mut self.found);
         &[]
+    }
+}
+
+fn is_slice(codec: VideoCodec, unit: &[u8]) -> bool {
+    match codec {
+        VideoCodec::Hevc => hevc::nal_type(unit) < hevc::VPS,
+        _ => matches!(nal_type(unit), 1..=5),
+    }
+}
+
+fn is_parameter_set(codec: VideoCodec, unit: &[u8]) -> bool {
+    match codec {
+        VideoCodec::Hevc => matches!(hevc::nal_type(unit), hevc::VPS | hevc::SPS | hevc::PPS),
+        _ => matches!(nal_type(unit), NAL_SPS | NAL_PPS),
     }
 }
 
@@ -146,6 +170,15 @@ mod tests {
         let whole = vec![0, 0, 0, 1, 0x67, 1, 0, 0, 0, 1, 0x68, 2, 0, 0, 0, 1, 0x65, 3];
         assert!(sets.missing_in(&whole).is_empty());
         let bare = [0, 0, 0, 1, 0x65, 3];
+        assert_eq!([sets.missing_in(&bare), &bare].concat(), whole);
+    }
+
+    #[test]
+    fn hevcs_three_parameter_sets_are_kept_likewise() {
+        let mut sets = ParameterSets::of(VideoCodec::Hevc);
+        let whole = [0, 0, 0, 1, 0x40, 1, 7, 0, 0, 0, 1, 0x42, 1, 8, 0, 0, 0, 1, 0x44, 1, 9, 0, 0, 0, 1, 0x26, 1, 3];
+        assert!(sets.missing_in(&whole).is_empty());
+        let bare = [0, 0, 0, 1, 0x26, 1, 3];
         assert_eq!([sets.missing_in(&bare), &bare].concat(), whole);
     }
 

@@ -5,7 +5,8 @@
 //! its caller's thread.
 //!
 //! The stream is H.264 constrained baseline (ITU-T H.264 A.2.1.1) without B-frames, BT.709 in limited range and
-//! tagged so, as Annex B with in-band parameter sets in front of each IDR; and Opus (RFC 6716) and
+//! tagged so, as Annex B with in-band parameter sets in front of each IDR; or, where it is asked for, HEVC of hardware
+//! likewise, or AV1 of hardware or SVT-AV1; and Opus (RFC 6716) and
 //! AAC-LC (ISO/IEC 14496-3), 48 kHz stereo. What others encoded can be decoded, to be encoded anew.
 
 mod av;
@@ -18,9 +19,11 @@ mod memory;
 mod payload;
 mod rate;
 mod sound;
+mod svt_av1;
+mod table;
 
 pub use av::{AacDecoder, AacEncoder, H264Decoder};
 pub use candidates::{Opened, Probe, look_for_hardware, open, open_except, open_named, probe};
 pub use config::{Abilities, Content, Preset, Tune, VideoConfig, VideoEncoder};
 pub use error::{EncoderError, Refusal};
-pub use sound::OpusEncoder;
+pub use sound::{OpusDecoder, OpusEncoder};

@@ -4,6 +4,8 @@
 //! pictures come than was configured (a 24 Hz film on a 60 Hz stream, a busy machine) the wire would carry less than
 //! was asked for. So the encoder is told a bitrate that is scaled by the real cadence.
 
+use std::time::Duration;
+
 use media::{Bitrate, FrameRate, MediaTime};
 
 /// A gap longer than this many pictures is a screen at rest and says nothing of the cadence; counting it would let
@@ -54,6 +56,12 @@ impl Cadence {
     pub(crate) fn scaled(&self, bitrate: Bitrate) -> i64 {
         (f64::from(bitrate.as_bps()) * self.applied) as i64
     }
+}
+
+/// The time of the next picture, which is later than the last one's, by a microsecond where it would not be.
+pub(crate) fn after(last: &mut Option<MediaTime>, pts: MediaTime) -> MediaTime {
+    let earliest = last.map_or(MediaTime::ZERO, |last| last + Duration::from_micros(1));
+    *last.insert(pts.max(earliest))
 }
 
 #[cfg(test)]

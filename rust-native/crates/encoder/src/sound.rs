@@ -84,6 +84,35 @@ impl OpusEncoder {
     }
 }
 
+/// No packet lasts longer (RFC 6716 section 2.1.4), frames of both channels.
+const LONGEST_PACKET: usize = AUDIO_SAMPLE_RATE as usize * 120 / 1000;
+
+/// Opus packets → samples, for whoever has to make something else of them.
+pub struct OpusDecoder {
+    opus: opus::Decoder,
+    samples: Vec<f32>,
+}
+
+impl OpusDecoder {
+    /// A decoder of stereo, whatever the packets hold.
+    ///
+    /// # Errors
+    /// [`EncoderError::SoundFailed`] where libopus refuses.
+    pub fn new() -> Result<Self, EncoderError> {
+        let opus = opus::Decoder::new(AUDIO_SAMPLE_RATE, opus::Channels::Stereo).map_err(failed)?;
+        Ok(Self { opus, samples: vec![0.0; LONGEST_PACKET * AUDIO_CHANNELS] })
+    }
+
+    /// One packet's samples, interleaved, 48 kHz stereo.
+    ///
+    /// # Errors
+    /// [`EncoderError::SoundFailed`] for what is no packet; the next one may be one again.
+    pub fn decode(&mut self, packet: &[u8]) -> Result<&[f32], EncoderError> {
+        let frames = self.opus.decode_float(packet, &mut self.samples, false).map_err(failed)?;
+        Ok(&self.samples[..frames * AUDIO_CHANNELS])
+    }
+}
+
 fn failed(error: opus::Error) -> EncoderError {
     EncoderError::SoundFailed { reason: error.description().to_owned() }
 }

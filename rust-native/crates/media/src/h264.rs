@@ -4,6 +4,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::Size;
+use crate::bits::{Bits, unescape};
 
 /// The bits of a NAL unit's first byte that name its type.
 pub const NAL_TYPE: u8 = 0x1f;
@@ -59,9 +60,14 @@ fn find_start_code(data: &[u8], from: usize) -> Option<usize> {
 /// The access unit as containers with out-of-band parameter sets keep it: each NAL unit behind its length in four
 /// bytes (ISO/IEC 14496-15), parameter sets, delimiters and filler left out.
 pub fn length_prefixed(access_unit: &Bytes) -> Bytes {
+    length_prefixed_but(access_unit, |unit| matches!(unit[0] & NAL_TYPE, SPS | PPS | DELIMITER | FILLER))
+}
+
+/// The same for whoever knows what to leave out.
+pub(crate) fn length_prefixed_but(access_unit: &Bytes, left_out: impl Fn(&Bytes) -> bool) -> Bytes {
     let mut out = BytesMut::with_capacity(access_unit.len() + 16);
     for unit in nal_units(access_unit) {
-        if matches!(unit[0] & NAL_TYPE, SPS | PPS | DELIMITER | FILLER) {
+        if left_out(&unit) {
             continue;
         }
         out.put_u32(u32::try_from(unit.len()).unwrap_or(u32::MAX));
@@ -115,57 +121,7 @@ impl ParameterSets {
 /// The picture's size in pixels after cropping, from a sequence parameter set without its start code; `None` where it
 /// is damaged (ITU-T H.264, section 7.3.2.1.1).
 pub fn size_of_sps(sps: &[u8]) -> Option<Size> {
-    size_of(&mut Bits { bytes: &unescape(sps.get(1..)?), at: 0 })
-}
-
-/// Without the emulation prevention bytes (section 7.4.1).
-fn unescape(data: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(data.len());
-    let mut zeros = 0;
-    for byte in data {
-        if zeros >= 2 && *byte == 3 {
-            zeros = 0;
-            continue;
-        }
-        zeros = if *byte == 0 { zeros + 1 } else { 0 };
-        out.push(*byte);
-    }
-    out
-}
-
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Bits<'_> {
-    fn bit(&mut self) -> Option<u32> {
-        let byte = self.bytes.get(self.at / 8)?;
-        let bit = byte >> (7 - self.at % 8) & 1;
-        self.at += 1;
-        Some(u32::from(bit))
-    }
-
-    fn bits(&mut self, count: u32) -> Option<u32> {
-        (0..count).try_fold(0, |value, _| Some(value << 1 | self.bit()?))
-    }
-
-    /// `ue(v)` (section 9.1).
-    fn ue(&mut self) -> Option<u32> {
-        let mut zeros = 0;
-        while self.bit()? == 0 {
-            zeros += 1;
-            if zeros > 31 {
-                return None;
-            }
-        }
-        Some((1_u32 << zeros) - 1 + self.bits(zeros)?)
-    }
-
-    fn se(&mut self) -> Option<i64> {
-        let code = i64::from(self.ue()?);
-        Some(if code % 2 == 0 { -(code / 2) } else { code / 2 + 1 })
-    }
+    size_of(&mut Bits::new(&unescape(sps.get(1..)?)))
 }
 
 /// `seq_parameter_set_data` (section 7.3.2.1.1) as far as the size.

@@ -3,14 +3,19 @@
 //! Nothing here does I/O, waits, or knows an operating system beyond reading its monotonic clock.
 
 mod audio;
+pub mod av1;
+mod bits;
+mod codec;
 mod frame;
 pub mod h264;
+pub mod hevc;
 mod secret;
 mod time;
 mod unit;
 mod units;
 
 pub use audio::{AUDIO_CHANNELS, AUDIO_SAMPLE_RATE, AudioBlock, BLOCK_FRAMES};
+pub use codec::{Parameters, UnknownCodec, VideoCodec};
 pub use frame::{Alpha, Picture, PixelBuffer, Plane, VideoFrame};
 pub use secret::Secret;
 pub use time::{Clock, MediaTime, MonotonicClock};

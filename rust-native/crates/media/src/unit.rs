@@ -2,13 +2,17 @@
 
 use bytes::Bytes;
 
-use crate::MediaTime;
+use crate::{MediaTime, VideoCodec};
 
 /// Which of a stream's tracks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Track {
     /// H.264.
     Video,
+    /// The picture as HEVC, where that is what is encoded.
+    Hevc,
+    /// The picture as AV1, where that is what is encoded.
+    Av1,
     /// Opus, 48 kHz stereo.
     Audio,
     /// The same sound as AAC-LC, 48 kHz stereo: encoded only while somebody reads it.
@@ -16,6 +20,23 @@ pub enum Track {
     /// What one input adds to the mix, as AAC-LC too: encoded only while a recording asks for it. The number is the
     /// mixer's for that input.
     Input(u32),
+}
+
+impl Track {
+    /// How its pictures are coded; `None` for sound.
+    pub const fn video_codec(self) -> Option<VideoCodec> {
+        match self {
+            Self::Video => Some(VideoCodec::H264),
+            Self::Hevc => Some(VideoCodec::Hevc),
+            Self::Av1 => Some(VideoCodec::Av1),
+            Self::Audio | Self::Aac | Self::Input(_) => None,
+        }
+    }
+
+    /// Whether it carries pictures, however they are coded.
+    pub const fn is_picture(self) -> bool {
+        self.video_codec().is_some()
+    }
 }
 
 /// One encoded picture or one packet of sound. A clone is a reference count.
@@ -31,7 +52,8 @@ pub struct AccessUnit {
     pub keyframe: bool,
     /// When the newest pixels or samples in it were captured; a repeated picture keeps its first time.
     pub captured_at: MediaTime,
-    /// H.264: Annex B (ITU-T H.264 annex B), in-band SPS and PPS before each IDR. Opus: one packet (RFC 6716).
+    /// H.264 and HEVC: Annex B (ITU-T H.264, H.265), in-band parameter sets before each IDR. AV1: one temporal unit
+    /// without its delimiter, each OBU with its size, the sequence header before each keyframe. Opus: one packet (RFC 6716).
     /// AAC: one raw packet of 1024 frames, without ADTS header; what decoders need beforehand is [`AAC_CONFIG`].
     pub payload: Bytes,
 }

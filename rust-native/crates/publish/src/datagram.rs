@@ -85,9 +85,11 @@ impl Session<'_> {
         live_since: &mut Option<Instant>,
         stopped: &mut watch::Receiver<bool>,
     ) -> Result<(), Failure> {
-        let mut units = self.context.hub.subscribe_to(Lanes::VIDEO_AND_AAC, QUEUE, LagPolicy::SkipToKeyframe);
+        let codec = self.context.codec;
+        let lanes = Lanes::of(codec).and(Lanes::AAC);
+        let mut units = self.context.hub.subscribe_to(lanes, QUEUE, LagPolicy::SkipToKeyframe);
         (self.context.request_keyframe)();
-        let mut muxer = Muxer::new();
+        let mut muxer = Muxer::new(codec);
         let mut packets = Vec::new();
         loop {
             let unit = tokio::select! {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use media::{AccessUnit, Bitrate};
+use media::{AccessUnit, Bitrate, VideoCodec};
 use parking_lot::Mutex;
 use stream::Broadcast;
 use tokio::sync::{Notify, watch};
@@ -76,6 +76,8 @@ pub(crate) enum End {
 /// What a session needs of its destination.
 pub(crate) struct Context {
     pub(crate) loopback: bool,
+    /// As what the hub's pictures are coded.
+    pub(crate) codec: VideoCodec,
     pub(crate) hub: Broadcast<AccessUnit>,
     pub(crate) request_keyframe: Arc<dyn Fn() + Send + Sync>,
     pub(crate) on_status: Box<dyn Fn(PublishStatus) + Send + Sync>,
@@ -160,12 +162,24 @@ impl Destination {
         request_keyframe: Arc<dyn Fn() + Send + Sync>,
         on_status: impl Fn(PublishStatus) + Send + Sync + 'static,
     ) -> Self {
-        Self::spawn(target.into(), hub, request_keyframe, Box::new(on_status))
+        Self::start_with_codec(target, VideoCodec::H264, hub, request_keyframe, on_status)
+    }
+
+    /// As [`Self::start`], for a hub whose pictures are so coded. A target that can't take them fails at once with
+    /// `codec_not_taken`; an RTMP server decides by what it lists.
+    pub fn start_with_codec(
+        target: impl Into<Target>,
+        codec: VideoCodec,
+        hub: Broadcast<AccessUnit>,
+        request_keyframe: Arc<dyn Fn() + Send + Sync>,
+        on_status: impl Fn(PublishStatus) + Send + Sync + 'static,
+    ) -> Self {
+        Self::spawn((target.into(), codec), hub, request_keyframe, Box::new(on_status))
     }
 
     // Not generic, so that the protocols are compiled here and not once more in each program.
     fn spawn(
-        target: Target,
+        (target, codec): (Target, VideoCodec),
         hub: Broadcast<AccessUnit>,
         request_keyframe: Arc<dyn Fn() + Send + Sync>,
         on_status: Box<dyn Fn(PublishStatus) + Send + Sync>,
@@ -176,13 +190,13 @@ impl Destination {
             let shared = Arc::clone(&shared);
             tokio::spawn(async move {
                 on_status(PublishStatus::Connecting);
-                let target = match target.parse() {
+                let target = match target.parse().and_then(|target| target.takes(codec).map(|()| target)) {
                     Ok(target) => target,
                     Err(failure) => return on_status(failure.into_failed()),
                 };
                 let loopback = target.is_loopback();
                 shared.loopback.store(loopback, Ordering::Relaxed);
-                let context = Context { loopback, hub, request_keyframe, on_status, shared, dial: net::dial() };
+                let context = Context { loopback, codec, hub, request_keyframe, on_status, shared, dial: net::dial() };
                 run(context, Attempts::new(target), stopped).await;
             })
         };
@@ -290,16 +304,26 @@ pub(crate) async fn run(context: Context, mut attempts: impl Attempt, mut stoppe
     }
 }
 
-/// Connects as far as the server's "yes", and leaves again.
+/// Connects as far as the server's "yes" to H.264, and leaves again.
 ///
 /// # Errors
 /// Why it did not come about.
 pub fn test(target: &Target) -> BoxFuture<'_, Result<(), Failure>> {
+    test_with_codec(target, VideoCodec::H264)
+}
+
+/// As [`test`], for pictures so coded.
+///
+/// # Errors
+/// Why it did not come about.
+pub fn test_with_codec(target: &Target, codec: VideoCodec) -> BoxFuture<'_, Result<(), Failure>> {
     // Boxed, so that the protocols are compiled here and not once more in each program that awaits it.
-    Box::pin(async {
-        match target.parse()? {
+    Box::pin(async move {
+        let parsed = target.parse()?;
+        parsed.takes(codec)?;
+        match parsed {
             Parsed::WebRtc(place) => webrtc::test(&place, target.target_bitrate()).await,
-            Parsed::Rtmp { target, .. } => rtmp::test(&target).await,
+            Parsed::Rtmp { target, .. } => rtmp::test(&target, codec).await,
             Parsed::Datagrams(link) => datagram::test(&link).await,
             Parsed::Rtp(link) => rtp::test(&link).await,
         }
@@ -363,6 +387,7 @@ mod tests {
         let (stop, stopped) = watch::channel(false);
         let context = Context {
             loopback: false,
+            codec: VideoCodec::H264,
             hub: Broadcast::default(),
             request_keyframe: Arc::new(|| {}),
             on_status: Box::new(|_| {}),

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use media::VideoCodec;
 use rtmp::RtmpError;
 use signaling::WhipError;
 use webrtc_transport::TransportError;
@@ -91,6 +92,13 @@ impl Failure {
             format!("no encrypted connection came about: {error}"),
             "Check the address, and that this machine's date and the server's certificate are right.",
         )
+    }
+
+    /// What is encoded can't go there.
+    pub(crate) fn codec_not_taken(codec: VideoCodec, by: &str) -> Self {
+        let message = format!("{by} is not sent {codec} here: its receivers don't take it");
+        let hint = "Choose H.264 for this destination, which every server takes.";
+        Self { is_final: true, ..Self::new("codec_not_taken", message, hint) }
     }
 
     /// Its answers break its protocol in a way that no server's do.

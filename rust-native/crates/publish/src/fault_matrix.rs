@@ -228,6 +228,7 @@ impl Live {
         let (stop, stopped) = watch::channel(false);
         let teller = Arc::clone(&told);
         let context = Context {
+            codec: media::VideoCodec::H264,
             loopback,
             hub: stream.hub.clone(),
             request_keyframe: Arc::new(move || wanted.store(true, Ordering::Relaxed)),

@@ -19,7 +19,7 @@ mod target;
 mod udp;
 mod webrtc;
 
-pub use destination::{Destination, PublishStatus, Pulse, test};
+pub use destination::{Destination, PublishStatus, Pulse, test, test_with_codec};
 pub use failure::Failure;
 pub use health::Health;
 pub use retry::{RetryPolicy, Verdict};

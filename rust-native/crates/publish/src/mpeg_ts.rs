@@ -1,8 +1,8 @@
-//! MPEG-TS (ISO/IEC 13818-1) with one H.264 and one AAC stream. Pure: units in, packets of 188 bytes out.
+//! MPEG-TS (ISO/IEC 13818-1) with one H.264 or HEVC and one AAC stream. Pure: units in, packets of 188 bytes out.
 
 use std::time::Duration;
 
-use media::{AccessUnit, MediaTime, Track};
+use media::{AccessUnit, MediaTime, Track, VideoCodec, h264, hevc};
 
 /// One packet (section 2.4.3.2).
 pub(crate) const PACKET: usize = 188;
@@ -13,6 +13,7 @@ const PMT_PID: u16 = 0x1000;
 const VIDEO_PID: u16 = 0x100;
 const AUDIO_PID: u16 = 0x101;
 const H264: u8 = 0x1b;
+const HEVC: u8 = 0x24;
 const AAC_ADTS: u8 = 0x0f;
 const VIDEO_STREAM: u8 = 0xe0;
 const AUDIO_STREAM: u8 = 0xc0;
@@ -23,12 +24,15 @@ const CLOCK_EVERY: Duration = Duration::from_millis(40);
 /// What the decoder's buffer may hold: units are shown so much after the clock that they came with. Also keeps sound
 /// that was encoded before the first picture above zero.
 const DELAY: Duration = Duration::from_millis(700);
-const DELIMITER: [u8; 6] = [0, 0, 0, 1, 9, 0xf0];
+/// Access unit delimiters, in front of which a decoder finds nothing of the picture (any kind of slice may follow).
+const H264_DELIMITER: &[u8] = &[0, 0, 0, 1, h264::DELIMITER, 0xf0];
+const HEVC_DELIMITER: &[u8] = &[0, 0, 0, 1, hevc::DELIMITER << 1, 1, 0x50];
 const STUFFING: u8 = 0xff;
 
 /// Writes one program.
 #[derive(Debug)]
 pub(crate) struct Muxer {
+    codec: VideoCodec,
     zero: Option<MediaTime>,
     tables_at: Option<MediaTime>,
     clock_at: Option<MediaTime>,
@@ -36,35 +40,39 @@ pub(crate) struct Muxer {
 }
 
 impl Muxer {
-    pub(crate) fn new() -> Self {
-        Self { zero: None, tables_at: None, clock_at: None, counters: [0; 4] }
+    /// For pictures so coded; MPEG-TS has no agreed way to carry AV1, whose pictures are left out.
+    pub(crate) fn new(codec: VideoCodec) -> Self {
+        Self { codec, zero: None, tables_at: None, clock_at: None, counters: [0; 4] }
     }
 
     /// Appends the packets of one unit; nothing before the first picture, nor for other sound than AAC.
     pub(crate) fn write(&mut self, unit: &AccessUnit, out: &mut Vec<u8>) {
+        let picture = self.codec != VideoCodec::Av1 && unit.track == self.codec.track();
         match unit.track {
-            Track::Video => {}
+            _ if picture => {}
             Track::Aac if self.zero.is_some_and(|zero| unit.pts >= zero) => {}
             _ => return,
         }
         let zero = *self.zero.get_or_insert(unit.dts);
         let due = |last: Option<MediaTime>, every| last.is_none_or(|last| unit.dts.since(last) >= every);
-        if unit.keyframe && unit.track == Track::Video || due(self.tables_at, TABLES_EVERY) {
+        if unit.keyframe && picture || due(self.tables_at, TABLES_EVERY) {
             self.tables(out);
             self.tables_at = Some(unit.dts);
         }
         let since = unit.dts.since(zero);
-        let clock = (unit.track == Track::Video || due(self.clock_at, CLOCK_EVERY)).then(|| ticks(since) * 300);
+        let clock = (picture || due(self.clock_at, CLOCK_EVERY)).then(|| ticks(since) * 300);
         if clock.is_some() {
             self.clock_at = Some(unit.dts);
         }
         let stamp = ticks(since + DELAY);
         match unit.track {
-            Track::Video => {
-                let starts_well = unit.payload.starts_with(&[0, 0, 0, 1, 9]) || unit.payload.starts_with(&[0, 0, 1, 9]);
+            _ if picture => {
+                let delimiter = if self.codec == VideoCodec::Hevc { HEVC_DELIMITER } else { H264_DELIMITER };
+                // With a start code of four bytes, or of three.
+                let starts_well = [&delimiter[..5], &delimiter[1..5]].iter().any(|it| unit.payload.starts_with(it));
                 let mut pes = pes_header(VIDEO_STREAM, stamp, None);
                 if !starts_well {
-                    pes.extend_from_slice(&DELIMITER);
+                    pes.extend_from_slice(delimiter);
                 }
                 pes.extend_from_slice(&unit.payload);
                 self.packets(VIDEO_PID, &pes, clock, unit.keyframe, out);
@@ -144,7 +152,8 @@ impl Muxer {
         let pat = section(0, 1, &[0, 1, 0xe0 | high, low]);
         let pid = |pid: u16| [0xe0 | pid.to_be_bytes()[0], pid.to_be_bytes()[1]];
         let ([v0, v1], [a0, a1]) = (pid(VIDEO_PID), pid(AUDIO_PID));
-        let streams = [v0, v1, 0xf0, 0, H264, v0, v1, 0xf0, 0, AAC_ADTS, a0, a1, 0xf0, 0];
+        let video = if self.codec == VideoCodec::Hevc { HEVC } else { H264 };
+        let streams = [v0, v1, 0xf0, 0, video, v0, v1, 0xf0, 0, AAC_ADTS, a0, a1, 0xf0, 0];
         let pmt = section(2, 1, &streams);
         for (pid, table) in [(PAT_PID, pat), (PMT_PID, pmt)] {
             let head = self.header(pid, true, true, false);
@@ -233,7 +242,7 @@ mod tests {
 
     #[test]
     fn packets_are_whole_and_counted_without_a_gap_for_every_length() {
-        let mut muxer = Muxer::new();
+        let mut muxer = Muxer::new(VideoCodec::H264);
         let mut out = Vec::new();
         for (n, length) in (5..700).enumerate() {
             muxer.write(&unit(Track::Video, n % 60 == 0, 1000 + 33 * n as u64, length), &mut out);
@@ -257,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_player_finds_the_tables_and_a_clock_at_least_every_hundred_milliseconds_on_a_still_screen() {
-        let mut muxer = Muxer::new();
+        let mut muxer = Muxer::new(VideoCodec::H264);
         let mut out = Vec::new();
         muxer.write(&unit(Track::Video, true, 1000, 500), &mut out);
         let (mut tables, mut clocks) = (0, 0);
@@ -273,9 +282,21 @@ mod tests {
     }
 
     #[test]
+    fn hevc_is_named_in_the_tables_and_begins_with_its_own_delimiter() {
+        let mut muxer = Muxer::new(VideoCodec::Hevc);
+        let mut out = Vec::new();
+        muxer.write(&unit(Track::Video, true, 900, 50), &mut out);
+        assert!(out.is_empty(), "H.264 is not what was agreed on");
+        muxer.write(&unit(Track::Hevc, true, 1000, 50), &mut out);
+        let table = &out[PACKET..2 * PACKET];
+        assert_eq!(table[17..20], [HEVC, 0xe1, 0]);
+        assert!(out[2 * PACKET..].windows(HEVC_DELIMITER.len()).any(|bytes| bytes == HEVC_DELIMITER));
+    }
+
+    #[test]
     fn sound_before_the_first_picture_is_left_out() {
         let mut out = Vec::new();
-        Muxer::new().write(&unit(Track::Aac, true, 5, 100), &mut out);
+        Muxer::new(VideoCodec::H264).write(&unit(Track::Aac, true, 5, 100), &mut out);
         assert!(out.is_empty());
     }
 

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use ::rtmp::{Client, Event, Features, Metadata, Target, flv};
 use bytes::{Buf, BytesMut};
-use media::h264::ParameterSets;
-use media::{AAC_CONFIG, AccessUnit, MediaTime, Track};
+use media::{AAC_CONFIG, AccessUnit, MediaTime, Parameters, Track, VideoCodec};
 use stream::{LagPolicy, Lanes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
@@ -45,7 +44,7 @@ impl Session<'_> {
         let mut live_since = None;
         let opened = tokio::select! {
             () = until_stopped(stopped) => return (End::Stopped, None),
-            opened = open(self.target, &self.context.dial) => opened,
+            opened = open(self.target, self.context.codec, &self.context.dial) => opened,
         };
         let outcome = match opened {
             Ok(open) => self.send(open, &gauges, stopped, &mut live_since).await,
@@ -65,7 +64,7 @@ impl Session<'_> {
         let Open { connection: Connection { stream, path }, mut client, features } = open;
         let (mut from_server, mut to_server) = tokio::io::split(stream);
         let opus = self.options.prefer_opus && features.opus;
-        let lanes = Lanes::VIDEO.and(if opus { Lanes::OPUS } else { Lanes::AAC });
+        let lanes = Lanes::of(self.context.codec).and(if opus { Lanes::OPUS } else { Lanes::AAC });
         let mut units = self.context.hub.subscribe_to(lanes, QUEUE, LagPolicy::SkipToKeyframe);
         (self.context.request_keyframe)();
         let mut muxer = Muxer::new(self.options, opus);
@@ -124,9 +123,10 @@ impl Session<'_> {
 }
 
 /// Connects as far as "publishing".
-async fn open(target: &Target, dial: &Dial) -> Result<Open, Failure> {
+async fn open(target: &Target, codec: VideoCodec, dial: &Dial) -> Result<Open, Failure> {
     let connection = dial(target.host.clone(), target.port, target.tls).await?;
-    let mut open = Open { connection, client: Client::new(target.clone()), features: Features::default() };
+    let client = Client::new(target.clone()).with_codec(codec);
+    let mut open = Open { connection, client, features: Features::default() };
     match timeout(PUBLISH, open.negotiate()).await {
         Ok(outcome) => outcome.map(|()| open),
         Err(_) => Err(Failure::no_answer()),
@@ -134,8 +134,8 @@ async fn open(target: &Target, dial: &Dial) -> Result<Open, Failure> {
 }
 
 /// Connects as far as "publishing", and leaves again.
-pub(crate) async fn test(target: &Target) -> Result<(), Failure> {
-    let mut open = open(target, &net::dial()).await?;
+pub(crate) async fn test(target: &Target, codec: VideoCodec) -> Result<(), Failure> {
+    let mut open = open(target, codec, &net::dial()).await?;
     open.client.close();
     let goodbye = open.client.output().split();
     let _ = timeout(GOODBYE, async {
@@ -240,7 +240,7 @@ struct Muxer {
     opus: bool,
     /// The first picture's time, which is the stream's zero.
     zero: Option<MediaTime>,
-    sets: Option<ParameterSets>,
+    parameters: Option<Parameters>,
     sound_told: bool,
 }
 
@@ -252,34 +252,37 @@ impl Muxer {
             audio_kbps: AUDIO_KBPS,
             ..Metadata::default()
         };
-        Self { metadata, opus, zero: None, sets: None, sound_told: false }
+        Self { metadata, opus, zero: None, parameters: None, sound_told: false }
     }
 
     fn write(&mut self, unit: &AccessUnit, client: &mut Client) {
         match unit.track {
-            Track::Video => self.picture(unit, client),
+            Track::Video => self.picture(VideoCodec::H264, unit, client),
+            Track::Hevc => self.picture(VideoCodec::Hevc, unit, client),
+            Track::Av1 => self.picture(VideoCodec::Av1, unit, client),
             Track::Audio | Track::Aac => self.sound(unit, client),
             // For recordings alone.
             Track::Input(_) => {}
         }
     }
 
-    fn picture(&mut self, unit: &AccessUnit, client: &mut Client) {
+    fn picture(&mut self, codec: VideoCodec, unit: &AccessUnit, client: &mut Client) {
         let zero = *self.zero.get_or_insert(unit.dts);
         let at = milliseconds(unit.dts, zero);
         if unit.keyframe
-            && let Some(sets) = ParameterSets::find(&unit.payload)
-            && self.sets.as_ref() != Some(&sets)
+            && let Some(parameters) = Parameters::find(codec, &unit.payload)
+            && self.parameters.as_ref() != Some(&parameters)
         {
-            if let Some(size) = sets.size() {
+            if let Some(size) = parameters.size() {
                 (self.metadata.width, self.metadata.height) = (size.width, size.height);
             }
             client.metadata(&self.metadata);
-            client.video(at, flv::avc_configuration(&sets));
-            self.sets = Some(sets);
+            client.video(at, flv::configuration(&parameters));
+            self.parameters = Some(parameters);
         }
-        if self.sets.is_some() {
-            client.video(at, flv::avc_picture(&unit.payload, unit.keyframe));
+        if self.parameters.is_some() {
+            let composition = unit.pts.since(unit.dts).as_millis() as i32;
+            client.video(at, flv::picture(codec, &unit.payload, unit.keyframe, composition));
         }
     }
 

@@ -243,7 +243,7 @@ impl Open {
 /// Ticks a second (RFC 6184 and RFC 7587, section 4.1).
 fn container_rate(track: Track) -> u32 {
     match track {
-        Track::Video => 90_000,
+        Track::Video | Track::Hevc | Track::Av1 => 90_000,
         Track::Audio | Track::Aac | Track::Input(_) => 48_000,
     }
 }

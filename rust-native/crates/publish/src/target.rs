@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use media::{Bitrate, FrameRate, Secret};
+use media::{Bitrate, FrameRate, Secret, VideoCodec};
 use url::{Host, Url};
 
 use crate::datagram::Link;
@@ -183,6 +183,22 @@ impl Target {
 }
 
 impl Parsed {
+    /// Whether pictures so coded can go there; an RTMP server says so itself.
+    pub(crate) fn takes(&self, codec: VideoCodec) -> Result<(), Failure> {
+        let taken = match self {
+            Self::Rtmp { .. } => true,
+            Self::Datagrams(_) => codec != VideoCodec::Av1,
+            Self::WebRtc(_) | Self::Rtp(_) => codec == VideoCodec::H264,
+        };
+        let by = match self {
+            Self::Rtmp { .. } => "RTMP",
+            Self::Datagrams(_) => "MPEG-TS",
+            Self::WebRtc(_) => "WebRTC",
+            Self::Rtp(_) => "RTP",
+        };
+        if taken { Ok(()) } else { Err(Failure::codec_not_taken(codec, by)) }
+    }
+
     /// The target is on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         match self {
@@ -328,6 +344,24 @@ mod tests {
         assert_eq!(parse(" rtp://239.1.2.3:65532 "), Ok(("239.1.2.3".to_owned(), 65_532)));
         for bad in ["rtp://host", "udp://host:1", "rtp://host:65533", "rtp://:5004", ""] {
             assert_eq!(parse(bad), Err("bad_rtp_url"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_target_that_can_not_take_a_codec_says_so_before_it_is_tried() {
+        let target_bitrate = Bitrate::from_kbps(1);
+        let ts = Target::from(MpegTsTarget { url: "udp://127.0.0.1:9".to_owned(), target_bitrate });
+        let rtp = Target::from(RtpTarget { url: "rtp://127.0.0.1:5004".to_owned(), sdp_file: None, target_bitrate });
+        let whip = Target::from(WhipTarget { url: "http://127.0.0.1/".to_owned(), key: None, target_bitrate });
+        let refused = |target: &Target, codec| {
+            let refused = target.parse().expect("good").takes(codec).err();
+            refused.map(|failure| (failure.code, failure.is_final))
+        };
+        let refusal = Some(("codec_not_taken", true));
+        for (target, hevc) in [(&ts, None), (&rtp, refusal), (&whip, refusal)] {
+            assert_eq!(refused(target, VideoCodec::H264), None);
+            assert_eq!(refused(target, VideoCodec::Hevc), hevc);
+            assert_eq!(refused(target, VideoCodec::Av1), refusal);
         }
     }
 

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use container::{Assembler, AudioCodec, Chapter, Format, Fragment, InputTrack, TARGET};
-use media::{AccessUnit, Track};
+use media::AccessUnit;
 use parking_lot::Mutex;
 use stream::{Broadcast, LagPolicy, Lanes, Reader, RecvError};
 use tokio::sync::mpsc;
@@ -147,8 +147,8 @@ impl Recorder {
         let at = LocalTime::now();
         let file = OutputFile::create(&options.folder, &options.template, at, 1, options.format)?;
         let lanes = match options.audio {
-            AudioCodec::Aac => Lanes::VIDEO_AND_AAC,
-            AudioCodec::Opus => Lanes::WEBRTC,
+            AudioCodec::Aac => Lanes::PICTURES.and(Lanes::AAC),
+            AudioCodec::Opus => Lanes::PICTURES.and(Lanes::OPUS),
         };
         let (lanes, queue) = match &options.inputs {
             Some(inputs) => (lanes.and(Lanes::INPUTS), QUEUE + QUEUE_OF_INPUT * (inputs.now().len() + LATER_INPUTS)),
@@ -328,10 +328,10 @@ impl<E: Fn(RecordEvent)> Work<E> {
     }
 
     fn take(&mut self, unit: &AccessUnit) -> Result<(), RecordError> {
-        if unit.track == Track::Video && unit.keyframe && !self.paused && self.is_full(unit) {
+        if unit.track.is_picture() && unit.keyframe && !self.paused && self.is_full(unit) {
             self.finish_file(Some(unit))?;
         }
-        if unit.track != Track::Video {
+        if !unit.track.is_picture() {
             self.recent.push_back(unit.clone());
             let inputs = self.assembler.inputs();
             if self.recent.len() > RECENT_SOUND * (1 + inputs) {

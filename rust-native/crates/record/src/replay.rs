@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use container::{Assembler, AudioCodec, Format, TARGET};
-use media::{AccessUnit, MediaTime, Track};
+use media::{AccessUnit, MediaTime};
 use parking_lot::Mutex;
 use stream::{Broadcast, LagPolicy, Lanes};
 
@@ -80,7 +80,7 @@ impl Ring {
 }
 
 fn starts(unit: &AccessUnit) -> bool {
-    unit.track == Track::Video && unit.keyframe
+    unit.track.is_picture() && unit.keyframe
 }
 
 /// How full the buffer is.
@@ -107,8 +107,8 @@ impl Replay {
     pub fn start(hub: &Broadcast<AccessUnit>, keep: Duration, most_bytes: usize, codec: AudioCodec) -> Self {
         let ring = Arc::new(Mutex::new(Ring::new(keep, most_bytes)));
         let lanes = match codec {
-            AudioCodec::Aac => Lanes::VIDEO_AND_AAC,
-            AudioCodec::Opus => Lanes::WEBRTC,
+            AudioCodec::Aac => Lanes::PICTURES.and(Lanes::AAC),
+            AudioCodec::Opus => Lanes::PICTURES.and(Lanes::OPUS),
         };
         let mut reader = hub.subscribe_to(lanes, QUEUE, LagPolicy::SkipToKeyframe);
         let shared = Arc::clone(&ring);
@@ -185,6 +185,7 @@ impl Snapshot {
 mod tests {
     use super::*;
     use bytes::Bytes;
+    use media::Track;
 
     fn unit(track: Track, keyframe: bool, ms: u64, size: usize) -> AccessUnit {
         let at = MediaTime::from_nanos(ms * 1_000_000);

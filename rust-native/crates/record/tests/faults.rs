@@ -27,7 +27,7 @@ fn on_a_disk(test: &str, kib: u32, body: impl FnOnce(&Path)) {
         mount(&["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs", &disk]);
         return body(Path::new(&disk));
     }
-    let folder = Folder::new();
+    let folder = Folder::new("record");
     let root = std::fs::read_to_string("/proc/self/status").unwrap().contains("Uid:\t0\t");
     let whose: &[&str] = if root { &["--mount"] } else { &["--user", "--map-root-user", "--mount"] };
     let output = Command::new("unshare")
@@ -218,7 +218,7 @@ fn a_disk_that_turns_read_only_between_two_parts_keeps_the_first() {
 #[test]
 fn a_folder_that_is_taken_away_is_told_within_a_fragment_and_no_missing_file_is_shown() {
     for (format, plain) in [(Format::Mp4, false), (Format::Mp4, true), (Format::Mkv, false)] {
-        let folder = Folder::new();
+        let folder = Folder::new("record");
         let place = folder.path().join("stick");
         std::fs::create_dir(&place).unwrap();
         let mut rig = Rig::start(options(&place, format, plain)).unwrap();

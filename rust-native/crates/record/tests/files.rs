@@ -35,7 +35,7 @@ fn every_format_opens_without_a_warning_and_shows_and_sounds_right() {
         (Format::Mkv, AudioCodec::Aac, false),
         (Format::Mkv, AudioCodec::Opus, false),
     ] {
-        let folder = Folder::new();
+        let folder = Folder::new("record");
         let files = record_seconds(options(&folder, format, audio, plain), 12);
         assert_eq!(files.len(), 1);
         let what = format!("{format:?} {audio:?} plain={plain}");
@@ -58,7 +58,7 @@ fn every_format_opens_without_a_warning_and_shows_and_sounds_right() {
 
 #[test]
 fn a_recording_is_split_at_keyframes_and_every_part_is_whole() {
-    let folder = Folder::new();
+    let folder = Folder::new("record");
     let split = Split { after: Some(Duration::from_secs(4)), bytes: None };
     let files = record_seconds(RecordOptions { split, ..options(&folder, Format::Mp4, AudioCodec::Aac, true) }, 12);
     assert_eq!(files.len(), 3);
@@ -80,7 +80,7 @@ fn a_recording_is_split_at_keyframes_and_every_part_is_whole() {
 #[test]
 fn a_pause_leaves_no_hole_and_chapters_are_seen() {
     for (format, plain) in [(Format::Mp4, false), (Format::Mp4, true), (Format::Mkv, false)] {
-        let folder = Folder::new();
+        let folder = Folder::new("record");
         let hub = Broadcast::default();
         let (events, closed) = std::sync::mpsc::channel();
         let options = options(&folder, format, AudioCodec::Aac, plain);
@@ -121,7 +121,7 @@ fn a_pause_leaves_no_hole_and_chapters_are_seen() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_is_the_last_seconds_from_a_keyframe_on() {
-    let folder = Folder::new();
+    let folder = Folder::new("record");
     let hub = Broadcast::default();
     let replay = Replay::start(&hub, Duration::from_secs(5), 50_000_000, AudioCodec::Aac);
     let mut studio = Studio::new(hub);
@@ -148,7 +148,7 @@ async fn a_replay_is_the_last_seconds_from_a_keyframe_on() {
 
 #[test]
 fn nothing_is_overwritten_and_an_empty_recording_leaves_no_file() {
-    let folder = Folder::new();
+    let folder = Folder::new("record");
     let mut paths = Vec::new();
     for _ in 0..3 {
         paths.extend(record_seconds(options(&folder, Format::Mp4, AudioCodec::Aac, false), 1));
@@ -170,7 +170,7 @@ fn nothing_is_overwritten_and_an_empty_recording_leaves_no_file() {
 #[ignore = "three minutes: test:long"]
 fn an_hour_stays_in_step() {
     for (format, plain) in [(Format::Mp4, true), (Format::Mkv, false)] {
-        let folder = Folder::new();
+        let folder = Folder::new("record");
         let files = record_seconds(options(&folder, format, AudioCodec::Aac, plain), 3600);
         let played = play(&files[0]);
         assert_eq!((played.flashes.len(), played.beeps.len()), (3600, 3600));

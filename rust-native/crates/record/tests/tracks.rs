@@ -199,7 +199,7 @@ fn assert_apart(file: &Path, seconds: std::ops::Range<usize>, inputs: usize) {
 #[test]
 fn each_input_is_alone_on_its_track_and_in_step_with_the_mix() {
     for (format, plain) in [(Format::Mp4, false), (Format::Mp4, true), (Format::Mkv, false)] {
-        let folder = Folder::new();
+        let folder = Folder::new("record");
         let (hub, inputs) = (Broadcast::default(), Inputs::default());
         inputs.set(tracks(&["Microphone", "Spiel & Spaß", "音乐"]));
         let (recorder, heard) = start(options(&folder, format, plain, &inputs), &hub);
@@ -221,7 +221,7 @@ fn each_input_is_alone_on_its_track_and_in_step_with_the_mix() {
 
 #[test]
 fn an_input_that_is_added_begins_a_part_and_nothing_is_lost_between() {
-    let folder = Folder::new();
+    let folder = Folder::new("record");
     let (hub, inputs) = (Broadcast::default(), Inputs::default());
     inputs.set(tracks(&["one"]));
     let (recorder, heard) = start(options(&folder, Format::Mp4, false, &inputs), &hub);
@@ -245,7 +245,7 @@ fn an_input_that_is_added_begins_a_part_and_nothing_is_lost_between() {
 
 #[test]
 fn a_pause_is_left_out_of_every_track() {
-    let folder = Folder::new();
+    let folder = Folder::new("record");
     let (hub, inputs) = (Broadcast::default(), Inputs::default());
     inputs.set(tracks(&["one", "two"]));
     let (recorder, heard) = start(options(&folder, Format::Mkv, false, &inputs), &hub);

@@ -5,7 +5,7 @@ use std::ffi::{CString, c_int};
 use std::time::Duration;
 
 use ffmpeg_next::ffi;
-use media::{AccessUnit, MediaTime, Picture, Size, Track};
+use media::{AccessUnit, MediaTime, Picture, Size, VideoCodec};
 
 use super::input::Feeder;
 use super::raw::{AvError, Context, Packet, check, dictionary};
@@ -99,7 +99,7 @@ impl LibavEncoder {
             level,
             gop: Gop::new(idr_distance(recipe, &config)),
             cadence: Cadence::new(config.frame_rate),
-            parameter_sets: ParameterSets::default(),
+            parameter_sets: ParameterSets::of(config.codec),
             payloads: Payloads::default(),
             last_ticks: i64::MIN,
             in_flight: VecDeque::new(),
@@ -148,6 +148,11 @@ impl LibavEncoder {
                 let written = std::slice::from_raw_parts((*packet).data, (*packet).size as usize);
                 ((*packet).pts, (*packet).flags & ffi::AV_PKT_FLAG_KEY != 0, written)
             };
+            // AV1's containers and protocols want no temporal delimiter, which stands in front.
+            let written = match self.config.codec {
+                VideoCodec::Av1 => written.strip_prefix(&[0x12, 0]).unwrap_or(written),
+                _ => written,
+            };
             // Intra refresh marks the pictures at which a wave of fresh blocks begins, too.
             let keyframe = flagged && (!refreshes(self.recipe, &self.config) || h264::has_idr(written));
             let missing = if keyframe { self.parameter_sets.missing_in(written) } else { &[] };
@@ -160,7 +165,7 @@ impl LibavEncoder {
             // Without B-frames they come in order: those before it were dropped by the encoder.
             let Some(picture) = self.in_flight.drain(..=at).next_back() else { continue };
             self.ready.push_back(AccessUnit {
-                track: Track::Video,
+                track: self.config.codec.track(),
                 pts: picture.pts,
                 dts: picture.pts,
                 keyframe,
@@ -225,7 +230,8 @@ impl VideoEncoder for LibavEncoder {
         let config = VideoConfig { size: config.size.even(), ..*config };
         let level = level_for(&config).ok_or_else(|| Failure::TooMuch.unsupported(&config))?;
         let other_rate = config.bitrate != self.config.bitrate;
-        let fits = config.size == self.config.size
+        let fits = config.codec == self.config.codec
+            && config.size == self.config.size
             && config.frame_rate == self.config.frame_rate
             && config.threads == self.config.threads
             && (!self.recipe.tunable || same_options(&config, &self.config))
@@ -325,8 +331,15 @@ fn idr_distance(recipe: &Recipe, config: &VideoConfig) -> Duration {
     if refreshes(recipe, config) { Duration::MAX } else { config.gop }
 }
 
+/// `FF_LEVEL_UNKNOWN`, which FFmpeg 9 calls `AV_LEVEL_UNKNOWN`.
+const LEVEL_UNKNOWN: c_int = -99;
+
+/// H.264's is chosen here, low enough for browsers; what an encoder of another codec needs it knows itself.
 fn level_for(config: &VideoConfig) -> Option<i32> {
-    h264::level(config.size, config.frame_rate.fps(), config.bitrate.as_kbps())
+    match config.codec {
+        VideoCodec::H264 => h264::level(config.size, config.frame_rate.fps(), config.bitrate.as_kbps()),
+        VideoCodec::Hevc | VideoCodec::Av1 => Some(LEVEL_UNKNOWN),
+    }
 }
 
 fn threads(config: &VideoConfig) -> c_int {

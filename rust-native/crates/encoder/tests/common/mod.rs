@@ -13,6 +13,7 @@ pub(crate) const START: MediaTime = MediaTime::from_nanos(7_000_000_000_123);
 
 pub(crate) fn config(width: u32, height: u32, fps: u32, kbps: u32) -> VideoConfig {
     VideoConfig {
+        codec: media::VideoCodec::H264,
         size: Size { width, height },
         frame_rate: FrameRate::new(fps).unwrap(),
         bitrate: Bitrate::from_kbps(kbps),

@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use encoder::{AacEncoder, OpusEncoder, VideoConfig};
-use media::{AccessUnit, AudioBlock, Bitrate, Clock, FrameRate, MediaTime, MonotonicClock, Picture, Secret, Size};
-use publish::{Destination, MpegTsTarget, PublishStatus, RtmpTarget, RtpTarget, SrtTarget, Target, WhipTarget};
+use media::{AccessUnit, AudioBlock, Bitrate, Clock, FrameRate, MediaTime, MonotonicClock, Picture, Size};
+use publish::{Destination, PublishStatus};
 use record::{AudioCodec, Format, RecordOptions, Recorder, Split};
 use stream::Broadcast;
 
 use crate::rig::program::Program;
-use crate::rig::{Folder, Peer, free_port, listening};
+use crate::rig::targets::target;
+use crate::rig::{Peer, free_port, listening};
+use testkit::scratch::Folder;
 
 const SIZE: Size = Size { width: 1920, height: 1080 };
 const FPS: u32 = 30;
@@ -27,6 +29,7 @@ const MOST: f64 = 0.05;
 /// Five seconds of hard content and a tone, with times from zero.
 fn clip() -> Vec<AccessUnit> {
     let config = VideoConfig {
+        codec: media::VideoCodec::H264,
         size: SIZE,
         frame_rate: FrameRate::new(FPS).expect("not zero"),
         bitrate: Bitrate::from_kbps(KBPS),
@@ -141,39 +144,12 @@ async fn peer(kind: &str, port: u16) -> Peer {
     }
 }
 
-fn target(kind: &str, port: u16, folder: &Folder) -> Target {
-    let target_bitrate = Bitrate::from_kbps(KBPS);
-    match kind {
-        "rtmp" => RtmpTarget {
-            url: format!("rtmp://127.0.0.1:{port}/live"),
-            key: Some(Secret::new("name")),
-            prefer_opus: false,
-            target_bitrate,
-            frame_rate: FrameRate::new(FPS).expect("not zero"),
-        }
-        .into(),
-        "srt" => SrtTarget {
-            url: format!("srt://127.0.0.1:{port}"),
-            passphrase: None,
-            stream_id: None,
-            latency: Duration::from_millis(120),
-            target_bitrate,
-        }
-        .into(),
-        "rtp" => {
-            let sdp_file = Some(folder.file("live.sdp"));
-            RtpTarget { url: format!("rtp://127.0.0.1:{port}"), sdp_file, target_bitrate }.into()
-        }
-        "whip" => WhipTarget { url: format!("http://127.0.0.1:{port}/whip/live"), key: None, target_bitrate }.into(),
-        _ => MpegTsTarget { url: format!("udp://127.0.0.1:{port}"), target_bitrate }.into(),
-    }
-}
-
 async fn publish(kind: &str, hub: &Broadcast<AccessUnit>, folder: &Folder) -> (Destination, Receiver) {
     let (receiver, port) = receiver(kind, folder).await;
+    let target = target(kind, port, folder, Bitrate::from_kbps(KBPS), FrameRate::new(FPS).expect("not zero"));
     let (sender, mut statuses) = tokio::sync::mpsc::unbounded_channel();
     let on_status = move |status| drop(sender.send(status));
-    let destination = Destination::start(target(kind, port, folder), hub.clone(), Arc::new(|| {}), on_status);
+    let destination = Destination::start(target, hub.clone(), Arc::new(|| {}), on_status);
     let live = async { while !matches!(statuses.recv().await, Some(PublishStatus::Live { .. })) {} };
     tokio::time::timeout(crate::rig::PATIENCE, live).await.unwrap_or_else(|_| panic!("{kind} did not become live"));
     (destination, receiver)
@@ -197,7 +173,7 @@ fn record(hub: &Broadcast<AccessUnit>, folder: &Folder) -> Recorder {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "two minutes of measuring: test:long"]
 async fn each_destination_costs_a_twentieth_of_a_core_at_the_most() {
-    let folder = Folder::new();
+    let folder = Folder::new("publish");
     let (clip, hub) = (clip(), Broadcast::default());
     let encoded = clip.iter().filter(|unit| unit.track == media::Track::Video).count();
     assert_eq!(encoded as u64, PICTURES, "the encoder ran once for each picture, before any destination");

@@ -13,7 +13,8 @@ use publish::{PublishStatus, RtmpTarget, SrtTarget, Target, WhipTarget};
 use crate::rig::nginx::Nginx;
 use crate::rig::program::Program;
 use crate::rig::relay::{Conditions, WhipRelay, outside, relay};
-use crate::rig::{Feed, Folder, Live, Peer, Received, bitrate, frame_rate, free_port, say};
+use crate::rig::{Feed, Live, Peer, Received, bitrate, frame_rate, free_port, say};
+use testkit::scratch::Folder;
 
 /// A server that is back is live within this.
 const SOON: Duration = Duration::from_secs(5);
@@ -81,7 +82,7 @@ struct Far {
 
 impl Far {
     async fn start(whip: bool) -> Self {
-        let folder = Folder::new();
+        let folder = Folder::new("publish");
         if whip {
             let server = Program::start("whip_receiver.py", &folder, &[]).await;
             let relay = WhipRelay::start(outside(), server.port).await;
@@ -116,6 +117,17 @@ impl Far {
     }
 }
 
+/// A destination behind a path that carries everything yet, and its neighbour.
+async fn flowing(whip: bool) -> (Feed, Neighbour, Far, Live) {
+    let feed = Feed::start();
+    let neighbour = Neighbour::start(&feed).await;
+    let far = Far::start(whip).await;
+    let mut live = feed.publish(far.target.clone());
+    live.until_live().await;
+    far.flows(crate::rig::PATIENCE, name(whip)).await;
+    (feed, neighbour, far, live)
+}
+
 fn name(whip: bool) -> &'static str {
     if whip { "WHIP" } else { "SRT" }
 }
@@ -123,12 +135,8 @@ fn name(whip: bool) -> &'static str {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_narrows_to_a_sixth_costs_only_the_destination_behind_it() {
     for whip in [true, false] {
-        let (feed, what) = (Feed::start(), name(whip));
-        let neighbour = Neighbour::start(&feed).await;
-        let far = Far::start(whip).await;
-        let mut live = feed.publish(far.target.clone());
-        live.until_live().await;
-        far.flows(crate::rig::PATIENCE, what).await;
+        let what = name(whip);
+        let (_feed, neighbour, far, mut live) = flowing(whip).await;
         far.conditions.kbps.store(NARROW_KBPS, Ordering::Relaxed);
         let (mut dropped, mut told) = (0, Vec::new());
         let narrow = Instant::now();
@@ -162,12 +170,8 @@ async fn a_path_that_narrows_to_a_sixth_costs_only_the_destination_behind_it() {
 #[ignore = "a minute and a half of waiting: test:long"]
 async fn a_path_that_swallows_everything_is_told_and_the_stream_is_back_after_it() {
     for whip in [true, false] {
-        let (feed, what) = (Feed::start(), name(whip));
-        let neighbour = Neighbour::start(&feed).await;
-        let far = Far::start(whip).await;
-        let mut live = feed.publish(far.target.clone());
-        live.until_live().await;
-        far.flows(crate::rig::PATIENCE, what).await;
+        let what = name(whip);
+        let (_feed, neighbour, far, mut live) = flowing(whip).await;
         far.conditions.blackhole.store(true, Ordering::Relaxed);
         let gone = Instant::now();
         assert_eq!(live.until_broken().await, ("connection_lost", false), "{what}");
@@ -190,7 +194,7 @@ async fn a_path_that_swallows_everything_is_told_and_the_stream_is_back_after_it
 /// Says goodbye as soon as it has taken the call, each time.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_srt_server_that_closes_at_once_is_asked_again_with_growing_pauses() {
-    let (feed, folder, port) = (Feed::start(), Folder::new(), free_port());
+    let (feed, folder, port) = (Feed::start(), Folder::new("publish"), free_port());
     let neighbour = Neighbour::start(&feed).await;
     let mut live = feed.publish(srt(port));
     let mut pauses = Vec::new();

@@ -6,6 +6,8 @@ mod receiver;
 mod whip_server;
 
 #[cfg(target_os = "linux")]
+mod codecs;
+#[cfg(target_os = "linux")]
 mod cost;
 mod destination;
 #[cfg(target_os = "linux")]

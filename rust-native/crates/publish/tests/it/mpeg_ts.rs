@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use media::Secret;
 use publish::{MpegTsTarget, PublishStatus, SrtTarget};
 
-use crate::rig::{Feed, Folder, PATIENCE, Peer, Received, bitrate, free_port};
+use crate::rig::{Feed, PATIENCE, Peer, Received, bitrate, free_port};
+use testkit::scratch::Folder;
 
 fn srt(url: String) -> SrtTarget {
     SrtTarget { url, passphrase: None, stream_id: None, latency: Duration::from_millis(120), target_bitrate: bitrate() }
@@ -34,7 +35,7 @@ async fn run(feed: &Feed, target: impl Into<publish::Target>, file: &Path, secon
 
 #[tokio::test(flavor = "multi_thread")]
 async fn srt_live_transmit_gets_every_picture_and_the_tone() {
-    let (feed, folder, port) = (Feed::start(), Folder::new(), free_port());
+    let (feed, folder, port) = (Feed::start(), Folder::new("publish"), free_port());
     let file = folder.file("srt.ts");
     let transmit = transmit(&format!("srt://:{port}?mode=listener"), &file);
     let health = run(&feed, srt(format!("srt://127.0.0.1:{port}")), &file, 5).await;
@@ -45,7 +46,7 @@ async fn srt_live_transmit_gets_every_picture_and_the_tone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_passphrase_and_a_stream_id_are_used_and_a_wrong_passphrase_is_final() {
-    let (feed, folder, port) = (Feed::start(), Folder::new(), free_port());
+    let (feed, folder, port) = (Feed::start(), Folder::new("publish"), free_port());
     let file = folder.file("srt.ts");
     let source = format!("srt://:{port}?mode=listener&passphrase=correct-horse");
     let transmit = transmit(&source, &file);
@@ -72,7 +73,7 @@ async fn a_passphrase_and_a_stream_id_are_used_and_a_wrong_passphrase_is_final()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_is_served_by_a_listening_destination() {
-    let (feed, folder, port) = (Feed::start(), Folder::new(), free_port());
+    let (feed, folder, port) = (Feed::start(), Folder::new("publish"), free_port());
     let file = folder.file("srt.ts");
     let live = feed.publish(srt(format!("srt://:{port}")));
     let transmit = transmit(&format!("srt://127.0.0.1:{port}?mode=caller"), &file);
@@ -87,7 +88,7 @@ async fn a_caller_is_served_by_a_listening_destination() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_srt_server_that_is_killed_and_comes_back_is_found_again() {
-    let (feed, folder, port) = (Feed::start(), Folder::new(), free_port());
+    let (feed, folder, port) = (Feed::start(), Folder::new("publish"), free_port());
     let source = format!("srt://:{port}?mode=listener");
     let mut first = transmit(&source, &folder.file("first.ts"));
     let mut live = feed.publish(srt(format!("srt://127.0.0.1:{port}")));
@@ -108,7 +109,7 @@ async fn an_srt_server_that_is_killed_and_comes_back_is_found_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ffmpeg_reads_plain_udp_and_tcp() {
-    let (feed, folder, port) = (Feed::start(), Folder::new(), free_port());
+    let (feed, folder, port) = (Feed::start(), Folder::new("publish"), free_port());
     for scheme in ["udp", "tcp"] {
         let file = folder.file(&format!("{scheme}.ts"));
         let options = if scheme == "udp" { "fifo_size=100000&timeout=30000000" } else { "listen=1" };

@@ -8,7 +8,8 @@ use publish::WhipTarget;
 
 use crate::rig::network::{FAR, Line, Lines, inside};
 use crate::rig::program::Program;
-use crate::rig::{Feed, Folder, Live, bitrate, say};
+use crate::rig::{Feed, Live, bitrate, say};
+use testkit::scratch::Folder;
 
 async fn far_sfu(lines: &Lines, folder: &Folder) -> Program {
     let command = lines.command();
@@ -28,19 +29,24 @@ async fn pictures_pass(feed: &Feed, wanted: u64) {
     }
 }
 
+async fn flowing(lines: &Lines, folder: &Folder) -> (Program, Feed, Live) {
+    let mut server = far_sfu(lines, folder).await;
+    let feed = Feed::start();
+    let mut live = publish(&feed, &server);
+    live.until_live().await;
+    server.said("webrtcup 1").await;
+    pictures_pass(&feed, 60).await;
+    (server, feed, live)
+}
+
 /// By an ICE restart or, where that is not heard of in five seconds, by another session.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_move_to_another_network_is_told_at_once_and_followed() {
     if !inside("network_change::a_move_to_another_network_is_told_at_once_and_followed") {
         return;
     }
-    let (lines, folder) = (Lines::new(), Folder::new());
-    let mut server = far_sfu(&lines, &folder).await;
-    let feed = Feed::start();
-    let mut live = publish(&feed, &server);
-    live.until_live().await;
-    server.said("webrtcup 1").await;
-    pictures_pass(&feed, 60).await;
+    let (lines, folder) = (Lines::new(), Folder::new("publish"));
+    let (mut server, feed, mut live) = flowing(&lines, &folder).await;
     lines.unplug(Line::First);
     lines.plug(Line::Second);
     let changed = Instant::now();
@@ -61,13 +67,8 @@ async fn a_cable_that_is_out_for_a_while_is_survived() {
     if !inside("network_change::a_cable_that_is_out_for_a_while_is_survived") {
         return;
     }
-    let (lines, folder) = (Lines::new(), Folder::new());
-    let mut server = far_sfu(&lines, &folder).await;
-    let feed = Feed::start();
-    let mut live = publish(&feed, &server);
-    live.until_live().await;
-    server.said("webrtcup 1").await;
-    pictures_pass(&feed, 60).await;
+    let (lines, folder) = (Lines::new(), Folder::new("publish"));
+    let (mut server, feed, mut live) = flowing(&lines, &folder).await;
     lines.unplug(Line::First);
     assert_eq!(live.until_broken().await, ("connection_lost", false));
     tokio::time::sleep(Duration::from_secs(2)).await;

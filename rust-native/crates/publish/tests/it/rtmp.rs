@@ -2,23 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use media::Secret;
-use publish::{PublishStatus, RtmpTarget};
+use publish::PublishStatus;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::rig::nginx::Nginx;
-use crate::rig::{Feed, Folder, Peer, Received, bitrate, frame_rate, free_port, listening};
-
-fn target(port: u16) -> RtmpTarget {
-    RtmpTarget {
-        url: format!("rtmp://127.0.0.1:{port}/live"),
-        key: Some(Secret::new("name")),
-        prefer_opus: false,
-        target_bitrate: bitrate(),
-        frame_rate: frame_rate(),
-    }
-}
+use crate::rig::rtmp_target as target;
+use crate::rig::{Feed, Peer, Received, free_port, listening};
+use testkit::scratch::Folder;
 
 /// ffmpeg takes one publisher and writes what comes.
 async fn ffmpeg_listener(port: u16, file: &std::path::Path) -> Peer {
@@ -31,7 +22,7 @@ async fn ffmpeg_listener(port: u16, file: &std::path::Path) -> Peer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ffmpeg_as_listener_gets_every_picture_and_the_tone() {
-    let (port, folder, feed) = (free_port(), Folder::new(), Feed::start());
+    let (port, folder, feed) = (free_port(), Folder::new("publish"), Feed::start());
     let file = folder.file("received.mkv");
     let listener = ffmpeg_listener(port, &file).await;
     let mut live = feed.publish(target(port));
@@ -135,7 +126,7 @@ async fn broken_destinations_change_nothing_for_the_good_one() {
     good.until_live().await;
 
     // Absent at start, there two seconds later.
-    let (late_port, folder) = (free_port(), Folder::new());
+    let (late_port, folder) = (free_port(), Folder::new("publish"));
     let mut late = feed.publish(target(late_port));
     // Takes the connection and never reads.
     let (hole, hole_port) = bind().await;

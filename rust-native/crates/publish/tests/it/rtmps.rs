@@ -8,7 +8,8 @@ use media::Secret;
 use publish::RtmpTarget;
 
 use crate::rig::nginx::Nginx;
-use crate::rig::{Feed, Folder, Peer, Received, bitrate, frame_rate, free_port, listening};
+use crate::rig::{Feed, Peer, Received, bitrate, frame_rate, free_port, listening};
+use testkit::scratch::Folder;
 
 fn openssl(folder: &Folder, arguments: &str) {
     let output = Command::new("openssl")
@@ -70,7 +71,7 @@ fn trust(authority: &Path) {
 /// One test: trust is read once in a process.
 #[test]
 fn rtmps_reaches_a_trusted_server_whole_and_no_other() {
-    let folder = Folder::new();
+    let folder = Folder::new("publish");
     certificate(&folder, "known");
     certificate(&folder, "stranger");
     trust(&folder.file("ca-known.pem"));

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use publish::{PublishStatus, RtpTarget};
 
-use crate::rig::{Feed, Folder, PATIENCE, Peer, Received, SIZE, bitrate};
+use crate::rig::{Feed, PATIENCE, Peer, Received, SIZE, bitrate};
+use testkit::scratch::Folder;
 
 /// The first of four free ports; the first is even, as RTP's are.
 fn four_ports() -> u16 {
@@ -39,7 +40,7 @@ async fn until(what: &str, done: impl Fn() -> bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ffmpeg_opens_the_description_and_gets_every_picture_and_the_tone() {
-    let (feed, folder, port) = (Feed::start(), Folder::new(), four_ports());
+    let (feed, folder, port) = (Feed::start(), Folder::new("publish"), four_ports());
     let (sdp, file) = (folder.file("live.sdp"), folder.file("received.mkv"));
     let mut live = feed.publish(target(port, &sdp));
     assert_eq!(live.until_broken().await, ("nobody_listens", false), "said while there is no player");
@@ -74,7 +75,7 @@ async fn ffmpeg_opens_the_description_and_gets_every_picture_and_the_tone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gstreamer_opens_the_description_and_gets_every_picture_and_the_tone() {
-    let (feed, folder, port) = (Feed::start(), Folder::new(), four_ports());
+    let (feed, folder, port) = (Feed::start(), Folder::new("publish"), four_ports());
     let sdp = folder.file("live.sdp");
     let mut live = feed.publish(target(port, &sdp));
     until("the description is there", || sdp.exists()).await;
@@ -110,7 +111,7 @@ async fn gstreamer_opens_the_description_and_gets_every_picture_and_the_tone() {
 /// packet in twenty.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receivers_reports_tell_loss_and_round_trip() {
-    let (feed, folder, port) = (Feed::start(), Folder::new(), four_ports());
+    let (feed, folder, port) = (Feed::start(), Folder::new("publish"), four_ports());
     let bind = async || tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
     let port_of = |socket: &tokio::net::UdpSocket| socket.local_addr().expect("an address").port();
     let (media_in, reports_in) = (four_ports(), four_ports() + 1);
@@ -159,7 +160,7 @@ async fn a_receivers_reports_tell_loss_and_round_trip() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_player_that_is_killed_is_missed_and_one_that_comes_back_is_served_at_once() {
-    let (feed, folder, port) = (Feed::start(), Folder::new(), four_ports());
+    let (feed, folder, port) = (Feed::start(), Folder::new("publish"), four_ports());
     let sdp = folder.file("live.sdp");
     let mut live = feed.publish(target(port, &sdp));
     // Any socket is a player to those who only send.
@@ -185,7 +186,7 @@ async fn a_player_that_is_killed_is_missed_and_one_that_comes_back_is_served_at_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_description_that_can_not_be_written_is_told_and_final() {
-    let (feed, folder, port) = (Feed::start(), Folder::new(), four_ports());
+    let (feed, folder, port) = (Feed::start(), Folder::new("publish"), four_ports());
     let mut live = feed.publish(target(port, &folder.file("no/such/folder/live.sdp")));
     assert_eq!(live.until_broken().await, ("sdp_not_written", true));
 }
@@ -193,7 +194,7 @@ async fn a_description_that_can_not_be_written_is_told_and_final() {
 /// Reports full of nonsense from whoever likes: the stream goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_reports_change_nothing() {
-    let (feed, folder, port) = (Feed::start(), Folder::new(), four_ports());
+    let (feed, folder, port) = (Feed::start(), Folder::new("publish"), four_ports());
     let (picture, reports) = (UdpSocket::bind(("127.0.0.1", port)), UdpSocket::bind(("127.0.0.1", port + 1)));
     let (picture, reports) = (picture.expect("a port"), reports.expect("a port"));
     let mut live = feed.publish(target(port, &folder.file("live.sdp")));

@@ -7,7 +7,8 @@ use publish::SrtTarget;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
-use crate::rig::{Feed, Folder, PATIENCE, Peer, Received, bitrate, free_port};
+use crate::rig::{Feed, PATIENCE, Peer, Received, bitrate, free_port};
+use testkit::scratch::Folder;
 
 fn srt(port: u16) -> SrtTarget {
     SrtTarget {
@@ -67,7 +68,7 @@ async fn relay(to: u16, poisons: Vec<(u16, u16, Vec<u32>)>, slip: Arc<Notify>) -
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_srt_peer_is_told_by_a_code_and_the_others_lose_nothing() {
-    let (feed, folder) = (Feed::start(), Folder::new());
+    let (feed, folder) = (Feed::start(), Folder::new("publish"));
     let (good_port, good_file) = (free_port(), folder.file("good.ts"));
     let good_peer = transmit(good_port, &good_file);
     let mut good = feed.publish(srt(good_port));

@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use media::Secret;
-use publish::{MpegTsTarget, PublishStatus, RtmpTarget, RtpTarget, SrtTarget, Target, WhipTarget};
+use publish::{PublishStatus, RtmpTarget};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
 
 use crate::rig::nginx::Nginx;
-use crate::rig::{Feed, Folder, Live, Peer, Received, bitrate, frame_rate, free_port, listening};
+use crate::rig::targets::target;
+use crate::rig::{Feed, Live, Peer, Received, bitrate, frame_rate, free_port, listening};
 use crate::whip_server::{Manner, WhipServer};
+use testkit::scratch::Folder;
 
 /// Between the fall of the servers and their return.
 const AWAY: Duration = Duration::from_secs(20);
@@ -72,34 +74,6 @@ async fn serve(kind: &str, port: u16, file: &Path) -> Server {
     }
 }
 
-fn target(kind: &str, port: u16, folder: &Folder) -> Target {
-    let target_bitrate = bitrate();
-    match kind {
-        "rtmp" => RtmpTarget {
-            url: format!("rtmp://127.0.0.1:{port}/live"),
-            key: Some(Secret::new("name")),
-            prefer_opus: false,
-            target_bitrate,
-            frame_rate: frame_rate(),
-        }
-        .into(),
-        "srt" => SrtTarget {
-            url: format!("srt://127.0.0.1:{port}"),
-            passphrase: None,
-            stream_id: None,
-            latency: Duration::from_millis(120),
-            target_bitrate,
-        }
-        .into(),
-        "udp" | "tcp" => MpegTsTarget { url: format!("{kind}://127.0.0.1:{port}"), target_bitrate }.into(),
-        "rtp" => {
-            let sdp_file = Some(folder.file("live.sdp"));
-            RtpTarget { url: format!("rtp://127.0.0.1:{port}"), sdp_file, target_bitrate }.into()
-        }
-        _ => WhipTarget { url: format!("http://127.0.0.1:{port}/whip/live"), key: None, target_bitrate }.into(),
-    }
-}
-
 async fn live_within(kind: &str, live: &mut Live, limit: Duration) {
     let begun = Instant::now();
     live.until_live().await;
@@ -108,7 +82,7 @@ async fn live_within(kind: &str, live: &mut Live, limit: Duration) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_kinds_fail_together_and_come_back_and_one_that_stays_loses_nothing() {
-    let (feed, folder) = (Feed::start(), Folder::new());
+    let (feed, folder) = (Feed::start(), Folder::new("publish"));
     let nginx = Nginx::start(free_port()).await;
     let mut good = feed.publish(RtmpTarget {
         url: format!("rtmp://127.0.0.1:{}/live", nginx.port),
@@ -125,7 +99,7 @@ async fn all_kinds_fail_together_and_come_back_and_one_that_stays_loses_nothing(
     for (kind, port) in KINDS.iter().zip(&ports) {
         servers.push(serve(kind, *port, &file(kind, 1)).await);
     }
-    let start = |(kind, port): (&&str, &u16)| feed.publish(target(kind, *port, &folder));
+    let start = |(kind, port): (&&str, &u16)| feed.publish(target(kind, *port, &folder, bitrate(), frame_rate()));
     let mut lives: Vec<Live> = KINDS.iter().zip(&ports).map(start).collect();
     join_all(KINDS.iter().zip(&mut lives).map(|(kind, live)| live_within(kind, live, crate::rig::PATIENCE))).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -170,10 +144,10 @@ async fn all_kinds_fail_together_and_come_back_and_one_that_stays_loses_nothing(
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "five minutes of waiting: test:long"]
 async fn each_kind_alone_is_live_within_five_seconds_of_its_servers_return() {
-    let folder = Folder::new();
+    let folder = Folder::new("publish");
     for kind in KINDS {
         let (feed, port) = (Feed::start(), free_port());
-        let mut live = feed.publish(target(kind, port, &folder));
+        let mut live = feed.publish(target(kind, port, &folder, bitrate(), frame_rate()));
         for round in 0..2 {
             let (code, is_final) = live.until_broken().await;
             assert!(!is_final, "{kind}, round {round}: {code}");
@@ -193,9 +167,9 @@ async fn each_kind_alone_is_live_within_five_seconds_of_its_servers_return() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a minute of waiting: test:long"]
 async fn a_server_that_hangs_for_half_a_minute_is_told_and_found_again() {
-    let (feed, folder) = (Feed::start(), Folder::new());
+    let (feed, folder) = (Feed::start(), Folder::new("publish"));
     let nginx = Nginx::start(free_port()).await;
-    let mut live = feed.publish(target("rtmp", nginx.port, &folder));
+    let mut live = feed.publish(target("rtmp", nginx.port, &folder, bitrate(), frame_rate()));
     live.until_live().await;
     tokio::time::sleep(Duration::from_secs(12)).await;
     nginx.peer.signal("STOP");

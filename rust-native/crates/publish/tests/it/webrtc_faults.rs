@@ -10,7 +10,8 @@ use tokio::net::TcpListener;
 
 use crate::rig::program::{Program, until_pictures};
 use crate::rig::relay::{WhipRelay, outside};
-use crate::rig::{Feed, Folder, Live, bitrate, free_port, say};
+use crate::rig::{Feed, Live, bitrate, free_port, say};
+use testkit::scratch::Folder;
 
 const RETURN: Duration = Duration::from_secs(5);
 const KEY: &str = "live_4711";
@@ -49,7 +50,7 @@ async fn back(live: &mut Live, since: Instant, what: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_comes_late_or_comes_back_is_found_in_time() {
     for kind in [Kind::Whip, Kind::Backend] {
-        let (folder, feed, port) = (Folder::new(), Feed::start(), free_port());
+        let (folder, feed, port) = (Folder::new("publish"), Feed::start(), free_port());
         let mut live = feed.publish(kind.target(port, KEY));
         assert_eq!(live.until_broken().await, ("address_unreachable", false));
         // So late that the pauses have grown.
@@ -64,7 +65,7 @@ async fn a_server_that_comes_late_or_comes_back_is_found_in_time() {
         let expected = if kind == Kind::Whip { "connection_lost" } else { "signaling_closed" };
         assert_eq!((code, is_end), (expected, false));
         tokio::time::sleep(Duration::from_secs(6)).await;
-        let folder = Folder::new();
+        let folder = Folder::new("publish");
         let (_peer, since) = server(&folder, port).await;
         back(&mut live, since, &format!("{kind:?} killed")).await;
         until_pictures(&folder, 1, 30).await;
@@ -74,7 +75,7 @@ async fn a_server_that_comes_late_or_comes_back_is_found_in_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blackhole_is_told_and_the_stream_is_back_after_it() {
-    let (folder, feed) = (Folder::new(), Feed::start());
+    let (folder, feed) = (Folder::new("publish"), Feed::start());
     let peer = Program::start("whip_receiver.py", &folder, &["--key", KEY]).await;
     let relay = WhipRelay::start(outside(), peer.port).await;
     let target = WhipTarget {
@@ -96,7 +97,7 @@ async fn a_blackhole_is_told_and_the_stream_is_back_after_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_is_the_end_and_says_so() {
-    let folder = Folder::new();
+    let folder = Folder::new("publish");
     let feed = Feed::start();
     let peer = Program::start("whip_receiver.py", &folder, &["--key", KEY]).await;
     for kind in [Kind::Whip, Kind::Backend] {
@@ -113,7 +114,7 @@ async fn a_wrong_key_is_the_end_and_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_hangs_up_at_once_is_asked_again() {
     for kind in [Kind::Whip, Kind::Backend] {
-        let (folder, feed) = (Folder::new(), Feed::start());
+        let (folder, feed) = (Folder::new("publish"), Feed::start());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("its address").port();
         let rude = tokio::spawn(async move {

@@ -12,7 +12,8 @@ use publish::{BackendTarget, Target, WhipTarget};
 
 use crate::rig::program::{Program, until_pictures};
 use crate::rig::relay::{WhipRelay, outside};
-use crate::rig::{Feed, Folder, Peer, Received, SIZE, bitrate, free_port, listening, number_of, say};
+use crate::rig::{Feed, Peer, Received, SIZE, bitrate, free_port, listening, number_of, say};
+use testkit::scratch::Folder;
 
 const KEY: &str = "live_4711";
 
@@ -26,7 +27,7 @@ fn backend(url: String) -> Target {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn aiortc_gets_every_picture_and_the_tone_by_whip_and_by_websocket() {
-    let (folder, feed) = (Folder::new(), Feed::start());
+    let (folder, feed) = (Folder::new("publish"), Feed::start());
     let mut server = Program::start("whip_receiver.py", &folder, &["--key", KEY]).await;
     for (session, target) in [
         (1, whip(format!("http://127.0.0.1:{}/whip/live", server.port))),
@@ -45,7 +46,7 @@ async fn aiortc_gets_every_picture_and_the_tone_by_whip_and_by_websocket() {
 /// congestion control is on.
 #[tokio::test(flavor = "multi_thread")]
 async fn nearly_every_picture_is_decoded_where_packets_are_lost_and_late() {
-    let (folder, feed) = (Folder::new(), Feed::start());
+    let (folder, feed) = (Folder::new("publish"), Feed::start());
     let server = Program::start("whip_receiver.py", &folder, &["--key", KEY]).await;
     let relay = WhipRelay::start(outside(), server.port).await;
     relay.conditions.delay_ms.store(40, Ordering::Relaxed);
@@ -76,7 +77,7 @@ async fn nearly_every_picture_is_decoded_where_packets_are_lost_and_late() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn janus_takes_the_stream_by_websocket_and_by_whip() {
-    let (folder, feed) = (Folder::new(), Feed::start());
+    let (folder, feed) = (Folder::new("publish"), Feed::start());
     let mut server = Program::start("sfu_bridge.py", &folder, &["--key", KEY]).await;
     for (session, target) in [
         (1, backend(format!("ws://127.0.0.1:{}/ws/live", server.port))),
@@ -99,7 +100,7 @@ async fn janus_takes_the_stream_by_websocket_and_by_whip() {
 /// Only TCP is to be had there: the second attempt takes it.
 #[tokio::test(flavor = "multi_thread")]
 async fn where_udp_is_closed_tcp_carries_the_stream() {
-    let (folder, feed) = (Folder::new(), Feed::start());
+    let (folder, feed) = (Folder::new("publish"), Feed::start());
     let mut server = Program::start("sfu_bridge.py", &folder, &["--key", KEY, "--tcp"]).await;
     let mut live = feed.publish(whip(format!("http://127.0.0.1:{}/whip/live", server.port)));
     assert_eq!(live.until_broken().await, ("no_media_path", false));
@@ -118,7 +119,7 @@ async fn where_udp_is_closed_tcp_carries_the_stream() {
 /// They come with the answer: what they give follows by PATCH, within the same session.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_server_of_the_answer_is_used_at_once() {
-    let (folder, feed, port) = (Folder::new(), Feed::start(), free_port());
+    let (folder, feed, port) = (Folder::new("publish"), Feed::start(), free_port());
     let (listen, log) = (port.to_string(), folder.file("turn.log"));
     let pid = folder.file("turn.pid").display().to_string();
     let options = ["-n", "--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1", "--listening-port", &listen];
@@ -154,7 +155,7 @@ async fn our_server_passes_both_on_to_a_viewer() {
         while !server.streams()[0].live {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let (folder, watch) = (Folder::new(), format!("http://{place}/whep/live"));
+        let (folder, watch) = (Folder::new("publish"), format!("http://{place}/whep/live"));
         let viewer = Program::start("whip_receiver.py", &folder, &["--watch", &watch]).await;
         until_pictures(&folder, 1, 90).await;
         drop(viewer);

@@ -7,22 +7,67 @@ use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use container::{AudioCodec, Format};
 use encoder::{AacEncoder, OpusEncoder, VideoConfig, VideoEncoder};
-use media::{AUDIO_CHANNELS, AccessUnit, AudioBlock, BLOCK_FRAMES, Bitrate, FrameRate, MediaTime, Picture, Size};
+use media::{
+    AUDIO_CHANNELS, AccessUnit, AudioBlock, BLOCK_FRAMES, Bitrate, FrameRate, MediaTime, Picture, Size, VideoCodec,
+};
 use record::{RecordEvent, RecordOptions, RecordStatus, Recorder};
 use stream::{Broadcast, Lanes};
+pub(crate) use testkit::scratch::Folder;
+use testkit::scratch::output_of;
 
 pub(crate) const START: MediaTime = MediaTime::from_nanos(77_000_000_000_123);
 const SIZE: Size = Size { width: 64, height: 64 };
 const FPS: u64 = 10;
 
+/// Where the pictures come from.
+enum Pictures {
+    Encoder(Box<dyn VideoEncoder>),
+    /// Encoded before, by a program that is not ours.
+    Made(Vec<(bool, Vec<u8>)>),
+}
+
+impl Pictures {
+    /// HEVC has no encoder of ours without a graphics card: twenty seconds of it are made elsewhere.
+    fn of(codec: VideoCodec) -> Self {
+        if codec == VideoCodec::Hevc {
+            let pictures = (0..20 * FPS).flat_map(|number| {
+                let luma = if number.is_multiple_of(FPS) { 235 } else { 16 };
+                let area = SIZE.area() as usize;
+                [vec![luma; area], vec![128; area / 2]].concat()
+            });
+            return Self::Made(testkit::hevc::encode(SIZE, FPS as u32, &pictures.collect::<Vec<u8>>()));
+        }
+        let config = VideoConfig {
+            codec,
+            size: SIZE,
+            frame_rate: FrameRate::new(FPS as u32).unwrap(),
+            bitrate: Bitrate::from_kbps(200),
+            gop: Duration::from_secs(2),
+            threads: 1,
+            tune: encoder::Tune::default(),
+        };
+        Self::Encoder(encoder::open(&config).unwrap().encoder)
+    }
+
+    fn encode(&mut self, number: u64, picture: &Picture, at: MediaTime) -> Option<AccessUnit> {
+        match self {
+            Self::Encoder(encoder) => encoder.encode(picture, at, false).unwrap(),
+            Self::Made(units) => {
+                let (keyframe, payload) = units[number as usize].clone();
+                let (track, payload) = (media::Track::Hevc, payload.into());
+                Some(AccessUnit { track, pts: at, dts: at, keyframe, captured_at: at, payload })
+            }
+        }
+    }
+}
+
 pub(crate) struct Studio {
     hub: Broadcast<AccessUnit>,
-    video: Box<dyn VideoEncoder>,
+    video: Pictures,
     aac: AacEncoder,
     opus: OpusEncoder,
     picture: u64,
@@ -33,17 +78,14 @@ pub(crate) struct Studio {
 
 impl Studio {
     pub(crate) fn new(hub: Broadcast<AccessUnit>) -> Self {
-        let config = VideoConfig {
-            size: SIZE,
-            frame_rate: FrameRate::new(FPS as u32).unwrap(),
-            bitrate: Bitrate::from_kbps(200),
-            gop: Duration::from_secs(2),
-            threads: 1,
-            tune: encoder::Tune::default(),
-        };
+        Self::of(VideoCodec::H264, hub)
+    }
+
+    /// Pictures so coded.
+    pub(crate) fn of(codec: VideoCodec, hub: Broadcast<AccessUnit>) -> Self {
         Self {
             hub,
-            video: encoder::open(&config).unwrap().encoder,
+            video: Pictures::of(codec),
             aac: AacEncoder::new(AacEncoder::DEFAULT_BITRATE).unwrap(),
             opus: OpusEncoder::new(Bitrate::from_kbps(128)).unwrap(),
             picture: 0,
@@ -69,7 +111,7 @@ impl Studio {
                 picture.planes[0].data.fill(235);
             }
             picture.captured_at = at;
-            if let Some(unit) = self.video.encode(&picture, at, false).unwrap() {
+            if let Some(unit) = self.video.encode(self.picture, &picture, at) {
                 self.hub.push(&unit);
             }
             self.picture += 1;
@@ -130,10 +172,15 @@ pub(crate) fn settle(recorder: &Recorder, done: impl Fn(&RecordStatus) -> bool) 
 
 /// Records so many seconds and returns the finished files.
 pub(crate) fn record_seconds(options: RecordOptions, seconds: u32) -> Vec<PathBuf> {
+    record_seconds_of(VideoCodec::H264, options, seconds)
+}
+
+/// The same of pictures so coded.
+pub(crate) fn record_seconds_of(codec: VideoCodec, options: RecordOptions, seconds: u32) -> Vec<PathBuf> {
     let hub = Broadcast::default();
     let (events, heard) = std::sync::mpsc::channel();
     let recorder = Recorder::start(options, &hub, Arc::new(|| {}), move |event| events.send(event).unwrap()).unwrap();
-    let mut studio = Studio::new(hub);
+    let mut studio = Studio::of(codec, hub);
     studio.run_until(seconds.into(), &recorder);
     recorder.stop();
     heard
@@ -145,41 +192,6 @@ pub(crate) fn record_seconds(options: RecordOptions, seconds: u32) -> Vec<PathBu
         .collect()
 }
 
-pub(crate) struct Folder(PathBuf);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("tidecast-record-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A program's output; a word of complaint fails the test.
-fn run(program: &str, arguments: &[&str], file: &Path) -> Vec<u8> {
-    let file = file.to_str().unwrap();
-    let arguments: Vec<_> = arguments.iter().map(|word| if *word == "FILE" { file } else { word }).collect();
-    let output = Command::new(program)
-        .args(&arguments)
-        .output()
-        .unwrap_or_else(|error| panic!("the test needs {program} (npm run setup installs it): {error}"));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{program} {arguments:?}");
-    assert!(output.status.success(), "{program} {arguments:?}");
-    output.stdout
-}
-
 #[derive(Debug)]
 pub(crate) struct Info {
     pub(crate) duration: f64,
@@ -189,7 +201,7 @@ pub(crate) struct Info {
 
 pub(crate) fn probe(file: &Path) -> Info {
     let fields = ["-v", "warning", "-select_streams", "v", "-show_entries", "stream=width,height:format=duration"];
-    let output = run("ffprobe", &[&fields[..], &["-of", "default=nw=1:nk=1", "FILE"]].concat(), file);
+    let output = output_of("ffprobe", &[&fields[..], &["-of", "default=nw=1:nk=1", "FILE"]].concat(), file);
     let text = String::from_utf8(output).unwrap();
     let lines: Vec<_> = text.lines().collect();
     Info { width: lines[0].parse().unwrap(), height: lines[1].parse().unwrap(), duration: lines[2].parse().unwrap() }
@@ -199,7 +211,7 @@ pub(crate) fn probe(file: &Path) -> Info {
 pub(crate) fn chapters(file: &Path) -> Vec<(f64, String)> {
     let arguments =
         ["-v", "warning", "-show_entries", "chapter=start_time:chapter_tags=title", "-of", "csv=p=0", "FILE"];
-    let text = String::from_utf8(run("ffprobe", &arguments, file)).unwrap();
+    let text = String::from_utf8(output_of("ffprobe", &arguments, file)).unwrap();
     text.lines()
         .map(|line| {
             let (start, title) = line.split_once(',').unwrap();
@@ -212,7 +224,7 @@ pub(crate) fn chapters(file: &Path) -> Vec<(f64, String)> {
 pub(crate) fn packets(file: &Path, stream: &str) -> Vec<f64> {
     let arguments =
         ["-v", "warning", "-select_streams", stream, "-show_entries", "packet=pts_time", "-of", "csv=p=0", "FILE"];
-    let text = String::from_utf8(run("ffprobe", &arguments, file)).unwrap();
+    let text = String::from_utf8(output_of("ffprobe", &arguments, file)).unwrap();
     text.lines().map(|line| line.trim_end_matches(',').parse().unwrap()).collect()
 }
 
@@ -226,7 +238,7 @@ pub(crate) struct Played {
 pub(crate) fn play(file: &Path) -> Played {
     let shown =
         ["-v", "warning", "-i", "FILE", "-an", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "-"];
-    let pictures = run("ffmpeg", &shown, file);
+    let pictures = output_of("ffmpeg", &shown, file);
     let times = packets(file, "v");
     assert_eq!(pictures.len(), times.len() * (SIZE.area() as usize), "every picture is decoded");
     let white = |picture: &[u8]| picture.iter().map(|luma| u64::from(*luma)).sum::<u64>() > 128 * SIZE.area();
@@ -234,7 +246,7 @@ pub(crate) fn play(file: &Path) -> Played {
     let flashes = (0..lit.len()).filter(|n| lit[*n] && (*n == 0 || !lit[n - 1])).map(|n| times[n]).collect();
     // Stamped sound with its gaps filled: a sample's place is its time.
     let heard = ["-v", "warning", "-i", "FILE", "-vn", "-af", "aresample=async=1:first_pts=0", "-ac", "1"];
-    let sound = run("ffmpeg", &[&heard[..], &["-ar", "48000", "-f", "s16le", "-"]].concat(), file);
+    let sound = output_of("ffmpeg", &[&heard[..], &["-ar", "48000", "-f", "s16le", "-"]].concat(), file);
     let samples: Vec<_> = sound.chunks_exact(2).map(|two| i16::from_le_bytes([two[0], two[1]])).collect();
     let mut beeps = Vec::new();
     let mut quiet_since = -24_000_i64;
@@ -251,7 +263,17 @@ pub(crate) fn play(file: &Path) -> Played {
 
 /// How many pictures GStreamer decodes, and whole seconds of sound; its first word of warning fails the test.
 pub(crate) fn gstreamer(file: &Path, format: Format, audio: AudioCodec) -> (usize, usize) {
-    let out = Folder::new();
+    gstreamer_of(VideoCodec::H264, file, format, audio)
+}
+
+/// The same of pictures so coded.
+pub(crate) fn gstreamer_of(codec: VideoCodec, file: &Path, format: Format, audio: AudioCodec) -> (usize, usize) {
+    let picture = match codec {
+        VideoCodec::H264 => "h264parse ! avdec_h264",
+        VideoCodec::Hevc => "h265parse ! avdec_h265",
+        VideoCodec::Av1 => "av1parse ! av1dec",
+    };
+    let out = Folder::new("record");
     let (pictures, sound) = (out.path().join("pictures"), out.path().join("sound"));
     let demux = match format {
         Format::Mp4 => "qtdemux",
@@ -263,7 +285,7 @@ pub(crate) fn gstreamer(file: &Path, format: Format, audio: AudioCodec) -> (usiz
     };
     let pipeline = format!(
         "-q filesrc location={} ! {demux} name=d \
-         d.video_0 ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0 ! h264parse ! avdec_h264 ! videoconvert \
+         d.video_0 ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0 ! {picture} ! videoconvert \
          ! video/x-raw,format=GRAY8 ! filesink location={} \
          d.audio_0 ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0 ! {decode} ! audioconvert \
          ! audio/x-raw,format=S16LE,channels=2 ! filesink location={}",

@@ -4,18 +4,20 @@ pub(crate) mod network;
 pub(crate) mod nginx;
 pub(crate) mod program;
 pub(crate) mod relay;
+pub(crate) mod targets;
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use encoder::{AacEncoder, OpusEncoder, VideoConfig};
+use encoder::{AacEncoder, OpusEncoder, VideoConfig, VideoEncoder};
 use media::{
     AccessUnit, AudioBlock, BLOCK_FRAMES, Bitrate, Clock, FrameRate, MediaTime, MonotonicClock, Picture, Size,
+    VideoCodec,
 };
 use publish::{Destination, PublishStatus, Target};
 use stream::Broadcast;
@@ -40,6 +42,7 @@ pub(crate) fn frame_rate() -> FrameRate {
 
 /// Thirty numbered pictures a second and a tone, encoded for real and pushed in real time.
 pub(crate) struct Feed {
+    codec: VideoCodec,
     pub(crate) hub: Broadcast<AccessUnit>,
     wanted: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
@@ -49,15 +52,21 @@ pub(crate) struct Feed {
 
 impl Feed {
     pub(crate) fn start() -> Self {
+        Self::of(VideoCodec::H264)
+    }
+
+    /// Pictures so coded; twenty seconds of HEVC, which has no encoder of ours without a graphics card.
+    pub(crate) fn of(codec: VideoCodec) -> Self {
+        let mut source = Source::of(codec);
         let hub = Broadcast::default();
         let (wanted, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let pictures = Arc::new(AtomicU64::new(0));
         let thread = {
             let (hub, wanted, stop, pictures) =
                 (hub.clone(), Arc::clone(&wanted), Arc::clone(&stop), Arc::clone(&pictures));
-            std::thread::spawn(move || feed(&hub, &wanted, &stop, &pictures))
+            std::thread::spawn(move || feed(&mut source, &hub, &wanted, &stop, &pictures))
         };
-        Self { hub, wanted, stop, pictures, thread: Some(thread) }
+        Self { codec, hub, wanted, stop, pictures, thread: Some(thread) }
     }
 
     /// Pictures encoded so far: the encoder runs once, however many destinations there are.
@@ -69,7 +78,7 @@ impl Feed {
         let (sender, statuses) = mpsc::unbounded_channel();
         let wanted = Arc::clone(&self.wanted);
         let request = Arc::new(move || wanted.store(true, Ordering::Relaxed));
-        let destination = Destination::start(target, self.hub.clone(), request, move |status| {
+        let destination = Destination::start_with_codec(target, self.codec, self.hub.clone(), request, move |status| {
             tell(|| format!("{status:?}"));
             let _ = sender.send(status);
         });
@@ -86,16 +95,55 @@ impl Drop for Feed {
     }
 }
 
-fn feed(hub: &Broadcast<AccessUnit>, wanted: &AtomicBool, stop: &AtomicBool, pictures: &AtomicU64) {
-    let config = VideoConfig {
-        size: SIZE,
-        frame_rate: frame_rate(),
-        bitrate: bitrate(),
-        gop: Duration::from_secs(2),
-        threads: 1,
-        tune: encoder::Tune::default(),
-    };
-    let mut video = encoder::open(&config).expect("an encoder").encoder;
+/// Where the pictures come from.
+enum Source {
+    Encoder(Box<dyn VideoEncoder>),
+    /// Encoded before, by a program that is not ours.
+    Made(Vec<(bool, Vec<u8>)>),
+}
+
+impl Source {
+    fn of(codec: VideoCodec) -> Self {
+        if codec == VideoCodec::Hevc {
+            let painter = Painter::new(Content::Cells, SIZE.width, SIZE.height);
+            let (mut pixels, mut picture) = (vec![0u32; SIZE.area() as usize], Picture::black(SIZE));
+            let mut raw = Vec::new();
+            for number in 0..20 * u64::from(FPS) {
+                painter.paint(number, &mut pixels);
+                draw(&pixels, &mut picture);
+                for (plane, shift) in picture.planes.iter().zip([0, 1, 1]) {
+                    let rows = plane.data.chunks_exact(plane.stride).take((SIZE.height >> shift) as usize);
+                    rows.for_each(|row| raw.extend_from_slice(&row[..(SIZE.width >> shift) as usize]));
+                }
+            }
+            return Self::Made(testkit::hevc::encode(SIZE, FPS, &raw));
+        }
+        let config = VideoConfig {
+            codec,
+            size: SIZE,
+            frame_rate: frame_rate(),
+            bitrate: bitrate(),
+            gop: Duration::from_secs(2),
+            threads: 1,
+            tune: encoder::Tune::default(),
+        };
+        Self::Encoder(encoder::open(&config).expect("an encoder").encoder)
+    }
+
+    fn encode(&mut self, number: u64, picture: &Picture, at: MediaTime, keyframe: bool) -> Option<AccessUnit> {
+        match self {
+            Self::Encoder(encoder) => encoder.encode(picture, at, keyframe).expect("encoded"),
+            Self::Made(units) => {
+                let (keyframe, payload) =
+                    units.get(number as usize).expect("a test of less than twenty seconds").clone();
+                let (track, payload) = (media::Track::Hevc, payload.into());
+                Some(AccessUnit { track, pts: at, dts: at, keyframe, captured_at: at, payload })
+            }
+        }
+    }
+}
+
+fn feed(video: &mut Source, hub: &Broadcast<AccessUnit>, wanted: &AtomicBool, stop: &AtomicBool, pictures: &AtomicU64) {
     let mut aac = AacEncoder::new(AacEncoder::DEFAULT_BITRATE).expect("AAC");
     let mut opus = OpusEncoder::new(Bitrate::from_kbps(128)).expect("Opus");
     let painter = Painter::new(Content::Cells, SIZE.width, SIZE.height);
@@ -124,7 +172,7 @@ fn feed(hub: &Broadcast<AccessUnit>, wanted: &AtomicBool, stop: &AtomicBool, pic
         draw(&pixels, &mut picture);
         picture.captured_at = zero + picture_due;
         let keyframe = wanted.swap(false, Ordering::Relaxed);
-        if let Some(unit) = video.encode(&picture, zero + picture_due, keyframe).expect("encoded") {
+        if let Some(unit) = video.encode(number, &picture, zero + picture_due, keyframe) {
             hub.push(&unit);
         }
         number += 1;
@@ -187,33 +235,6 @@ impl Live {
                 _ => {}
             }
         }
-    }
-}
-
-/// A folder that goes with the test.
-pub(crate) struct Folder(PathBuf);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("tidecast-publish-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -356,10 +377,27 @@ pub(crate) fn number_of(data: &[u8]) -> Option<u64> {
     decode(picture, Content::Cells, Region::whole(width, height))
 }
 
+/// The numbers of the pictures in a file without sound.
+pub(crate) fn numbers_in(file: &Path) -> Vec<u64> {
+    let luma = ffmpeg(file, &["-fps_mode", "passthrough", "-vf", "extractplanes=y", "-f", "rawvideo"]);
+    luma.chunks_exact(SIZE.area() as usize).map(|picture| number_of(picture).expect("a readable picture")).collect()
+}
+
 fn ffmpeg(file: &Path, output: &[&str]) -> Vec<u8> {
     let output = Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(file).args(output).arg("-").output();
     let output = output.expect("ffmpeg");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.is_empty(), "ffmpeg says of {}: {said}", file.display());
     output.stdout
+}
+
+/// What is sent there in most tests.
+pub(crate) fn rtmp_target(port: u16) -> publish::RtmpTarget {
+    publish::RtmpTarget {
+        url: format!("rtmp://127.0.0.1:{port}/live"),
+        key: Some(media::Secret::new("name")),
+        prefer_opus: false,
+        target_bitrate: bitrate(),
+        frame_rate: frame_rate(),
+    }
 }

@@ -1,8 +1,10 @@
-//! nginx with its RTMP module: takes streams and records each.
+//! nginx with its RTMP module, running.
 
 use std::path::PathBuf;
 
-use super::{Folder, Peer, is_root, listening};
+use super::{Peer, listening};
+use testkit::nginx_rtmp::{PROGRAM, configure, recordings};
+use testkit::scratch::Folder;
 
 pub(crate) struct Nginx {
     pub(crate) port: u16,
@@ -12,30 +14,15 @@ pub(crate) struct Nginx {
 
 impl Nginx {
     pub(crate) async fn start(port: u16) -> Self {
-        let folder = Folder::new();
-        let place = folder.file("");
-        let place = place.to_str().expect("UTF-8").trim_end_matches('/');
-        let user = if std::fs::metadata("/root").is_ok_and(|_| is_root()) { "user root;" } else { "" };
-        let conf = format!(
-            "load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
-             daemon off; master_process off; {user}
-             error_log {place}/error.log; pid {place}/pid;
-             events {{}}
-             rtmp {{ server {{ listen 127.0.0.1:{port};
-               application live {{ live on; record all; record_path {place}; record_unique on; }} }} }}"
-        );
-        std::fs::write(folder.file("conf"), conf).expect("written");
-        let conf = folder.file("conf");
-        let peer = Peer::start("/usr/sbin/nginx", &["-c", conf.to_str().expect("UTF-8"), "-p", place]);
+        let folder = Folder::new("publish");
+        let arguments = configure(&folder, port);
+        let peer = Peer::start(PROGRAM, &arguments.each_ref().map(String::as_str));
         listening(port).await;
         Self { port, folder, peer }
     }
 
     /// What was recorded, oldest first.
     pub(crate) fn recordings(&self) -> Vec<PathBuf> {
-        let files = std::fs::read_dir(self.folder.file("")).expect("a folder").flatten().map(|entry| entry.path());
-        let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "flv")).collect();
-        files.sort();
-        files
+        recordings(&self.folder)
     }
 }

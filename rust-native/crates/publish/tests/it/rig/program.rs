@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::{Folder, Received, SIZE, tell};
+use super::{Received, SIZE, tell};
+use testkit::scratch::Folder;
 
 /// Python starts slowly on a machine that builds something else besides.
 const START: Duration = Duration::from_secs(60);
