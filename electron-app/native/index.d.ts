@@ -84,8 +84,13 @@ export interface AudioInputState {
   volume: number
   /** While any open input is soloed, only soloed ones are heard in the stream. */
   solo: boolean
-  /** Heard in the headphones. */
+  /** To be heard in the headphones. */
   monitored: boolean
+  /**
+   * What the headphones do to the stream: `"comes_back"` (it is not heard there, as they are the very speaker that it
+   * captures) or `"heard_twice"` (they are a speaker that is captured, and so play it to viewers once more).
+   */
+  monitorProblem?: string
   /** ms. */
   delayMs: number
   /** In their order. */
@@ -97,6 +102,75 @@ export type AudioSource =
   | { kind: 'microphone'; device: string }
   | { kind: 'system_sound'; device: string }
   | { kind: 'application'; program: string }
+
+/** What a canvas would cost, by what was measured on this machine. */
+export interface CanvasCost {
+  /** What one of its pictures is thought to take, milliseconds. */
+  msPerPicture: number
+  /** Processor time beyond what is used now, cores. */
+  cores: number
+  /** In use now by all programs, cores; where nothing runs yet, what is planned to. */
+  busyCores: number
+  /** What the machine has. */
+  machineCores: number
+  /** Whether it was measured on pictures of this stream; else on the encoders' own. */
+  measuredLive: boolean
+  /** The verdict. */
+  room: CanvasRoom
+}
+
+/** Whether there is room for a canvas, and if not, why. */
+export type CanvasRoom = 'enough' | 'picture_too_slow' | 'machine_full' | 'machine_short'
+
+/** A picture of its own beside the main one: a scene, an encoder, destinations. */
+export interface CanvasSettings {
+  /** Letters, digits, `_`, `-`, at most 64. */
+  id: string
+  /** As a person calls it. */
+  name: string
+  /** One scene of a scene file, as JSON text. Its canvas decides the aspect. */
+  scene: string
+  /** Size, rate and quality of its own encode; the shorter side holds, the longer one follows the aspect. */
+  settings: VideoSettings
+}
+
+/** One further canvas. */
+export interface CanvasState {
+  /** As `set_canvas` named it. */
+  id: string
+  /** As a person calls it. */
+  name: string
+  /** Its scene's name. */
+  scene: string
+  /** As encoded while nothing holds it back. */
+  settings: VideoSettings
+  /** It is drawn and encoded; else it waits for the capture, or has failed. */
+  live: boolean
+  /** The encoder in use. */
+  encoder?: string
+  /** Why it is not encoded, where something went wrong. */
+  problem?: Problem
+}
+
+/** The figures of one further canvas, of one second. */
+export interface CanvasStats {
+  /** Which. */
+  id: string
+  /** Pictures encoded, keep-alive ones included. */
+  fpsEncoded: number
+  /** Pictures lost between capture and encoder. */
+  fpsDropped: number
+  /** Mean time of one encode, milliseconds. */
+  encodeMs: number
+  /** Mean time of drawing and converting one, milliseconds. */
+  composeMs?: number
+  /** Video bits encoded, kbit/s. */
+  videoKbps: number
+  /** Video kbit/s aimed at now. */
+  targetKbps: number
+  /** The share of the second that its thread worked on pictures. */
+  cores: number
+}
 
 /** Where the capture stands. */
 export type CaptureState =
@@ -150,13 +224,16 @@ export type Command =
   | { type: 'reset_loudness' }
   | { type: 'start_publish'; destination: Destination }
   | { type: 'stop_publish' }
-  | { type: 'add_destination'; id: string; name: string; destination: Destination }
+  | { type: 'add_destination'; id: string; name: string; destination: Destination; canvas?: string }
   | { type: 'remove_destination'; id: string }
   | { type: 'start_destination'; id: string }
   | { type: 'stop_destination'; id: string }
   | { type: 'retry_destination'; id: string }
   | { type: 'test_destination'; destination: Destination }
   | { type: 'choose_primary'; id: string }
+  | { type: 'set_canvas'; canvas: CanvasSettings; force: boolean }
+  | { type: 'remove_canvas'; id: string }
+  | { type: 'estimate_canvas'; canvas: CanvasSettings }
   | { type: 'start_recording'; recording: Recording }
   | { type: 'stop_recording' }
   | { type: 'pause_recording'; paused: boolean }
@@ -197,8 +274,10 @@ export interface DestinationState {
   name: string
   /** `"local_server"`, `"whip"`, `"rtmp"`, …. */
   kind: string
-  /** It owns the encode's bitrate. */
+  /** It owns its canvas's bitrate. */
   primary: boolean
+  /** The further canvas that it takes; absent: the main one. */
+  canvas?: string
   /** Where it stands. */
   state: PublishState
   /** Why it is not live, where something went wrong. */
@@ -373,6 +452,8 @@ export interface Recording {
    * part.
    */
   inputTracks: boolean
+  /** The further canvas that is recorded; absent: the main one. */
+  canvas?: string
 }
 
 /** Where the recording stands; its figures are in the stats. */
@@ -383,6 +464,8 @@ export interface RecordingState {
   part: number
   /** Nothing is taken in now. */
   paused: boolean
+  /** The further canvas that is recorded; absent: the main one. */
+  canvas?: string
 }
 
 /** The recording's figures. */
@@ -423,6 +506,7 @@ export type Reply =
   | { type: 'encoders'; encoders: Encoders }
   | { type: 'local_server'; localServer: LocalServer }
   | { type: 'preview'; preview: Preview }
+  | { type: 'canvas_cost'; cost: CanvasCost }
   | { type: 'stats'; stats: Stats }
 
 /** An id that is no source now, and why. */
@@ -455,6 +539,8 @@ export interface SourceState {
   id: string
   /** Where its capture stands. */
   capture: CaptureState
+  /** The main canvas shows it; else only further ones do. */
+  onMain: boolean
 }
 
 /** All that the engine is doing. */
@@ -465,6 +551,8 @@ export interface State {
   publish: PublishState
   /** Every destination, that publication included, in the order in which they were added. */
   destinations: Array<DestinationState>
+  /** Every further canvas, in the order in which they were added. */
+  canvases: Array<CanvasState>
   /** The recording, where one runs. */
   recording?: RecordingState
   /** Whether the last seconds are kept for a replay. */
@@ -527,6 +615,8 @@ export interface Stats {
   loss?: number
   /** Each running destination. */
   destinations: Array<DestinationStats>
+  /** Each further canvas that is live. */
+  canvases: Array<CanvasStats>
   /** The recording, where one runs. */
   recording?: RecordingStats
   /** The replay buffer, where it is on. */

@@ -4,6 +4,7 @@ use media::Secret;
 use napi_derive::napi;
 
 use crate::audio::{AudioInputChange, AudioSource};
+use crate::canvas::CanvasSettings;
 use crate::hot_keys::HotKey;
 use crate::tuning::Tuning;
 
@@ -34,13 +35,16 @@ pub enum Command {
     ResetLoudness,
     StartPublish { destination: Destination },
     StopPublish,
-    AddDestination { id: String, name: String, destination: Destination },
+    AddDestination { id: String, name: String, destination: Destination, canvas: Option<String> },
     RemoveDestination { id: String },
     StartDestination { id: String },
     StopDestination { id: String },
     RetryDestination { id: String },
     TestDestination { destination: Destination },
     ChoosePrimary { id: String },
+    SetCanvas { canvas: CanvasSettings, force: bool },
+    RemoveCanvas { id: String },
+    EstimateCanvas { canvas: CanvasSettings },
     StartRecording { recording: Recording },
     StopRecording,
     PauseRecording { paused: bool },
@@ -112,6 +116,8 @@ pub struct Recording {
     /// Beside the mix, each input on a track of its own, as it is in the mix. An input that is added later begins a new
     /// part.
     pub input_tracks: bool,
+    /// The further canvas that is recorded; absent: the main one.
+    pub canvas: Option<String>,
 }
 
 /// A sound input of the mix.
@@ -178,8 +184,8 @@ impl From<Command> for control_api::Command {
             Command::ResetLoudness => Self::ResetLoudness,
             Command::StartPublish { destination } => Self::StartPublish { destination: destination.into() },
             Command::StopPublish => Self::StopPublish,
-            Command::AddDestination { id, name, destination } => {
-                Self::AddDestination { id, name, destination: destination.into() }
+            Command::AddDestination { id, name, destination, canvas } => {
+                Self::AddDestination { id, name, destination: destination.into(), canvas }
             }
             Command::RemoveDestination { id } => Self::RemoveDestination { id },
             Command::StartDestination { id } => Self::StartDestination { id },
@@ -187,6 +193,9 @@ impl From<Command> for control_api::Command {
             Command::RetryDestination { id } => Self::RetryDestination { id },
             Command::TestDestination { destination } => Self::TestDestination { destination: destination.into() },
             Command::ChoosePrimary { id } => Self::ChoosePrimary { id },
+            Command::SetCanvas { canvas, force } => Self::SetCanvas { canvas: canvas.into(), force },
+            Command::RemoveCanvas { id } => Self::RemoveCanvas { id },
+            Command::EstimateCanvas { canvas } => Self::EstimateCanvas { canvas: canvas.into() },
             Command::StartRecording { recording } => Self::StartRecording { recording: recording.into() },
             Command::StopRecording => Self::StopRecording,
             Command::PauseRecording { paused } => Self::PauseRecording { paused },
@@ -237,6 +246,7 @@ impl From<Recording> for control_api::Recording {
             split_minutes: it.split_minutes,
             split_mib: it.split_mib,
             input_tracks: it.input_tracks,
+            canvas: it.canvas,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The N-API edge: converts, dispatches, maps errors. No logic; no media byte passes here.
 
 pub mod audio;
+pub mod canvas;
 pub mod hot_keys;
 pub mod input;
 pub mod output;

@@ -5,6 +5,7 @@ mod convert;
 use napi_derive::napi;
 
 use crate::audio::AudioInputState;
+use crate::canvas::{CanvasCost, CanvasState, CanvasStats};
 use crate::input::{Reach, VideoSettings};
 use crate::tuning::{Aim, Tuning};
 
@@ -26,6 +27,7 @@ pub enum Reply {
     Encoders { encoders: Encoders },
     LocalServer { local_server: LocalServer },
     Preview { preview: Preview },
+    CanvasCost { cost: CanvasCost },
     Stats { stats: Stats },
 }
 
@@ -59,6 +61,8 @@ pub struct SourceState {
     pub id: String,
     /// Where its capture stands.
     pub capture: CaptureState,
+    /// The main canvas shows it; else only further ones do.
+    pub on_main: bool,
 }
 
 /// Where the publication stands.
@@ -210,6 +214,8 @@ pub struct State {
     pub publish: PublishState,
     /// Every destination, that publication included, in the order in which they were added.
     pub destinations: Vec<DestinationState>,
+    /// Every further canvas, in the order in which they were added.
+    pub canvases: Vec<CanvasState>,
     /// The recording, where one runs.
     pub recording: Option<RecordingState>,
     /// Whether the last seconds are kept for a replay.
@@ -260,8 +266,10 @@ pub struct DestinationState {
     pub name: String,
     /// `"local_server"`, `"whip"`, `"rtmp"`, ….
     pub kind: String,
-    /// It owns the encode's bitrate.
+    /// It owns its canvas's bitrate.
     pub primary: bool,
+    /// The further canvas that it takes; absent: the main one.
+    pub canvas: Option<String>,
     /// Where it stands.
     pub state: PublishState,
     /// Why it is not live, where something went wrong.
@@ -318,6 +326,8 @@ pub struct Stats {
     pub loss: Option<f64>,
     /// Each running destination.
     pub destinations: Vec<DestinationStats>,
+    /// Each further canvas that is live.
+    pub canvases: Vec<CanvasStats>,
     /// The recording, where one runs.
     pub recording: Option<RecordingStats>,
     /// The replay buffer, where it is on.
@@ -341,6 +351,8 @@ pub struct RecordingState {
     pub part: u32,
     /// Nothing is taken in now.
     pub paused: bool,
+    /// The further canvas that is recorded; absent: the main one.
+    pub canvas: Option<String>,
 }
 
 /// The recording's figures.

@@ -38,6 +38,7 @@ impl From<control_api::Reply> for Reply {
             control_api::Reply::Encoders(encoders) => Self::Encoders { encoders: encoders.into() },
             control_api::Reply::LocalServer(server) => Self::LocalServer { local_server: server.into() },
             control_api::Reply::Preview(preview) => Self::Preview { preview: preview.into() },
+            control_api::Reply::CanvasCost(cost) => Self::CanvasCost { cost: cost.into() },
             control_api::Reply::Stats(stats) => Self::Stats { stats: stats.into() },
         }
     }
@@ -199,6 +200,7 @@ impl From<control_api::State> for State {
             capture: it.capture.into(),
             publish: it.publish.into(),
             destinations: all(it.destinations),
+            canvases: all(it.canvases),
             recording: it.recording.map(Into::into),
             replay: it.replay,
             local_server: it.local_server.map(Into::into),
@@ -210,7 +212,7 @@ impl From<control_api::State> for State {
             sources: it
                 .sources
                 .into_iter()
-                .map(|source| SourceState { id: source.id, capture: source.capture.into() })
+                .map(|source| SourceState { id: source.id, capture: source.capture.into(), on_main: source.on_main })
                 .collect(),
             area: it.area.map(Into::into),
             audio: all(it.audio),
@@ -235,6 +237,7 @@ impl From<control_api::DestinationState> for DestinationState {
             name: it.name,
             kind: it.kind,
             primary: it.primary,
+            canvas: it.canvas,
             state: it.state.into(),
             problem: it.problem.map(Into::into),
         }
@@ -272,6 +275,7 @@ impl From<control_api::Stats> for Stats {
             round_trip_ms: it.round_trip_ms,
             loss: it.loss,
             destinations: all(it.destinations),
+            canvases: all(it.canvases),
             recording: it.recording.map(Into::into),
             replay: it.replay.map(Into::into),
             viewers: it.viewers,
@@ -284,7 +288,7 @@ impl From<control_api::Stats> for Stats {
 
 impl From<control_api::RecordingState> for RecordingState {
     fn from(it: control_api::RecordingState) -> Self {
-        Self { file: it.file, part: it.part, paused: it.paused }
+        Self { file: it.file, part: it.part, paused: it.paused, canvas: it.canvas }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use control_api::{Effort, Tuning, VideoSettings};
+use media::VideoCodec;
 
 /// Tidecast without a window.
 #[derive(Debug, Parser)]
-#[command(name = "tidecast", version)]
+#[command(name = "tidecast", version, args_override_self = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -27,6 +28,10 @@ pub(crate) enum Verb {
 
 #[derive(Debug, Args)]
 pub(crate) struct StreamOptions {
+    /// Options from this TOML file, each by its name here without the dashes: `fps = 60`, `no-cursor = true`,
+    /// `to = ["…", "…"]`; those of the command line win, lists are added to
+    #[arg(long, value_name = "FILE")]
+    config: Option<std::path::PathBuf>,
     /// A source's id: one of `tidecast sources`, `region:MONITOR-ID:x,y,w,h`, `x11:find:PROGRAM?title=TITLE`,
     /// `image:/path`, `text:Hello?size=72&color=ffffff`, `color:ff8000`, `pattern:bars`; `wayland:portal[:NAME]` for
     /// what a Wayland desktop asks its user about; or `first-monitor`
@@ -47,6 +52,10 @@ pub(crate) struct StreamOptions {
     /// Video bitrate in kbit/s
     #[arg(long, default_value_t = VideoSettings::DEFAULT.kbps)]
     pub(crate) kbps: u32,
+    /// h264, which everything takes; hevc (a graphics card) or av1, for files, for RTMP servers that list them, and
+    /// hevc for SRT and MPEG-TS
+    #[arg(long, default_value = "h264")]
+    pub(crate) codec: VideoCodec,
     /// Seconds from one keyframe to the next
     #[arg(long, default_value_t = VideoSettings::DEFAULT.gop_seconds)]
     pub(crate) gop: f64,
@@ -68,8 +77,17 @@ pub(crate) struct StreamOptions {
     /// More inputs from a JSON file: a list of {"id", "source", "settings"}, with every setting of a filter
     #[arg(long)]
     pub(crate) audio_file: Option<std::path::PathBuf>,
+    /// A further picture with an encoder of its own, as often as wanted:
+    /// NAME[,size=WIDTHxHEIGHT][,fps=N][,kbps=N],scene=FILE (or ,source=ID), such as
+    /// `tall,size=720x1280,scene=tall.json`; what is left out is as on the main one
+    #[arg(long, value_parser = crate::canvas::parse)]
+    pub(crate) canvas: Vec<crate::canvas::CanvasLine>,
+    /// Add every --canvas also where the machine has no room for it
+    #[arg(long, requires = "canvas")]
+    pub(crate) canvas_anyway: bool,
     /// Where to, as often as wanted: `whip:URL`, `ws:URL`, `rtmp:URL` (or `rtmps://…`), `srt:URL`, `udp:URL`, `tcp:URL`,
-    /// `rtp:URL`, or `local` for a server inside this process that the network can reach
+    /// `rtp:URL`, or `local` for a server inside this process that the network can reach.
+    /// `NAME=KIND:URL` sends the --canvas of that name there
     #[arg(long)]
     pub(crate) to: Vec<String>,
     /// Write the description that players of an RTP destination open (SDP) to this file
@@ -85,6 +103,9 @@ pub(crate) struct StreamOptions {
     /// Record to this file (`.mp4` or `.mkv`), with or without a destination; an existing file is kept beside it
     #[arg(long)]
     pub(crate) record: Option<std::path::PathBuf>,
+    /// Record the --canvas of this name instead of the main one
+    #[arg(long, requires = "record", requires = "canvas")]
+    pub(crate) record_canvas: Option<String>,
     /// In the recording, give each input a track of its own beside the mix, named as it is (`id=NAME` of --audio)
     #[arg(long, requires = "record")]
     pub(crate) record_tracks: bool,
@@ -133,7 +154,7 @@ pub(crate) enum StatsFormat {
     Json,
 }
 
-fn parse_size(text: &str) -> Result<(u32, u32), String> {
+pub(crate) fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
     sides.ok_or_else(|| "write it as WIDTHxHEIGHT, such as 1280x720".to_owned())
 }

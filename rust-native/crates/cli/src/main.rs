@@ -3,6 +3,8 @@
 
 mod args;
 mod audio;
+mod canvas;
+mod config;
 mod grants;
 mod stream;
 
@@ -15,7 +17,13 @@ use tracing_subscriber::EnvFilter;
 use crate::args::{Arguments, Verb};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match config::expanded(std::env::args_os().collect()) {
+        Ok(words) => Arguments::parse_from(words),
+        Err(why) => {
+            failed(&why);
+            return ExitCode::from(2);
+        }
+    };
     let filter = EnvFilter::try_from_env("TIDECAST_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

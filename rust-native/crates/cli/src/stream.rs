@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::args::{StatsFormat, StreamOptions};
 use crate::grants::Grants;
-use crate::{audio, print_line, warn};
+use crate::{audio, canvas, print_line, warn};
 
 /// Runs until the time is over, Ctrl-C, or a failure that ends the stream.
 pub(crate) async fn run(options: StreamOptions) -> Result<(), Problem> {
@@ -53,6 +53,7 @@ async fn stream(
         engine.dispatch(command).await?;
     }
     engine.dispatch(Command::SetTuning { tuning: options.tuning.tuning() }).await?;
+    engine.dispatch(Command::SetCodec { codec: options.codec }).await?;
     let settings = VideoSettings {
         width: options.size.0,
         height: options.size.1,
@@ -66,12 +67,17 @@ async fn stream(
         None => Command::StartCapture { source_id: source_id(engine, &options.source).await?, settings, cursor },
     };
     engine.dispatch(start).await?;
+    for line in &options.canvas {
+        let canvas = line.settings(settings, scene)?;
+        engine.dispatch(Command::SetCanvas { canvas, force: options.canvas_anyway }).await?;
+    }
     let keys = Keys::read(options)?;
     for (at, to) in options.to.iter().enumerate() {
         publish(engine, at, to, keys.of(at), options.sdp.as_deref()).await?;
     }
     if let Some(file) = &options.record {
-        engine.dispatch(Command::StartRecording { recording: recording(file, options.record_tracks)? }).await?;
+        let recording = Recording { canvas: options.record_canvas.clone(), ..recording(file, options.record_tracks)? };
+        engine.dispatch(Command::StartRecording { recording }).await?;
     }
     let mut outcome = Outcome::default();
     let end = async {
@@ -99,11 +105,16 @@ struct Outcome {
     destinations: Vec<DestinationState>,
     /// Why the recording ended before the stream did.
     recording: Option<Problem>,
+    /// Why a further canvas is not encoded.
+    canvas: Option<Problem>,
 }
 
 impl Outcome {
-    /// At the end each destination is live; else why the first is not.
+    /// At the end each canvas is encoded and each destination is live; else why the first is not.
     fn end(self) -> Result<(), Problem> {
+        if let Some(problem) = self.canvas {
+            return Err(problem);
+        }
         let down = self.destinations.into_iter().find(|each| !matches!(each.state, PublishState::Live { .. }));
         match down {
             None => self.recording.map_or(Ok(()), Err),
@@ -139,6 +150,7 @@ fn follow(event: Event, stats: Option<StatsFormat>, outcome: &mut Outcome) -> Re
         }
         Event::State(state) => {
             outcome.destinations = state.destinations;
+            outcome.canvas = state.canvases.into_iter().find_map(|canvas| canvas.problem);
             let given_up = |each: &DestinationState| matches!(each.state, PublishState::Failed { .. });
             if !outcome.destinations.is_empty() && outcome.destinations.iter().all(given_up) {
                 return std::mem::take(outcome).end();
@@ -214,7 +226,16 @@ fn recording(file: &Path, input_tracks: bool) -> Result<Recording, Problem> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let folder = folder.to_string_lossy().into_owned();
-    Ok(Recording { folder, name, format, plain: false, split_minutes: None, split_mib: None, input_tracks })
+    Ok(Recording {
+        folder,
+        name,
+        format,
+        plain: false,
+        split_minutes: None,
+        split_mib: None,
+        input_tracks,
+        canvas: None,
+    })
 }
 
 async fn source_id(engine: &Engine, wanted: &str) -> Result<String, Problem> {
@@ -233,6 +254,7 @@ async fn source_id(engine: &Engine, wanted: &str) -> Result<String, Problem> {
 }
 
 async fn publish(engine: &Engine, at: usize, to: &str, key: Option<Secret>, sdp: Option<&Path>) -> Result<(), Problem> {
+    let (canvas, to) = canvas::of_destination(to);
     let destination = destination(to, key, sdp)?;
     if matches!(destination, Destination::LocalServer) {
         let server = Command::StartLocalServer { reach: Reach::Network, port: 0, view_token: None };
@@ -243,7 +265,7 @@ async fn publish(engine: &Engine, at: usize, to: &str, key: Option<Secret>, sdp:
     let id = format!("to-{}", at + 1);
     // An address may hold a key: what is shown is the protocol and the place on the command line.
     let name = format!("{} ({})", destination.kind(), at + 1);
-    engine.dispatch(Command::AddDestination { id: id.clone(), name, destination }).await?;
+    engine.dispatch(Command::AddDestination { id: id.clone(), name, destination, canvas }).await?;
     engine.dispatch(Command::StartDestination { id }).await.map(|_| ())
 }
 
@@ -304,15 +326,16 @@ mod tests {
             name: "rtmp (1)".to_owned(),
             kind: "rtmp".to_owned(),
             primary: true,
+            canvas: None,
             state,
             problem: None,
         };
         let live = || vec![state(PublishState::Live { since_ms: 1 })];
-        assert!(Outcome { destinations: live(), recording: None }.end().is_ok());
-        let connecting = Outcome { destinations: vec![state(PublishState::Connecting)], recording: None };
+        assert!(Outcome { destinations: live(), ..Outcome::default() }.end().is_ok());
+        let connecting = Outcome { destinations: vec![state(PublishState::Connecting)], ..Outcome::default() };
         assert_eq!(connecting.end().map_err(|problem| problem.code), Err("not_live".to_owned()));
         let full = Some(problem("record_disk_full", "The disk is full.", "Free some room."));
-        let recorded = Outcome { destinations: live(), recording: full };
+        let recorded = Outcome { destinations: live(), recording: full, canvas: None };
         assert_eq!(recorded.end().map_err(|problem| problem.code), Err("record_disk_full".to_owned()));
     }
 }

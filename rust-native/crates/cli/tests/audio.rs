@@ -2,21 +2,15 @@
 
 #![cfg(target_os = "linux")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use testkit::sound::{SoundRig, Target, tone_amplitude};
+use testkit::scratch::Folder;
+use testkit::sine::{loudest_tone_db, tone_levels_db};
+use testkit::sound::{SoundRig, Target};
 
 /// Of the tones that the rig plays.
 const TONE_DB: f64 = -12.04;
-
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Records six seconds with those inputs; gives the left channel of its last two.
 fn heard(rig: &SoundRig, file: &Path, inputs: &[&str]) -> Vec<f32> {
@@ -40,43 +34,29 @@ fn heard(rig: &SoundRig, file: &Path, inputs: &[&str]) -> Vec<f32> {
     decoded.stdout.chunks_exact(8).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect()
 }
 
-/// The tone's levels in parts of 50 ms (whole periods of both tones), ascending. What a busy machine's sound server
-/// loses makes a part quieter and never louder: the loudest is the level of the whole tone.
-fn levels_db(samples: &[f32], hz: f64) -> Vec<f64> {
-    let level = |part| 20.0 * tone_amplitude(part, hz).max(1e-9).log10();
-    let mut levels: Vec<f64> = samples.chunks_exact(2400).map(level).collect();
-    levels.sort_by(f64::total_cmp);
-    levels
-}
-
-fn loudest_db(samples: &[f32], hz: f64) -> f64 {
-    *levels_db(samples, hz).last().expect("a second of sound")
-}
-
 #[test]
 fn inputs_are_in_the_recording_at_their_levels_and_filtered() {
     let rig = SoundRig::start().unwrap_or_else(|error| panic!("the sound rig does not start: {error}"));
-    let folder = Folder(std::env::temp_dir().join(format!("tidecast-cli-audio-{}", std::process::id())));
-    std::fs::create_dir_all(&folder.0).expect("a folder for the test");
+    let folder = Folder::new("cli-audio");
     let _whistle = rig.play_tone(Target::Microphone, 440.0, 300.0).expect("pacat");
     let _tone = rig.play_tone(Target::Speaker, 3000.0, 300.0).expect("pacat");
 
     let by_flags = ["--audio", "microphone:default,gain=-6", "--audio", "system-sound,gain=6"];
-    let samples = heard(&rig, &folder.0.join("flags.mp4"), &by_flags);
+    let samples = heard(&rig, &folder.file("flags.mp4"), &by_flags);
     for (hz, wanted) in [(440.0, TONE_DB - 6.0), (3000.0, TONE_DB + 6.0)] {
-        let level = loudest_db(&samples, hz);
+        let level = loudest_tone_db(&samples, hz);
         println!("{hz} Hz: {level:.2} dB, wanted {wanted:.2}");
         assert!((level - wanted).abs() < 1.0, "{hz} Hz: {level:.2} dB instead of {wanted:.2}");
     }
 
-    let file = folder.0.join("inputs.json");
+    let file = folder.file("inputs.json");
     let text = r#"[{"source":{"kind":"microphone","device":"default"},"settings":{"filters":[{"enabled":true,
         "effect":{"kind":"gate","threshold_db":-3.0,"attack_ms":5.0,"hold_ms":0.0,"release_ms":50.0}}]}},
         {"id":"desktop","source":{"kind":"system_sound","device":"default"}}]"#;
     std::fs::write(&file, text).expect("a file");
-    let samples = heard(&rig, &folder.0.join("file.mkv"), &["--audio-file", file.to_str().expect("text")]);
-    let levels = levels_db(&samples, 440.0);
-    let (gated, open) = (levels[levels.len() / 2], loudest_db(&samples, 3000.0));
+    let samples = heard(&rig, &folder.file("file.mkv"), &["--audio-file", file.to_str().expect("text")]);
+    let levels = tone_levels_db(&samples, 440.0);
+    let (gated, open) = (levels[levels.len() / 2], loudest_tone_db(&samples, 3000.0));
     assert!(gated < -60.0, "the gate is shut: {gated:.2} dB");
     assert!((open - TONE_DB).abs() < 1.0, "{open:.2} dB");
 }

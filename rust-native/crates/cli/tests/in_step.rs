@@ -1,5 +1,5 @@
 //! A flash on the screen and a beep in a device at known moments: in the recording and on the clock of the sender
-//! reports they are as far apart as they were, for every kind of input.
+//! reports they are as far apart as they were, for every kind of input beside a monitor and a window.
 
 #![cfg(target_os = "linux")]
 // What was measured belongs to the test's output, wherever it is said.
@@ -8,11 +8,12 @@
 mod rtp;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use media::{Clock, MonotonicClock, Size};
+use testkit::scratch::{Folder, Running};
 use testkit::sound::{Beeper, SoundRig, Target, Tone};
 use testkit::xvfb::{Place, TestWindow, Xvfb};
 
@@ -20,28 +21,11 @@ const SCREEN: Size = Size { width: 640, height: 360 };
 const BLACK: u32 = 0;
 const WHITE: u32 = 0x00ff_ffff;
 /// Pairs of a flash and a beep in the speaker, each followed by one with a beep in the microphone.
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 9;
 /// Of these the first are not judged: the devices' clocks are being learned.
 const LEARNING: usize = 3;
 /// What a viewer does not notice, half of it; picture and sound both have a share in it.
 const LIMIT: f64 = 0.020;
-
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn until(what: &str, done: impl Fn() -> bool) {
     let begun = Instant::now();
@@ -196,38 +180,46 @@ fn flash_and_beep_are_in_step_in_recordings_and_sender_reports_for_every_input()
         (Target::Speaker, Beeper::start(Target::Speaker).expect("a running server")),
         (Target::Microphone, microphone),
     ];
-    let folder = Folder(std::env::temp_dir().join(format!("tidecast-cli-step-{}", std::process::id())));
-    std::fs::create_dir_all(&folder.0).expect("a folder for the test");
-    // A machine that gives the mixer no turn for a second shows nothing of the rest. Never in step is wrong.
-    let mut attempts = 1;
-    while let Err(wrong) = in_step(&rig, &screen, &window, &beepers, &folder.0.join(format!("{attempts}.mkv"))) {
-        assert!(attempts < 4, "{wrong}");
-        println!("once more: {wrong}");
-        attempts += 1;
+    let folder = Folder::new("cli-step");
+    for source in ["a monitor", "a window"] {
+        // A machine that gives the mixer no turn for a second shows nothing of the rest. Never in step is wrong.
+        let mut attempts = 1;
+        loop {
+            let mut command = tidecast(&rig, screen.display());
+            if source == "a window" {
+                command.args(["--source", &format!("x11:window:{:#x}", window.id())]);
+            }
+            match in_step(command, &window, &beepers, &folder.file(&format!("{source} {attempts}.mkv"))) {
+                Ok(()) => break,
+                Err(wrong) if attempts < 4 => println!("once more: {wrong}"),
+                Err(wrong) => panic!("{source}: {wrong}"),
+            }
+            attempts += 1;
+        }
+        println!("{source}: in step after {attempts} attempts");
     }
 }
 
-fn in_step(
-    rig: &SoundRig,
-    screen: &Xvfb,
-    window: &TestWindow,
-    beepers: &[(Target, Beeper)],
-    file: &Path,
-) -> Result<(), String> {
-    let receiver = rtp::Receiver::start();
-
+/// A stream of all three inputs.
+fn tidecast(rig: &SoundRig, display: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidecast"));
     command
         .args(["stream", "--size", "320x180", "--fps", "60", "--kbps", "1500", "--gop", "1"])
         .args(["--audio", "microphone:default,id=mic", "--audio", "system-sound,id=speaker"])
         .args(["--audio", &format!("program:{},id=program", own_name(rig))])
+        .envs(rig.env())
+        .env("DISPLAY", display)
+        .stdout(Stdio::null());
+    command
+}
+
+fn in_step(mut command: Command, window: &TestWindow, beepers: &[(Target, Beeper)], file: &Path) -> Result<(), String> {
+    let receiver = rtp::Receiver::start();
+    command
         .args(["--to", &format!("rtp://127.0.0.1:{}", receiver.port), "--sdp"])
         .arg(file.with_extension("sdp"))
         .args(["--record-tracks", "--record"])
-        .arg(file)
-        .envs(rig.env())
-        .env("DISPLAY", screen.display())
-        .stdout(Stdio::null());
+        .arg(file);
     let mut running = Running(command.spawn().expect("tidecast"));
     until("pictures, sound and reports flow", || receiver.flows());
     until("the recording has begun", || std::fs::metadata(file).is_ok_and(|about| about.len() > 0));

@@ -3,30 +3,15 @@
 
 #![cfg(target_os = "linux")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use media::Size;
+use testkit::scratch::Folder;
 use testkit::xvfb::{Place, TestWindow, Xvfb};
 
 /// The way through 4:2:0 and x264, where the colour is flat.
 const TOLERANCE: u8 = 4;
-
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("tidecast-cli-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder for the test");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn tidecast(arguments: &[&str], display: Option<&str>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidecast"));
@@ -76,7 +61,7 @@ const SHORT: [&str; 6] = ["--fps", "10", "--kbps", "600", "--duration", "2"];
 
 #[test]
 fn a_window_that_is_listed_is_streamed_by_its_id_and_by_what_lasts() {
-    let folder = Folder::new("pictures");
+    let folder = Folder::new("cli-pictures");
     let screen = Xvfb::start(Size { width: 640, height: 480 }, false).unwrap_or_else(|error| panic!("no X: {error}"));
     let place = Place { x: 20, y: 30, width: 320, height: 180 };
     let _window = TestWindow::open(screen.display(), "A violet window", place, 0x60_20_c0).expect("a window");
@@ -88,7 +73,7 @@ fn a_window_that_is_listed_is_streamed_by_its_id_and_by_what_lasts() {
     assert_eq!((&found["kind"], &found["width"], &found["height"]), (&"window".into(), &320.into(), &180.into()));
     assert_eq!((&found["x"], &found["y"]), (&20.into(), &30.into()));
     for which in ["id", "lasting_id"] {
-        let file = folder.0.join(format!("{which}.mp4"));
+        let file = folder.file(&format!("{which}.mp4"));
         let id = found[which].as_str().expect("an id");
         let arguments = ["stream", "--source", id, "--no-cursor", "--size", "320x180", "--record", text(&file)];
         let streamed = tidecast(&[&arguments[..], &SHORT].concat(), Some(screen.display()));
@@ -100,8 +85,8 @@ fn a_window_that_is_listed_is_streamed_by_its_id_and_by_what_lasts() {
 
 #[test]
 fn a_scene_file_is_streamed_on_its_canvas_and_what_is_none_is_told() {
-    let folder = Folder::new("scene");
-    let scene = folder.0.join("tall.scene.json");
+    let folder = Folder::new("cli-scene");
+    let scene = folder.file("tall.scene.json");
     let written = r#"{"format": "tidecast-scenes", "version": 1, "scenes": [
         {"name": "Tall", "canvas": {"width": 1080, "height": 1920}, "items": [
             {"id": "1", "source": "color:204060", "fit": "stretch", "x": 0, "y": 0, "width": 1080, "height": 1920},
@@ -112,7 +97,7 @@ fn a_scene_file_is_streamed_on_its_canvas_and_what_is_none_is_told() {
              "opacity": 0.5}]},
         {"name": "Not this one", "canvas": {"width": 1080, "height": 1080}, "items": []}]}"#;
     std::fs::write(&scene, written).expect("a file");
-    let file = folder.0.join("tall.mkv");
+    let file = folder.file("tall.mkv");
     let arguments = ["stream", "--scene", text(&scene), "--size", "640x360", "--record", text(&file)];
     let streamed = tidecast(&[&arguments[..], &SHORT].concat(), None);
     assert!(streamed.status.success(), "{}", String::from_utf8_lossy(&streamed.stderr));
@@ -129,7 +114,7 @@ fn a_scene_file_is_streamed_on_its_canvas_and_what_is_none_is_told() {
         ("broken", Some("{"), "scene_unreadable"),
         ("newer", Some(r#"{"format": "tidecast-scenes", "version": 99, "scenes": []}"#), "scene_too_new"),
     ] {
-        let path = folder.0.join(name);
+        let path = folder.file(name);
         content.iter().for_each(|content| std::fs::write(&path, content).expect("a file"));
         let refused = tidecast(&["stream", "--scene", text(&path), "--duration", "1"], None);
         let words = String::from_utf8_lossy(&refused.stderr).into_owned();

@@ -3,18 +3,11 @@
 #![cfg(target_os = "linux")]
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
+use testkit::scratch::Folder;
 use testkit::shared_screen::{Answer, Desktop, Portal};
-
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Streams two seconds of what that desktop shares into a file.
 fn stream(desktop: &Desktop, folder: &Path, file: &Path, more: &[&str]) -> Output {
@@ -45,31 +38,30 @@ fn the_desktop_asks_once_and_its_token_is_kept_for_the_user_alone() {
     let screen = desktop.screen("format=BGRx,width=640,height=360,framerate=30/1", &orange).expect("a producer");
     let portal =
         Portal::start(&desktop.bus(), &desktop.pipewire(), screen.node, None, Answer::Share).expect("a portal");
-    let folder = Folder(std::env::temp_dir().join(format!("tidecast-cli-portal-{}", std::process::id())));
-    std::fs::create_dir_all(&folder.0).expect("a folder");
+    let folder = Folder::new("cli-portal");
 
-    let file = folder.0.join("first.mp4");
-    let first = stream(&desktop, &folder.0, &file, &[]);
+    let file = folder.file("first.mp4");
+    let first = stream(&desktop, folder.path(), &file, &[]);
     let words = String::from_utf8_lossy(&first.stderr).into_owned();
     assert!(first.status.success(), "{words}");
     for (seen, wanted) in colour(&file).into_iter().zip([0xe0, 0x68, 0x20]) {
         assert!(seen.abs_diff(wanted) <= 4, "{seen} instead of {wanted}");
     }
     assert_eq!(portal.asked().expect("a portal").questions, 1);
-    let kept = folder.0.join("state/tidecast/grants.json");
+    let kept = folder.file("state/tidecast/grants.json");
     assert_eq!(std::fs::metadata(&kept).expect("the file").permissions().mode() & 0o777, 0o600);
     let all = [words, String::from_utf8_lossy(&first.stdout).into_owned()].concat();
     assert!(!all.contains("restore-me"), "the token is in what the program says");
 
     // Whoever asks without the token gets no answer at all now.
     portal.set_answer(Answer::Think).expect("a portal");
-    let second = stream(&desktop, &folder.0, &folder.0.join("second.mp4"), &[]);
+    let second = stream(&desktop, folder.path(), &folder.file("second.mp4"), &[]);
     assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
     let asked = portal.asked().expect("a portal");
     assert_eq!((asked.questions, asked.restore_token.as_deref()), (1, Some("restore-me-1")));
 
     portal.set_answer(Answer::Refuse).expect("a portal");
-    let anew = stream(&desktop, &folder.0, &folder.0.join("third.mp4"), &["--ask-again"]);
+    let anew = stream(&desktop, folder.path(), &folder.file("third.mp4"), &["--ask-again"]);
     let words = String::from_utf8_lossy(&anew.stderr);
     assert_eq!(anew.status.code(), Some(1), "{words}");
     assert!(words.contains("[portal_refused]"), "{words}");

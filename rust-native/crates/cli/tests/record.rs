@@ -2,26 +2,11 @@
 
 #![cfg(target_os = "linux")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A folder that is gone with its test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("tidecast-cli-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder for the test");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use testkit::scratch::Folder;
 
 /// The engine's own moving picture: no screen is needed.
 fn recorder(file: &Path, more: &[&str]) -> Command {
@@ -57,9 +42,9 @@ fn wait_for_bytes(file: &Path, of: &mut Child) -> Instant {
 
 #[test]
 fn a_recording_of_so_many_seconds_is_so_long() {
-    let folder = Folder::new("whole");
+    let folder = Folder::new("cli-whole");
     for name in ["a.mp4", "a.mkv"] {
-        let file = folder.0.join(name);
+        let file = folder.file(name);
         assert!(recorder(&file, &["--duration", "4"]).status().expect("tidecast").success());
         let seconds = playable(&file);
         assert!((3.0..=5.0).contains(&seconds), "{name}: {seconds} s");
@@ -68,10 +53,10 @@ fn a_recording_of_so_many_seconds_is_so_long() {
 
 #[test]
 fn killed_at_ten_moments_ten_files_play_to_within_two_seconds_of_it() {
-    let folder = Folder::new("killed");
+    let folder = Folder::new("cli-killed");
     let running: Vec<_> = (0..10)
         .map(|number| {
-            let file = folder.0.join(format!("{number}.mp4"));
+            let file = folder.file(&format!("{number}.mp4"));
             let mut child = recorder(&file, &[]).spawn().expect("tidecast");
             // The first bytes are the first fragment, which is what had been captured until then.
             let first = wait_for_bytes(&file, &mut child);
@@ -90,6 +75,26 @@ fn killed_at_ten_moments_ten_files_play_to_within_two_seconds_of_it() {
             file.display()
         );
     }
+}
+
+#[test]
+fn av1_is_recorded_and_a_codec_without_an_encoder_or_a_place_is_refused_with_its_reason() {
+    let folder = Folder::new("cli-codec");
+    let file = folder.file("a.mp4");
+    assert!(recorder(&file, &["--codec", "av1", "--duration", "4"]).status().expect("tidecast").success());
+    assert!((3.0..=5.0).contains(&playable(&file)));
+    let codec = ["-v", "error", "-select_streams", "v", "-show_entries", "stream=codec_name", "-of", "csv=p=0", "FILE"];
+    assert_eq!(String::from_utf8_lossy(&testkit::scratch::output_of("ffprobe", &codec, &file)).trim(), "av1");
+    let run = |more: &[&str]| {
+        let output = recorder(&folder.file("b.mp4"), more).stderr(Stdio::piped()).output().expect("tidecast");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = run(&["--codec", "av1", "--to", "udp://127.0.0.1:9", "--duration", "5"]);
+    assert!(code == Some(1) && said.contains("[codec_not_taken]") && said.contains("AV1"), "{said}");
+    // Only a graphics card makes it.
+    let (code, said) = run(&["--codec", "hevc", "--duration", "2"]);
+    let refused = said.contains("[no_encoder_of_codec]") && said.contains("hevc_nvenc: ");
+    assert!(code == Some(0) || code == Some(1) && refused, "{said}");
 }
 
 #[test]

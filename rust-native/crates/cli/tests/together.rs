@@ -4,33 +4,18 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use testkit::scratch::{Folder, Running};
+
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Seconds in which all were sent something.
 const SECONDS: usize = 4;
-
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// What came in datagrams until it was told to stop.
 struct Datagrams {
@@ -116,9 +101,8 @@ fn ffmpeg_listens(port: u16, file: &Path) -> Running {
 
 #[test]
 fn the_encoder_runs_once_for_four_destinations_and_a_recording() {
-    let folder = Folder(std::env::temp_dir().join(format!("tidecast-cli-together-{}", std::process::id())));
-    std::fs::create_dir_all(&folder.0).expect("a folder for the test");
-    let file = |name: &str| folder.0.join(name);
+    let folder = Folder::new("cli-together");
+    let file = |name: &str| folder.file(name);
 
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let tcp_port = listener.local_addr().expect("an address").port();

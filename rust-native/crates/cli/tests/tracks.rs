@@ -4,30 +4,18 @@
 // What was measured belongs to the test's output, wherever it is said.
 #![allow(clippy::print_stdout)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use testkit::sound::{SoundRig, Target, tone_amplitude};
+use testkit::scratch::{Folder, output_of};
+use testkit::sine::{loudest_tone_db, tone_levels_db};
+use testkit::sound::{SoundRig, Target};
 
 /// Of the tones that the rig plays.
 const TONE_DB: f64 = -12.04;
 const WHISTLE: f64 = 440.0;
 const MUSIC: f64 = 3000.0;
-
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn folder(name: &str) -> Folder {
-    let folder = Folder(std::env::temp_dir().join(format!("tidecast-cli-tracks-{name}-{}", std::process::id())));
-    std::fs::create_dir_all(&folder.0).expect("a folder for the test");
-    folder
-}
 
 fn rig() -> SoundRig {
     SoundRig::start().unwrap_or_else(|error| panic!("the sound rig does not start: {error}"))
@@ -46,22 +34,12 @@ fn recorder(rig: &SoundRig, file: &Path, more: &[&str]) -> Command {
     command
 }
 
-fn output(program: &str, arguments: &[&str], file: &Path) -> Vec<u8> {
-    let file = file.to_str().expect("text");
-    let output = Command::new(program)
-        .args(arguments.iter().map(|word| if *word == "FILE" { file } else { word }))
-        .output()
-        .unwrap_or_else(|error| panic!("the test needs {program} (npm run setup installs it): {error}"));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{program} {arguments:?}");
-    output.stdout
-}
-
 fn titles(file: &Path) -> Vec<String> {
     // An MP4's track has its name as its handler's too, which every version of ffprobe shows.
     let tag = if file.extension().is_some_and(|extension| extension == "mp4") { "handler_name" } else { "title" };
     let entries = format!("stream=index:stream_tags={tag}");
     let arguments = ["-v", "warning", "-select_streams", "a", "-show_entries", &entries, "-of", "csv=p=0"];
-    let text = String::from_utf8(output("ffprobe", &[&arguments[..], &["FILE"]].concat(), file)).expect("text");
+    let text = String::from_utf8(output_of("ffprobe", &[&arguments[..], &["FILE"]].concat(), file)).expect("text");
     text.lines().skip(1).map(|line| line.split_once(',').map_or("", |(_, title)| title).to_owned()).collect()
 }
 
@@ -69,18 +47,8 @@ fn titles(file: &Path) -> Vec<String> {
 fn sound(file: &Path, track: usize) -> Vec<f32> {
     let map = format!("0:a:{track}");
     let arguments = ["-v", "warning", "-i", "FILE", "-map", &map, "-af", "aresample=async=1:first_pts=0", "-ac", "2"];
-    let bytes = output("ffmpeg", &[&arguments[..], &["-ar", "48000", "-f", "f32le", "-"]].concat(), file);
+    let bytes = output_of("ffmpeg", &[&arguments[..], &["-ar", "48000", "-f", "f32le", "-"]].concat(), file);
     bytes.chunks_exact(8).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect()
-}
-
-/// The loudest of the tone's levels in parts of 50 ms. What a busy machine's sound server loses makes a part quieter and
-/// never louder.
-fn loudest_db(samples: &[f32], hz: f64) -> f64 {
-    levels_db(samples, hz).into_iter().fold(-180.0, f64::max)
-}
-
-fn levels_db(samples: &[f32], hz: f64) -> Vec<f64> {
-    samples.chunks_exact(2400).map(|part| 20.0 * tone_amplitude(part, hz).max(1e-9).log10()).collect()
 }
 
 /// Once more, and up to four times in all: a sound server that gets no processor plays nothing. Never right is wrong.
@@ -95,11 +63,11 @@ fn once_right(what: &str, attempt: impl Fn() -> Result<(), String>) {
 
 #[test]
 fn every_input_is_alone_on_a_track_of_its_name_at_its_level_in_the_mix() {
-    let (rig, folder) = (rig(), folder("whole"));
+    let (rig, folder) = (rig(), Folder::new("cli-tracks-whole"));
     let _whistle = rig.play_tone(Target::Microphone, WHISTLE, 300.0).expect("pacat");
     let _tone = rig.play_tone(Target::Speaker, MUSIC, 300.0).expect("pacat");
     for name in ["a.mp4", "a.mkv"] {
-        let file = folder.0.join(name);
+        let file = folder.file(name);
         once_right(name, || {
             let _ = std::fs::remove_file(&file);
             let status = recorder(&rig, &file, &["--duration", "6"]).status().expect("tidecast");
@@ -117,13 +85,12 @@ fn apart(file: &Path) -> Result<(), String> {
     let rest = |track: usize| tracks[track].get(48_000..).unwrap_or_default();
     for (track, hz, wanted) in [(1, WHISTLE, TONE_DB - 6.0), (2, MUSIC, TONE_DB)] {
         for place in [track, 0] {
-            let loudest = loudest_db(rest(place), hz);
+            let loudest = loudest_tone_db(rest(place), hz);
             if (loudest - wanted).abs() >= 0.5 {
                 return Err(format!("{hz} Hz has {loudest:.2} dB on track {place}, not {wanted:.2}"));
             }
         }
-        let mut levels = levels_db(rest(3 - track), hz);
-        levels.sort_by(f64::total_cmp);
+        let levels = tone_levels_db(rest(3 - track), hz);
         let other = levels[levels.len() / 2];
         if other > -60.0 {
             return Err(format!("{hz} Hz has {other:.2} dB on track {}", 3 - track));
@@ -134,11 +101,11 @@ fn apart(file: &Path) -> Result<(), String> {
 
 #[test]
 fn killed_it_leaves_every_track() {
-    let (rig, folder) = (rig(), folder("killed"));
+    let (rig, folder) = (rig(), Folder::new("cli-tracks-killed"));
     let _whistle = rig.play_tone(Target::Microphone, WHISTLE, 300.0).expect("pacat");
     let _tone = rig.play_tone(Target::Speaker, MUSIC, 300.0).expect("pacat");
     for name in ["a.mp4", "a.mkv"] {
-        let file = folder.0.join(name);
+        let file = folder.file(name);
         once_right(name, || {
             let _ = std::fs::remove_file(&file);
             let mut child = recorder(&rig, &file, &[]).spawn().expect("tidecast");

@@ -61,8 +61,11 @@ pub struct AudioInputState {
     pub volume: f64,
     /// While any open input is soloed, only soloed ones are heard in the stream.
     pub solo: bool,
-    /// Heard in the headphones.
+    /// To be heard in the headphones.
     pub monitored: bool,
+    /// What the headphones do to the stream: `"comes_back"` (it is not heard there, as they are the very speaker that it
+    /// captures) or `"heard_twice"` (they are a speaker that is captured, and so play it to viewers once more).
+    pub monitor_problem: Option<&'static str>,
     /// ms.
     pub delay_ms: u32,
     /// In their order.

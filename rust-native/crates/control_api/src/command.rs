@@ -1,9 +1,10 @@
 //! What can be asked of the engine, and what it answers. `snake_case` on the wire.
 
-use media::Secret;
+use media::{Secret, VideoCodec};
 use serde::{Deserialize, Serialize};
 
 use crate::audio::{AudioInputChange, AudioSource};
+use crate::canvas::{CanvasCost, CanvasSettings};
 use crate::hot_keys::HotKey;
 use crate::recording::{RecordFormat, Recording};
 use crate::tuning::Tuning;
@@ -72,6 +73,12 @@ pub enum Command {
     SetBitrate { kbps: u32 },
     /// Seconds from one keyframe to the next, 0.25 to 20.
     SetGop { seconds: f64 },
+    /// As what pictures are encoded, from the next capture on: `"h264"` (every destination, and the only one of the
+    /// preview and of WebRTC), `"hevc"` or `"av1"`. Refused where no encoder here makes it, with each one's reason.
+    SetCodec {
+        /// Of the first canvas's encode, whatever reads it; further canvases are H.264.
+        codec: VideoCodec,
+    },
     /// What the engine may change by itself, and for what.
     SetTuning { tuning: Tuning },
     /// Silences an input (or all of them) in the stream; its meter goes on.
@@ -116,6 +123,9 @@ pub enum Command {
         name: String,
         /// Where to.
         destination: Destination,
+        /// The further canvas that it takes; absent: the main one.
+        #[serde(default)]
+        canvas: Option<String>,
     },
     /// Ends and forgets a destination.
     RemoveDestination { id: String },
@@ -127,8 +137,19 @@ pub enum Command {
     RetryDestination { id: String },
     /// Connects as far as the server's "yes" and leaves again; takes up to 15 seconds.
     TestDestination { destination: Destination },
-    /// Chooses the destination that owns the encode's bitrate.
+    /// Chooses the destination that owns its canvas's bitrate.
     ChoosePrimary { id: String },
+    /// Adds a further canvas, or changes the one of that id, live: a scene with an encoder and destinations of its own.
+    SetCanvas {
+        /// All of it.
+        canvas: CanvasSettings,
+        /// Also where the machine has no room for it, which is `no_room_for_canvas` otherwise.
+        force: bool,
+    },
+    /// Ends a further canvas and what it sends; the others go on.
+    RemoveCanvas { id: String },
+    /// What that canvas would cost. Replies [`Reply::CanvasCost`]; takes up to two seconds where nothing was measured yet.
+    EstimateCanvas { canvas: CanvasSettings },
     /// Records the running stream to disk, live or not. [`crate::Event::Saved`] names each finished file.
     StartRecording { recording: Recording },
     /// Completes the file and closes it.
@@ -238,7 +259,7 @@ pub enum Destination {
         /// The bearer token, if the server wants one.
         key: Option<Secret>,
     },
-    /// An RTMP or RTMPS server: H.264 and AAC.
+    /// An RTMP or RTMPS server: H.264 and AAC; HEVC or AV1 where it lists them (Enhanced RTMP).
     Rtmp {
         /// `rtmp://` or `rtmps://`, with the stream's name at its end where there is no key.
         url: String,
@@ -248,7 +269,7 @@ pub enum Destination {
         #[serde(default)]
         prefer_opus: bool,
     },
-    /// MPEG-TS over SRT: H.264 and AAC.
+    /// MPEG-TS over SRT: H.264 or HEVC, and AAC.
     Srt {
         /// `srt://host:port`, or `srt://:port` to wait for a caller.
         url: String,
@@ -290,6 +311,8 @@ pub enum Reply {
     LocalServer(LocalServer),
     /// To `open_preview`.
     Preview(Preview),
+    /// To `estimate_canvas`.
+    CanvasCost(CanvasCost),
     /// To `stats`.
     Stats(crate::Stats),
 }

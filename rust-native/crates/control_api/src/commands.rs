@@ -1,7 +1,7 @@
 //! What each command does to the session.
 
 use encoder::VideoConfig;
-use media::{Bitrate, Secret};
+use media::{Secret, VideoCodec};
 
 use crate::destinations::PUBLISH;
 use crate::local_server::RunningServer;
@@ -33,6 +33,7 @@ impl Session {
             Command::SetFrameRate { fps } => self.change(VideoSettings { fps, ..self.settings })?,
             Command::SetBitrate { kbps } => self.change(VideoSettings { kbps, ..self.settings })?,
             Command::SetGop { seconds } => self.change(VideoSettings { gop_seconds: seconds, ..self.settings })?,
+            Command::SetCodec { codec } => self.set_codec(codec).await?,
             Command::SetTuning { tuning } => self.tune(tuning),
             Command::MuteAudio { input, muted } => self.sound.mute(input, muted),
             Command::SetVolume { input, volume } => {
@@ -56,12 +57,17 @@ impl Session {
             Command::ResetLoudness => self.sound.reset_loudness(),
             Command::StartPublish { destination } => self.start_publish(destination).await?,
             Command::StopPublish => self.stop_publish().await,
-            Command::AddDestination { id, name, destination } => self.add_destination(id, name, destination).await?,
+            Command::AddDestination { id, name, destination, canvas } => {
+                self.add_destination(id, name, destination, canvas).await?;
+            }
             Command::RemoveDestination { id } => self.remove_destination(&id).await?,
             Command::StartDestination { id } => self.start_destination(&id)?,
             Command::StopDestination { id } => self.stop_destination(&id).await?,
             Command::RetryDestination { id } => self.retry_destination(&id)?,
             Command::ChoosePrimary { id } => self.choose_primary(&id)?,
+            Command::SetCanvas { canvas, force } => self.set_canvas(canvas, force).await?,
+            Command::RemoveCanvas { id } => self.remove_canvas(&id).await?,
+            Command::EstimateCanvas { canvas } => return self.estimate_canvas(&canvas).map(Reply::CanvasCost),
             Command::StartRecording { recording } => self.start_recording(recording).await?,
             Command::StopRecording => self.stop_recording()?,
             Command::PauseRecording { paused } => self.pause_recording(paused)?,
@@ -105,19 +111,37 @@ impl Session {
         self.recordings.stop();
         self.sound.set_streaming(false);
         self.capture = None;
+        self.canvases.rest();
         self.pipeline.control().rest();
     }
 
     fn change(&mut self, settings: VideoSettings) -> Result<(), Problem> {
         let config: VideoConfig = settings.config()?;
         self.settings = settings;
-        if let Some(capture) = &self.capture {
-            capture.set_frame_rate(config.frame_rate);
+        if let Some(capture) = &mut self.capture {
+            capture.pace = config.frame_rate;
             self.pipeline.control().configure(config);
+            self.pace_sources();
         }
-        for (_, publication) in self.destinations.iter().filter_map(|entry| entry.running.as_ref()) {
-            publication.set_target_bitrate(Bitrate::from_kbps(settings.kbps));
+        self.retarget(None, settings.kbps);
+        Ok(())
+    }
+
+    /// One that no encoder here makes is refused with each encoder's reason.
+    async fn set_codec(&mut self, codec: VideoCodec) -> Result<(), Problem> {
+        if codec == self.codec {
+            return Ok(());
         }
+        if self.capture.is_some() {
+            return Err(Problem::not_now(
+                "The codec can't change while something is captured.",
+                "Stop the capture, choose the codec, and start again.",
+            ));
+        }
+        let config = VideoConfig { codec, ..self.settings.config()? };
+        tokio::task::spawn_blocking(move || encoder::open(&config).map(drop)).await.map_err(Problem::internal)??;
+        self.codec = codec;
+        self.pipeline.control().set_codec(codec);
         Ok(())
     }
 
@@ -126,7 +150,7 @@ impl Session {
         if let Some(publication) = before {
             publication.stop().await;
         }
-        self.destinations.put(PUBLISH, String::new(), destination);
+        self.destinations.put(PUBLISH, String::new(), destination, None);
         let started = self.start_destination(PUBLISH);
         if started.is_err() {
             self.destinations.remove(PUBLISH);

@@ -44,7 +44,7 @@ fn openh264_is_tuned_for_a_page_once_it_is_one_and_for_a_game_at_once() {
     let config = settings.config().expect("valid");
     let hub = Broadcast::default();
     let mut reader = hub.subscribe(4000, LagPolicy::Fail);
-    let pipeline = Pipeline::start_with(config, hub, Box::new(opener), |_| {}).expect("a thread");
+    let pipeline = Pipeline::start_with("encode-video", config, hub, Box::new(opener), |_| {}).expect("a thread");
     let control = pipeline.control();
     let feed = ("screen".to_owned(), control.feed());
     let scene = Arc::new(Scene::of_one("screen", Canvas { width: SIZE.width, height: SIZE.height }));

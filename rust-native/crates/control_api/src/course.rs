@@ -17,27 +17,43 @@ use crate::{Aim, Destination, Effort, LimitedBy, PathTrouble, Tuning};
 impl Session {
     pub(crate) fn tune(&mut self, tuning: Tuning) {
         self.tuning = tuning;
-        let ceiling = match tuning.effort {
+        self.pipeline.control().wish(self.wish());
+        self.canvases.each().for_each(|(_, encode, _, _)| encode.wish(self.wish()));
+    }
+
+    /// What the user wants of every encode.
+    pub(crate) fn wish(&self) -> Wish {
+        let ceiling = match self.tuning.effort {
             Effort::Least => Ceiling::Least,
             Effort::Room => Ceiling::Room,
         };
-        self.pipeline.control().wish(Wish { ceiling, intra_refresh: tuning.intra_refresh });
+        Wish { ceiling, intra_refresh: self.tuning.intra_refresh }
     }
 
     /// Tells the steering what holds now; cheap enough for every order.
     pub(crate) fn steer(&self) {
-        let running = |entry: &Entry| entry.running.as_ref().map(|(number, running)| (*number, running.pulse()));
-        let primary = self.destinations.primary().and_then(running);
-        let freedom = if primary.is_some() { self.freedom() } else { Freedom::Nothing };
-        self.steering.set(Course { wanted: Bitrate::from_kbps(self.settings.kbps), primary, freedom });
+        self.steering.set(self.course(None, self.settings.kbps));
+        for (id, _, settings, steering) in self.canvases.each() {
+            steering.set(self.course(Some(id), settings.kbps));
+        }
     }
 
-    fn freedom(&self) -> Freedom {
+    fn course(&self, canvas: Option<&str>, kbps: u32) -> Course {
+        let running = |entry: &Entry| entry.running.as_ref().map(|(number, running)| (*number, running.pulse()));
+        let primary = self.destinations.primary(canvas).and_then(running);
+        let freedom = if primary.is_some() { self.freedom(canvas) } else { Freedom::Nothing };
+        Course { wanted: Bitrate::from_kbps(kbps), primary, freedom }
+    }
+
+    fn freedom(&self, canvas: Option<&str>) -> Freedom {
         let takes_any_size =
             |entry: &Entry| matches!(entry.target, Destination::LocalServer | Destination::Whip { .. });
-        let fixed = self.destinations.iter().any(|entry| entry.running.is_some() && !takes_any_size(entry));
-        let replay = self.recordings.replay_stats().is_some();
-        freedom(self.tuning, self.recordings.state().is_some(), fixed || replay)
+        let mut running =
+            self.destinations.iter().filter(|entry| entry.canvas.as_deref() == canvas && entry.running.is_some());
+        let fixed = running.any(|entry| !takes_any_size(entry));
+        // The replay buffer is the main canvas's.
+        let replay = canvas.is_none() && self.recordings.replay_stats().is_some();
+        freedom(self.tuning, self.recordings.is_of(canvas), fixed || replay)
     }
 
     /// For the figures.
@@ -66,7 +82,7 @@ impl Session {
                 PathLimit::Delay => PathTrouble::Delay,
                 PathLimit::Loss => PathTrouble::Loss,
             },
-            held_for_recording: bearing.short && self.tuning.adapt && self.freedom() == Freedom::Nothing,
+            held_for_recording: bearing.short && self.tuning.adapt && self.freedom(None) == Freedom::Nothing,
             preset: match counters.preset.load(Ordering::Relaxed) {
                 1 => Preset::Superfast,
                 2 => Preset::Veryfast,

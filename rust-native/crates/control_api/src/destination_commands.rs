@@ -9,6 +9,7 @@ use publish::{
     BackendTarget, Destination as Publication, MpegTsTarget, RtmpTarget, RtpTarget, SrtTarget, Target, WhipTarget,
 };
 
+use crate::canvases::Outlet;
 use crate::destinations::{Entry, PUBLISH};
 use crate::session::{Order, Session};
 use crate::{Destination, Problem, VideoSettings};
@@ -26,11 +27,19 @@ impl Session {
         id: String,
         name: String,
         destination: Destination,
+        canvas: Option<String>,
     ) -> Result<(), Problem> {
         if id.is_empty() || id.len() > MOST_NAME || name.len() > MOST_NAME || id == PUBLISH {
             return Err(Problem::bad_value(format!("“{id}” is not a name for a destination.")));
         }
-        let ran = self.destinations.put(&id, name, destination);
+        if canvas.is_some() && matches!(destination, Destination::LocalServer) {
+            return Err(Problem::new(
+                "local_server_is_main",
+                "The local server shows the main canvas.",
+                "Choose another destination for this canvas.",
+            ));
+        }
+        let ran = self.destinations.put(&id, name, destination, canvas);
         if let Some(publication) = ran {
             publication.stop().await;
             self.start_destination(&id)?;
@@ -55,24 +64,24 @@ impl Session {
         if self.capture.is_none() {
             return Err(Problem::not_now("Nothing is being captured.", "Choose a screen or a window and start first."));
         }
+        let Outlet { encode, hub, settings, codec } = self.outlet(entry.canvas.as_deref())?;
         let server = self.server.as_ref().map(|server| (server.whip_url(), server.publish_key.clone()));
         let target = match (&entry.target, server) {
             (Destination::LocalServer, Some((url, key))) => {
-                Target::Whip(WhipTarget { url, key: Some(key), target_bitrate: Bitrate::from_kbps(self.settings.kbps) })
+                Target::Whip(WhipTarget { url, key: Some(key), target_bitrate: Bitrate::from_kbps(settings.kbps) })
             }
             (Destination::LocalServer, None) => {
                 return Err(Problem::not_now("The local server is not running.", "Start the local server first."));
             }
-            (other, _) => other.target(&self.settings)?,
+            (other, _) => other.target(&settings)?,
         };
         let number = self.next_id();
         let orders = self.orders.clone();
         let on_status = move |status| {
             let _ = orders.send(Order::Publish(number, status));
         };
-        let encode = self.pipeline.control();
         let request_keyframe = Arc::new(move || encode.request_keyframe());
-        let publication = Publication::start(target, self.hub.clone(), request_keyframe, on_status);
+        let publication = Publication::start_with_codec(target, codec, hub, request_keyframe, on_status);
         if let Some(entry) = self.destinations.get_mut(id) {
             entry.begin(number, publication);
         }

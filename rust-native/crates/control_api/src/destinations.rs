@@ -16,6 +16,8 @@ pub(crate) struct Entry {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) target: Destination,
+    /// Which it takes; `None` is the main one.
+    pub(crate) canvas: Option<String>,
     pub(crate) state: PublishState,
     pub(crate) problem: Option<Problem>,
     /// With the number under which it was started: a late word of an earlier one is ignored.
@@ -27,7 +29,8 @@ pub(crate) struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Destinations {
     entries: Vec<Entry>,
-    chosen: Option<String>,
+    /// One for each canvas, where one was chosen.
+    chosen: Vec<String>,
 }
 
 impl Destinations {
@@ -48,16 +51,24 @@ impl Destinations {
         self.entries.iter()
     }
 
-    /// Adds one, or gives the one of that id another name and target; what ran there is handed back to be stopped.
-    pub(crate) fn put(&mut self, id: &str, name: String, target: Destination) -> Option<Publication> {
+    /// Adds one, or gives the one of that id another name, target and canvas; what ran there is handed back to be
+    /// stopped.
+    pub(crate) fn put(
+        &mut self,
+        id: &str,
+        name: String,
+        target: Destination,
+        canvas: Option<String>,
+    ) -> Option<Publication> {
         if let Some(entry) = self.get_mut(id) {
-            (entry.name, entry.target) = (name, target);
+            (entry.name, entry.target, entry.canvas) = (name, target, canvas);
             return entry.take();
         }
         self.entries.push(Entry {
             id: id.to_owned(),
             name,
             target,
+            canvas,
             state: PublishState::Idle,
             problem: None,
             running: None,
@@ -69,9 +80,7 @@ impl Destinations {
     /// Forgets one; what ran there is handed back to be stopped. `None` where there is none of that id.
     pub(crate) fn remove(&mut self, id: &str) -> Option<Option<Publication>> {
         let at = self.entries.iter().position(|entry| entry.id == id)?;
-        if self.chosen.as_deref() == Some(id) {
-            self.chosen = None;
-        }
+        self.chosen.retain(|chosen| chosen != id);
         Some(self.entries.remove(at).take())
     }
 
@@ -80,25 +89,29 @@ impl Destinations {
         self.entries.iter_mut().filter(|entry| which(entry)).filter_map(Entry::take).collect()
     }
 
-    /// Chooses the one that owns the encode's bitrate. `false` where there is none of that id.
+    /// Chooses the one that owns its canvas's bitrate. `false` where there is none of that id.
     pub(crate) fn choose_primary(&mut self, id: &str) -> bool {
-        let known = self.get(id).is_some();
-        if known {
-            self.chosen = Some(id.to_owned());
-        }
-        known
+        let Some(at) = self.entries.iter().position(|entry| entry.id == id) else { return false };
+        let canvas = &self.entries[at].canvas;
+        let entries = &self.entries;
+        self.chosen.retain(|chosen| entries.iter().any(|entry| entry.id == *chosen && entry.canvas != *canvas));
+        self.chosen.push(id.to_owned());
+        true
     }
 
-    /// The chosen one. While it rests the first that runs stands in for it: somebody's path must be listened to.
-    pub(crate) fn primary(&self) -> Option<&Entry> {
-        let chosen = self.chosen.as_deref().and_then(|id| self.get(id));
+    /// The chosen one of a canvas. While it rests the first that runs stands in for it: somebody's path must be
+    /// listened to.
+    pub(crate) fn primary(&self, canvas: Option<&str>) -> Option<&Entry> {
+        let takes = |entry: &&Entry| entry.canvas.as_deref() == canvas;
+        let chosen = self.chosen.iter().filter_map(|id| self.get(id)).find(takes);
         let runs = |entry: &&Entry| entry.running.is_some();
-        chosen.filter(runs).or_else(|| self.entries.iter().find(runs)).or(chosen)
+        chosen.filter(runs).or_else(|| self.entries.iter().filter(takes).find(runs)).or(chosen)
     }
 
-    /// Any that runs needs a picture in each interval, changed or not.
-    pub(crate) fn want_constant_rate(&self) -> bool {
-        self.entries.iter().any(|entry| entry.running.is_some() && entry.target.wants_constant_rate())
+    /// Any of that canvas that runs needs a picture in each interval, changed or not.
+    pub(crate) fn want_constant_rate(&self, canvas: Option<&str>) -> bool {
+        let takes = |entry: &&Entry| entry.canvas.as_deref() == canvas && entry.running.is_some();
+        self.entries.iter().filter(takes).any(|entry| entry.target.wants_constant_rate())
     }
 
     pub(crate) fn any_running(&self) -> bool {
@@ -107,12 +120,13 @@ impl Destinations {
 
     /// The state event's part.
     pub(crate) fn states(&self) -> Vec<DestinationState> {
-        let primary = self.primary().map(|entry| entry.id.as_str());
+        let steers = |entry: &Entry| self.primary(entry.canvas.as_deref()).is_some_and(|its| its.id == entry.id);
         let state = |entry: &Entry| DestinationState {
             id: entry.id.clone(),
             name: entry.name.clone(),
             kind: entry.target.kind().to_owned(),
-            primary: primary == Some(entry.id.as_str()),
+            primary: steers(entry),
+            canvas: entry.canvas.clone(),
             state: entry.state.clone(),
             problem: entry.problem.clone(),
         };
@@ -213,7 +227,7 @@ mod tests {
     fn with(ids: &[&str]) -> Destinations {
         let mut destinations = Destinations::default();
         for id in ids {
-            destinations.put(id, id.to_uppercase(), Destination::LocalServer);
+            destinations.put(id, id.to_uppercase(), Destination::LocalServer, None);
         }
         destinations
     }
@@ -231,11 +245,11 @@ mod tests {
     #[test]
     fn the_primary_is_the_chosen_one_until_it_is_removed() {
         let mut destinations = with(&["a", "b"]);
-        assert!(destinations.primary().is_none(), "nothing runs and nothing is chosen");
+        assert!(destinations.primary(None).is_none(), "nothing runs and nothing is chosen");
         assert!(destinations.choose_primary("b") && !destinations.choose_primary("c"));
         assert_eq!(destinations.states().iter().map(|state| state.primary).collect::<Vec<_>>(), [false, true]);
         assert!(matches!(destinations.remove("b"), Some(None)));
-        assert!(destinations.primary().is_none() && destinations.remove("b").is_none());
+        assert!(destinations.primary(None).is_none() && destinations.remove("b").is_none());
     }
 
     #[tokio::test]
@@ -247,7 +261,7 @@ mod tests {
             let publication = Publication::start(target, Broadcast::default(), Arc::new(|| {}), |_| {});
             destinations.get_mut(id).expect("added").begin(1, publication);
         };
-        let primary = |destinations: &Destinations| destinations.primary().map(|entry| entry.id.clone());
+        let primary = |destinations: &Destinations| destinations.primary(None).map(|entry| entry.id.clone());
         assert_eq!(primary(&destinations).as_deref(), Some("c"), "nothing runs: the choice is shown");
         start(&mut destinations, "b");
         assert_eq!(primary(&destinations).as_deref(), Some("b"));
@@ -256,6 +270,23 @@ mod tests {
         let stopped = destinations.get_mut("c").and_then(Entry::take).expect("it ran");
         assert_eq!(primary(&destinations).as_deref(), Some("b"));
         stopped.stop().await;
+    }
+
+    #[test]
+    fn each_canvas_has_a_primary_of_its_own() {
+        let mut destinations = with(&["a", "b"]);
+        let target = || Destination::MpegTs { url: "udp://127.0.0.1:9".to_owned() };
+        for id in ["c", "d"] {
+            destinations.put(id, String::new(), target(), Some("tall".to_owned()));
+        }
+        assert!(
+            destinations.choose_primary("b") && destinations.choose_primary("c") && destinations.choose_primary("d")
+        );
+        let primary = |canvas| destinations.primary(canvas).map(|entry| entry.id.as_str());
+        assert_eq!((primary(None), primary(Some("tall")), primary(Some("wide"))), (Some("b"), Some("d"), None));
+        let marked: Vec<_> =
+            destinations.states().into_iter().filter(|each| each.primary).map(|each| each.id).collect();
+        assert_eq!(marked, ["b", "d"]);
     }
 
     #[test]
@@ -272,7 +303,7 @@ mod tests {
     #[test]
     fn putting_it_again_changes_it_and_keeps_its_place() {
         let mut destinations = with(&["a", "b"]);
-        destinations.put("a", "other".to_owned(), Destination::LocalServer);
+        destinations.put("a", "other".to_owned(), Destination::LocalServer, None);
         let names: Vec<_> = destinations.iter().map(|entry| entry.name.clone()).collect();
         assert_eq!(names, ["other", "B"]);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use compose::Card;
 use encoder::VideoConfig;
-use media::VideoFrame;
+use media::{VideoCodec, VideoFrame};
 use parking_lot::Mutex;
 use scene::{Scene, Transition};
 use stream::FrameSlot;
@@ -34,6 +34,8 @@ pub(crate) struct Show {
 #[derive(Debug)]
 pub(crate) struct Orders {
     pub(crate) config: VideoConfig,
+    /// Whatever the configuration says.
+    pub(crate) codec: VideoCodec,
     /// What a network leaves of it; `None`: all.
     pub(crate) allowed: Option<Rendition>,
     pub(crate) wish: Wish,
@@ -45,6 +47,8 @@ pub(crate) struct Orders {
     pub(crate) running: bool,
     /// One picture in each interval.
     pub(crate) constant_rate: bool,
+    /// A source may come quicker than it is taken here, as another canvas takes more of it.
+    pub(crate) sampled: bool,
     pub(crate) stop: bool,
 }
 
@@ -53,6 +57,7 @@ impl Orders {
     pub(crate) fn new(config: VideoConfig) -> Self {
         Self {
             config,
+            codec: config.codec,
             allowed: None,
             wish: Wish::default(),
             keyframe: false,
@@ -60,6 +65,7 @@ impl Orders {
             lost: Vec::new(),
             running: false,
             constant_rate: false,
+            sampled: false,
             stop: false,
         }
     }
@@ -115,6 +121,14 @@ impl EncodeControl {
         }
     }
 
+    /// Takes no more of a source than the canvas's rate, however quickly it comes.
+    pub(crate) fn set_sampled(&self, sampled: bool) {
+        let before = std::mem::replace(&mut self.orders.lock().sampled, sampled);
+        if before != sampled {
+            self.bell.wake();
+        }
+    }
+
     /// Encodes nothing until the next start, and forgets the last frame.
     pub(crate) fn rest(&self) {
         let mut orders = self.orders.lock();
@@ -127,6 +141,12 @@ impl EncodeControl {
     /// Other settings from the next picture on.
     pub(crate) fn configure(&self, config: VideoConfig) {
         self.orders.lock().config = config;
+        self.bell.wake();
+    }
+
+    /// Another codec from the next picture on.
+    pub(crate) fn set_codec(&self, codec: VideoCodec) {
+        self.orders.lock().codec = codec;
         self.bell.wake();
     }
 

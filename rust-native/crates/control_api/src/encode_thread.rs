@@ -46,6 +46,8 @@ pub(crate) struct Encode<F> {
     stage: Stage,
     feeds: Vec<Feed>,
     clock: CanvasClock,
+    /// A source may come quicker than it is taken here.
+    sampled: bool,
     /// While a destination needs it.
     constant: Option<ConstantRate>,
     fade: Option<Fade>,
@@ -75,6 +77,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             stage: Stage::new(config.size),
             feeds: Vec::new(),
             clock: CanvasClock::default(),
+            sampled: false,
             constant: None,
             fade: None,
             has_picture: false,
@@ -127,12 +130,12 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
     }
 
     /// When what has changed may be composed. The frames of one source come at their rate already; those of several
-    /// are sampled at the canvas's. Where fewer are taken, the others are left out here, before they cost anything.
+    /// are sampled at the canvas's, as is one that another canvas takes more of. Where fewer are taken, the others are left out here, before they cost anything.
     fn due(&self) -> MediaTime {
         if let Some(constant) = &self.constant {
             return constant.fresh_at();
         }
-        let several = self.feeds.len() > 1 || self.fade.is_some();
+        let several = self.feeds.len() > 1 || self.fade.is_some() || self.sampled;
         let rate = self.rate();
         if several || rate < self.config.frame_rate { self.clock.ready_at(rate) } else { MediaTime::ZERO }
     }
@@ -199,7 +202,9 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             self.governor.start_over();
             (self.eye, self.judge) = (Eye::default(), Judge::default());
         }
-        (self.wanted, self.allowed, self.wish) = (orders.config, orders.allowed, orders.wish);
+        (self.allowed, self.wish) = (orders.allowed, orders.wish);
+        self.wanted = VideoConfig { codec: orders.codec, ..orders.config };
+        self.sampled = orders.sampled;
         let show = if self.running { orders.show.take() } else { None };
         drop(orders);
         self.governor.set_ceiling(self.wish.ceiling);

@@ -10,9 +10,10 @@ use signaling::{EndpointOptions, LocalEndpoint, ThumbnailError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::canvas_cost::Measured;
 use crate::hot_keys::HotKeys;
 use crate::session::{Order, Session};
-use crate::{Command, Event, Preview, Problem, Reply, destination_commands, listing};
+use crate::{Command, Encoders, Event, Preview, Problem, Reply, destination_commands, listing};
 
 /// How an engine is started.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +28,7 @@ pub struct Engine {
     orders: mpsc::UnboundedSender<Order>,
     endpoint: Arc<LocalEndpoint>,
     hot_keys: HotKeys,
+    measured: Arc<Mutex<Option<Measured>>>,
     session: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -63,9 +65,9 @@ impl Engine {
         // Beside everything else: whoever comes first finds the drivers that aren't there.
         drop(tokio::task::spawn_blocking(encoder::look_for_hardware));
         let session = Session::new(orders.clone(), connections, emit)?;
-        let hot_keys = session.hot_keys.clone();
+        let (hot_keys, measured) = (session.hot_keys.clone(), Arc::clone(&session.measured));
         let session = session.spawn(inbox);
-        Ok(Self { orders, endpoint: Arc::new(endpoint), hot_keys, session: Mutex::new(Some(session)) })
+        Ok(Self { orders, endpoint: Arc::new(endpoint), hot_keys, measured, session: Mutex::new(Some(session)) })
     }
 
     /// Carries a command out.
@@ -91,7 +93,7 @@ impl Engine {
                 let endpoint = Arc::clone(&self.endpoint);
                 blocking(move || Reply::Described(listing::describe(&ids, |id| endpoint.thumbnail_url(id)))).await
             }
-            Command::ProbeEncoders => blocking(listing::encoders).await?.map(Reply::Encoders),
+            Command::ProbeEncoders => self.probe().await.map(Reply::Encoders),
             Command::OpenPreview => Ok(Reply::Preview(Preview {
                 url: self.endpoint.preview_url(),
                 token: self.endpoint.issue_token().expose().to_owned(),
@@ -105,12 +107,28 @@ impl Engine {
                 destination_commands::test_destination(&destination).await.map(|()| Reply::Done)
             }
             command => {
+                let asks_for_room = match &command {
+                    Command::EstimateCanvas { .. } => true,
+                    Command::SetCanvas { force, .. } => !force,
+                    _ => false,
+                };
+                if asks_for_room && self.measured.lock().is_none() {
+                    // What can't be measured is said by whoever needs it.
+                    let _ = self.probe().await;
+                }
                 let (reply, answer) = oneshot::channel();
                 let gone = || Problem::internal("its session has ended");
                 self.orders.send(Order::Command(command, reply)).map_err(|_| gone())?;
                 answer.await.map_err(|_| gone())?
             }
         }
+    }
+
+    async fn probe(&self) -> Result<Encoders, Problem> {
+        let encoders = blocking(listing::encoders).await??;
+        // What was measured on pictures of the stream says more.
+        self.measured.lock().get_or_insert(Measured::of_probe(encoders.ms_per_1080p_frame));
+        Ok(encoders)
     }
 
     /// Ends everything in order: destinations are told, the server drained, devices closed.

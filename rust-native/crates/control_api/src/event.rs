@@ -4,6 +4,7 @@ use media::Secret;
 use serde::{Serialize, Serializer};
 
 use crate::audio::AudioInputState;
+use crate::canvas::{CanvasState, CanvasStats};
 use crate::command::{LocalServer, RefusedEncoder, VideoSettings};
 use crate::recording::{RecordingState, RecordingStats, ReplayStats};
 use crate::tuning::{Aim, Tuning};
@@ -72,6 +73,8 @@ pub struct State {
     pub publish: PublishState,
     /// Every destination, that publication included, in the order in which they were added.
     pub destinations: Vec<DestinationState>,
+    /// Every further canvas, in the order in which they were added.
+    pub canvases: Vec<CanvasState>,
     /// The recording, where one runs.
     pub recording: Option<RecordingState>,
     /// Whether the last seconds are kept for a replay.
@@ -111,6 +114,8 @@ pub struct SourceState {
     pub id: String,
     /// Where its capture stands.
     pub capture: CaptureState,
+    /// The main canvas shows it; else only further ones do.
+    pub on_main: bool,
 }
 
 /// A rectangle of the desktop, pixels.
@@ -175,8 +180,10 @@ pub struct DestinationState {
     pub name: String,
     /// `"local_server"`, `"whip"`, `"rtmp"`, ….
     pub kind: String,
-    /// It owns the encode's bitrate.
+    /// It owns its canvas's bitrate.
     pub primary: bool,
+    /// The further canvas that it takes; `None` is the main one.
+    pub canvas: Option<String>,
     /// Where it stands.
     pub state: PublishState,
     /// Why it is not live, where something went wrong.
@@ -233,6 +240,8 @@ pub struct Stats {
     pub loss: Option<f64>,
     /// Each running destination.
     pub destinations: Vec<DestinationStats>,
+    /// Each further canvas that is live.
+    pub canvases: Vec<CanvasStats>,
     /// The recording, where one runs.
     pub recording: Option<RecordingStats>,
     /// The replay buffer, where it is on.

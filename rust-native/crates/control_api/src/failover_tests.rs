@@ -101,7 +101,8 @@ fn run(after: u32, fault: Fault, pictures: u32) -> Outcome {
     let events = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&events);
     let (open, asked) = opener(after, fault);
-    let pipeline = Pipeline::start_with(config, hub, open, move |event| told.lock().push(event)).expect("a thread");
+    let pipeline = Pipeline::start_with("encode-video", config, hub, open, move |event| told.lock().push(event))
+        .expect("a thread");
     let control = pipeline.control();
     let feed = ("screen".to_owned(), control.feed());
     let scene = Arc::new(Scene::of_one("screen", Canvas { width: 320, height: 180 }));
@@ -198,12 +199,12 @@ fn where_nothing_else_works_the_one_that_failed_is_tried_again() {
     let mut reader = hub.subscribe(1000, LagPolicy::Fail);
     let only = move |config: &VideoConfig, barred: &[&str]| {
         if barred.contains(&BREAKS) {
-            return Err(EncoderError::NoEncoder { refused: Vec::new() });
+            return Err(EncoderError::NoEncoder { codec: media::VideoCodec::H264, refused: Vec::new() });
         }
         let Opened { encoder: inner, refused, .. } = encoder::open(config)?;
         Ok(Opened { encoder: Box::new(Breaking { inner, left: 3, fault: Fault::Error }), refused })
     };
-    let pipeline = Pipeline::start_with(config, hub, Box::new(only), |_| {}).expect("a thread");
+    let pipeline = Pipeline::start_with("encode-video", config, hub, Box::new(only), |_| {}).expect("a thread");
     let control = pipeline.control();
     let feed = ("screen".to_owned(), control.feed());
     let scene = Arc::new(Scene::of_one("screen", Canvas { width: 320, height: 180 }));

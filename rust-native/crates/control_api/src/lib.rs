@@ -6,7 +6,11 @@
 mod aac;
 mod adaptation;
 mod audio;
+mod canvas;
 mod canvas_clock;
+mod canvas_cost;
+mod canvas_room;
+mod canvases;
 mod command;
 mod commands;
 mod constant_rate;
@@ -28,6 +32,7 @@ mod listing;
 mod live;
 mod local_server;
 mod meter;
+mod monitoring;
 mod pipeline;
 mod preview;
 mod problem;
@@ -44,6 +49,7 @@ mod usage;
 pub use ::hot_keys::Chord;
 pub use ::sound::{Effect, Filter};
 pub use audio::{AudioInputChange, AudioInputState, AudioSource};
+pub use canvas::{CanvasCost, CanvasRoom, CanvasSettings, CanvasState, CanvasStats};
 pub use command::{
     AudioInput, CardText, Command, Described, Destination, Encoders, LocalServer, MicrophoneInfo, Preview, Reach,
     RefusedEncoder, Reply, SourceProblem, Sources, VideoSettings, VideoSourceInfo,

@@ -1,4 +1,4 @@
-//! The live scene's captures: one for each source that can be seen, however many items show it.
+//! The captures: one for each source that can be seen, however many items and canvases show it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,21 +7,25 @@ use capture::video::{Rect, VideoCapture, VideoError};
 use compose::Card;
 use media::{FrameRate, VideoFrame};
 use scene::Scene;
-use stream::FrameSlot;
+use stream::{Fan, FrameSlot};
 
+use crate::canvases::MAIN;
 use crate::event::{CaptureState, SourceState};
-use crate::pipeline::Feed;
+use crate::pipeline::{EncodeControl, Feed};
 
 /// A lost source is tried again this often: a camera that is plugged in again is found while someone still looks.
 const RETRY: Duration = Duration::from_secs(3);
 
-/// A running capture of a scene; a plain source is a scene of one item.
+/// What is captured, and the main canvas's scene; a plain source is a scene of one item.
 #[derive(Debug)]
 pub(crate) struct Capture {
     pub(crate) scene: Arc<Scene>,
     /// Started as a source, not as a scene.
     pub(crate) plain: bool,
     pub(crate) cursor: bool,
+    /// The most pictures a second that the main canvas takes.
+    pub(crate) pace: FrameRate,
+    /// Those of the scene, in its order, and then those that only further canvases show.
     pub(crate) sources: Vec<LiveSource>,
     /// What only the scene before it shows, until its fade is over: it moves as long as it is seen.
     pub(crate) leaving: Vec<LiveSource>,
@@ -35,7 +39,11 @@ pub(crate) struct LiveSource {
     /// Names this capture of the source: a late word of an ended one is ignored.
     pub(crate) id: u64,
     pub(crate) source_id: String,
-    pub(crate) slot: FrameSlot<VideoFrame>,
+    /// Hands its frames to each canvas that shows it, into slots that ring the canvas's own bell.
+    pub(crate) fan: Fan<VideoFrame>,
+    readers: Vec<(u64, FrameSlot<VideoFrame>)>,
+    /// The rate that its capture was asked for last.
+    pace: Option<FrameRate>,
     pub(crate) video: Option<Arc<VideoCapture>>,
     pub(crate) area: Option<Rect>,
     pub(crate) state: CaptureState,
@@ -50,14 +58,56 @@ impl LiveSource {
     pub(crate) fn new(
         id: u64,
         source_id: String,
-        slot: FrameSlot<VideoFrame>,
+        fan: Fan<VideoFrame>,
         opened: Result<VideoCapture, VideoError>,
     ) -> Self {
         let (video, state, reason) = match opened {
             Ok(video) => (Some(Arc::new(video)), CaptureState::Capturing, None),
             Err(error) => (None, CaptureState::Lost { code: error.code().to_owned() }, Some(error)),
         };
-        Self { id, source_id, slot, video, area: None, state, reason, tried: Some(Instant::now()) }
+        let (readers, tried) = (Vec::new(), Some(Instant::now()));
+        Self { id, source_id, fan, readers, pace: None, video, area: None, state, reason, tried }
+    }
+
+    /// Where a canvas finds its frames, from now on.
+    fn feed(&mut self, canvas: u64, encode: &EncodeControl) -> Feed {
+        let known = self.readers.iter().find(|(reader, _)| *reader == canvas).map(|(_, slot)| slot.clone());
+        let slot = known.unwrap_or_else(|| {
+            let slot = encode.feed();
+            self.fan.add(slot.clone());
+            self.readers.push((canvas, slot.clone()));
+            slot
+        });
+        (self.source_id.clone(), slot)
+    }
+
+    /// It was opened again.
+    pub(crate) fn reopened(&mut self, video: Arc<VideoCapture>) {
+        (self.video, self.pace) = (Some(video), None);
+        self.state = CaptureState::Capturing;
+    }
+
+    /// The most pictures a second that anybody takes.
+    pub(crate) fn set_pace(&mut self, rate: FrameRate) {
+        if self.pace != Some(rate) {
+            self.pace = Some(rate);
+            self.video.iter().for_each(|video| video.set_frame_rate(rate));
+        }
+    }
+
+    /// Whether it comes quicker than that.
+    pub(crate) fn is_quicker(&self, than: FrameRate) -> bool {
+        self.pace.is_some_and(|pace| pace.fps() > than.fps())
+    }
+
+    /// A canvas shows it no more.
+    fn leave(&mut self, canvas: u64) {
+        self.readers.retain(|(reader, slot)| {
+            if *reader == canvas {
+                self.fan.remove(slot);
+            }
+            *reader != canvas
+        });
     }
 
     /// What stands in its place while it is lost.
@@ -90,44 +140,103 @@ impl Capture {
         self.sources.iter().chain(&self.leaving).any(|source| source.source_id == name && source.is_well())
     }
 
-    /// Closes what has left.
+    /// Whether that source is captured, well or lost, or about to leave and well.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.has_well(name) || self.sources.iter().any(|source| source.source_id == name)
+    }
+
+    /// Closes what has left; what another canvas still shows is no longer given to the main one.
     pub(crate) fn close_left(&mut self, now: Instant) {
         if self.left_at <= now {
             self.leaving.clear();
+            let scene = Arc::clone(&self.scene);
+            self.leave(MAIN, &scene);
         }
     }
 
-    /// What the encode reads.
-    pub(crate) fn feeds(&self) -> Vec<Feed> {
-        self.sources.iter().map(|source| (source.source_id.clone(), source.slot.clone())).collect()
+    /// What a canvas's encode reads while it shows that scene.
+    pub(crate) fn feeds(&mut self, canvas: u64, scene: &Scene, encode: &EncodeControl) -> Vec<Feed> {
+        let mut feeds = Vec::new();
+        for name in scene.sources() {
+            let source = self.sources.iter_mut().find(|source| source.source_id == name);
+            feeds.extend(source.map(|source| source.feed(canvas, encode)));
+        }
+        feeds
     }
 
-    /// How it stands: a scene goes on as long as any of its sources does.
+    /// That canvas is no longer given what its scene does not show.
+    pub(crate) fn leave(&mut self, canvas: u64, scene: &Scene) {
+        let shown = scene.sources();
+        self.sources
+            .iter_mut()
+            .filter(|source| !shown.contains(&source.source_id.as_str()))
+            .for_each(|source| source.leave(canvas));
+    }
+
+    /// That canvas is given nothing more.
+    pub(crate) fn dismiss(&mut self, canvas: u64) {
+        self.sources.iter_mut().for_each(|source| source.leave(canvas));
+    }
+
+    /// What is about to leave and is wanted after all stays; what is missing then is given back.
+    pub(crate) fn take_back(&mut self, wanted: &[String]) -> Vec<String> {
+        let mut missing = Vec::new();
+        for name in wanted {
+            if self.sources.iter().any(|source| source.source_id == *name) {
+                continue;
+            }
+            match self.leaving.iter().position(|source| source.source_id == *name && source.is_well()) {
+                Some(at) => self.sources.push(self.leaving.swap_remove(at)),
+                None => missing.push(name.clone()),
+            }
+        }
+        missing
+    }
+
+    /// Closes what neither the main canvas shows nor any of those names says.
+    pub(crate) fn keep_only(&mut self, wanted: &[String]) {
+        let scene = Arc::clone(&self.scene);
+        let main = scene.sources();
+        self.sources.retain(|source| main.contains(&source.source_id.as_str()) || wanted.contains(&source.source_id));
+    }
+
+    /// Those of the main canvas.
+    fn main(&self) -> impl Iterator<Item = &LiveSource> {
+        let shown = self.scene.sources();
+        self.sources.iter().filter(move |source| shown.contains(&source.source_id.as_str()))
+    }
+
+    /// How the main canvas stands: a scene goes on as long as any of its sources does.
     pub(crate) fn state(&self) -> CaptureState {
-        let well = self.sources.iter().any(|source| source.state == CaptureState::Capturing);
-        let first = self.sources.first().filter(|_| !well);
+        let well = self.main().any(|source| source.state == CaptureState::Capturing);
+        let first = self.main().next().filter(|_| !well);
         first.map_or(CaptureState::Capturing, |source| source.state.clone())
     }
 
     /// How each source stands.
     pub(crate) fn states(&self) -> Vec<SourceState> {
-        let state = |source: &LiveSource| SourceState { id: source.source_id.clone(), capture: source.state.clone() };
+        let main = self.scene.sources();
+        let state = |source: &LiveSource| {
+            let (id, capture) = (source.source_id.clone(), source.state.clone());
+            SourceState { on_main: main.contains(&id.as_str()), id, capture }
+        };
         self.sources.iter().map(state).collect()
     }
 
-    /// The part of the desktop that is captured, where a source is one.
+    /// The part of the desktop that the main canvas shows, where a source is one.
     pub(crate) fn area(&self) -> Option<Rect> {
-        self.sources.iter().find_map(|source| source.area)
+        self.main().find_map(|source| source.area)
     }
 
-    /// Frames of all sources so far, and those that were replaced before the encode took them.
-    pub(crate) fn frames(&self) -> (u64, u64) {
-        let captured = self.sources.iter().filter_map(|source| source.video.as_ref()).map(|video| video.captured());
-        (captured.sum(), self.sources.iter().map(|source| source.slot.replaced()).sum())
-    }
-
-    pub(crate) fn set_frame_rate(&self, rate: FrameRate) {
-        self.sources.iter().filter_map(|source| source.video.as_ref()).for_each(|video| video.set_frame_rate(rate));
+    /// Frames of a canvas's sources so far, and those that were replaced before its encode took them.
+    pub(crate) fn frames(&self, canvas: u64) -> (u64, u64) {
+        let (mut captured, mut replaced) = (0, 0);
+        for source in &self.sources {
+            let Some((_, slot)) = source.readers.iter().find(|(reader, _)| *reader == canvas) else { continue };
+            captured += source.video.as_ref().map_or(0, |video| video.captured());
+            replaced += slot.replaced();
+        }
+        (captured, replaced)
     }
 
     pub(crate) fn set_own_window(&self, window: Option<u32>) {
@@ -139,7 +248,7 @@ impl Capture {
         let due = self.sources.iter_mut().filter(|source| source.is_due(now));
         due.map(|source| {
             source.tried = None;
-            (source.id, source.source_id.clone(), source.slot.clone())
+            (source.id, source.source_id.clone(), source.fan.inlet())
         })
         .collect()
     }

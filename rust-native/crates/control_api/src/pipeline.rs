@@ -4,7 +4,7 @@
 //! Devices, destinations and the user only leave orders here; nobody waits for an encode.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use encoder::{EncoderError, Opened, Refusal, VideoConfig};
@@ -68,11 +68,12 @@ impl Pipeline {
         hub: Broadcast<AccessUnit>,
         on_event: impl Fn(PipelineEvent) + Send + 'static,
     ) -> std::io::Result<Self> {
-        Self::start_with(config, hub, Box::new(encoder::open_except), on_event)
+        Self::start_with("encode-video", config, hub, Box::new(encoder::open_except), on_event)
     }
 
-    /// As [`Self::start`], with encoders from elsewhere: the seam at which a test lets one fail.
+    /// As [`Self::start`], on a thread of that name, with encoders from elsewhere: the seam at which a test lets one fail.
     pub(crate) fn start_with(
+        thread: &str,
         config: VideoConfig,
         hub: Broadcast<AccessUnit>,
         opener: Opener,
@@ -82,7 +83,7 @@ impl Pipeline {
         let counters = Arc::new(Counters::default());
         let worker_control = control.clone();
         let worker_counters = Arc::clone(&counters);
-        let thread = std::thread::Builder::new().name("encode-video".to_owned()).spawn(move || {
+        let thread = std::thread::Builder::new().name(thread.to_owned()).spawn(move || {
             let encode = Encode::new(worker_control, worker_counters, hub, opener, on_event);
             encode.run();
         })?;
@@ -92,6 +93,11 @@ impl Pipeline {
     /// A handle to leave orders with.
     pub(crate) fn control(&self) -> EncodeControl {
         self.control.clone()
+    }
+
+    /// Whether pictures are left out, as the machine can't do more.
+    pub(crate) fn is_short(&self) -> bool {
+        self.counters.every.load(Ordering::Relaxed) > 1
     }
 
     /// Sums since the start.

@@ -9,6 +9,7 @@ use record::{AudioCodec, Format, RecordEvent, RecordOptions, Recorder, Replay, S
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
+use crate::canvases::Outlet;
 use crate::session::{Order, Session};
 use crate::{Event, Problem};
 
@@ -56,6 +57,9 @@ pub struct Recording {
     /// while it is muted. An input that is added later begins a new part.
     #[serde(default)]
     pub input_tracks: bool,
+    /// The further canvas that is recorded; absent: the main one.
+    #[serde(default)]
+    pub canvas: Option<String>,
 }
 
 /// Where the recording stands; its figures are in [`crate::Stats`].
@@ -67,6 +71,8 @@ pub struct RecordingState {
     pub part: u32,
     /// Nothing is taken in now.
     pub paused: bool,
+    /// The further canvas that is recorded; `None` is the main one.
+    pub canvas: Option<String>,
 }
 
 /// The recording's figures.
@@ -97,6 +103,8 @@ pub struct ReplayStats {
 #[derive(Debug, Default)]
 pub(crate) struct Recordings {
     recorder: Option<(u64, Recorder)>,
+    /// What it records; `None` is the main canvas.
+    canvas: Option<String>,
     replay: Option<Replay>,
     /// Files that are being closed: a plain copy of a long one takes its time.
     closing: Vec<JoinHandle<()>>,
@@ -105,7 +113,8 @@ pub(crate) struct Recordings {
 impl Recordings {
     pub(crate) fn state(&self) -> Option<RecordingState> {
         let status = self.recorder.as_ref()?.1.status();
-        Some(RecordingState { file: status.file.display().to_string(), part: status.part, paused: status.paused })
+        let (file, canvas) = (status.file.display().to_string(), self.canvas.clone());
+        Some(RecordingState { file, part: status.part, paused: status.paused, canvas })
     }
 
     pub(crate) fn stats(&self) -> Option<RecordingStats> {
@@ -121,6 +130,18 @@ impl Recordings {
     pub(crate) fn replay_stats(&self) -> Option<ReplayStats> {
         let status = self.replay.as_ref()?.status();
         Some(ReplayStats { duration_ms: millis(status.duration), bytes: status.bytes, most_bytes: status.most_bytes })
+    }
+
+    /// Whether that canvas is recorded.
+    pub(crate) fn is_of(&self, canvas: Option<&str>) -> bool {
+        self.recorder.is_some() && self.canvas.as_deref() == canvas
+    }
+
+    /// Ends the recording where it is that canvas's.
+    pub(crate) fn stop_of(&mut self, canvas: Option<&str>) {
+        if self.is_of(canvas) {
+            self.stop();
+        }
     }
 
     /// Ends the recording and lets its file be closed beside everything else.
@@ -163,8 +184,8 @@ impl Session {
             inputs: wanted.input_tracks.then(|| self.sound.inputs()),
         };
         let inputs = options.inputs.clone();
-        let id = self.next_id();
-        let (orders, hub, encode) = (self.orders.clone(), self.hub.clone(), self.pipeline.control());
+        let Outlet { hub, encode, .. } = self.outlet(wanted.canvas.as_deref())?;
+        let (id, orders) = (self.next_id(), self.orders.clone());
         let on_event = move |event| {
             let _ = orders.send(Order::Record(id, event));
         };
@@ -172,6 +193,7 @@ impl Session {
         let started =
             tokio::task::spawn_blocking(move || Recorder::start(options, &hub, request_keyframe, on_event)).await;
         self.recordings.recorder = Some((id, started.map_err(Problem::internal)??));
+        self.recordings.canvas = wanted.canvas;
         if let Some(inputs) = inputs {
             self.sound.record_inputs(self.hub.clone(), inputs).map_err(Problem::internal)?;
         }

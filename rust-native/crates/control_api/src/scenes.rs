@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use capture::video::{VideoCapture, VideoError, VideoOptions};
-use encoder::VideoConfig;
-use media::VideoFrame;
+use media::{FrameRate, VideoFrame};
 use scene::{Canvas, Scene, SceneError, Transition};
-use stream::FrameSlot;
+use stream::{Fan, FrameSlot};
 
+use crate::canvases::MAIN;
 use crate::live::{Capture, LiveSource};
 use crate::session::{Order, Session};
 use crate::{Event, Problem, VideoSettings};
 
 /// The longer side of an encoded picture: what [`VideoSettings`] allows for its height.
-const MOST_SIDE: u32 = 4320;
+pub(crate) const MOST_SIDE: u32 = 4320;
 
 /// A capture to be started.
 struct Wanted {
@@ -57,30 +57,39 @@ impl Session {
     async fn go(&mut self, wanted: Wanted) -> Result<(), Problem> {
         let Wanted { scene, plain, settings, cursor, transition } = wanted;
         let config = settings.config()?;
+        let main = scene.sources();
+        let further = self.canvases.sources().into_iter().filter(|name| !main.contains(&name.as_str()));
+        let further: Vec<String> = further.collect();
         let keeps = |live: &Capture, name: &str| !plain && live.cursor == cursor && live.has_well(name);
-        let missing: Vec<String> = scene
-            .sources()
-            .into_iter()
+        let goes_on = |live: &Capture, name: &str| live.cursor == cursor && live.has(name);
+        let missing: Vec<String> = main
+            .iter()
             .filter(|name| !self.capture.as_ref().is_some_and(|live| keeps(live, name)))
-            .map(str::to_owned)
+            .map(|name| (*name).to_owned())
+            .chain(
+                further.iter().filter(|name| !self.capture.as_ref().is_some_and(|live| goes_on(live, name))).cloned(),
+            )
             .collect();
         // The old sources go on until the new ones give pictures; if none of them does, nothing has changed.
-        let (mut opened, failures) = self.open(&missing, &config, cursor).await;
-        if !failures.is_empty() && failures.len() == scene.sources().len() {
-            return Err(failures
-                .into_iter()
-                .next()
-                .map_or_else(|| Problem::internal("no source"), |(_, error)| error.into()));
+        let (mut opened, failures) = self.open(&missing, config.frame_rate, cursor).await;
+        let is_main = |name: &String| main.contains(&name.as_str());
+        let failed: Vec<&VideoError> =
+            failures.iter().filter(|(name, _)| is_main(name)).map(|(_, error)| error).collect();
+        if let Some(first) = failed.first()
+            && failed.len() == main.len()
+        {
+            return Err((*first).clone().into());
         }
         for (name, error) in &failures {
-            self.tell_lost(name, error, plain);
+            self.tell_lost(name, error, plain && is_main(name));
         }
+        let (is_new, before) = (self.capture.is_none(), self.capture.as_ref().map(|live| live.pace));
         let mut old = self.capture.take().map_or_else(Vec::new, |mut live| {
             live.sources.append(&mut live.leaving);
             live.sources
         });
         let mut sources = Vec::new();
-        for name in scene.sources() {
+        for name in main.into_iter().chain(further.iter().map(String::as_str)) {
             let from = if missing.iter().any(|missing| missing == name) { &mut opened } else { &mut old };
             if let Some(index) = from.iter().position(|source| source.source_id == name) {
                 sources.push(from.swap_remove(index));
@@ -96,43 +105,51 @@ impl Session {
         };
         let leaving = if fade.is_zero() { Vec::new() } else { old };
         let left_at = Instant::now() + fade;
-        let capture = Capture { scene: Arc::new(scene), plain, cursor, sources, leaving, left_at };
-        if self.settings.fps != settings.fps {
-            capture.set_frame_rate(config.frame_rate);
-        }
+        // What the governor has lowered stays so until it says otherwise.
+        let pace = before.filter(|_| self.settings.fps == settings.fps).unwrap_or(config.frame_rate);
+        let scene = Arc::new(scene);
+        let mut capture = Capture { scene: Arc::clone(&scene), plain, cursor, pace, sources, leaving, left_at };
         let encode = self.pipeline.control();
-        encode.show(config, Arc::clone(&capture.scene), capture.feeds(), transition);
+        let feeds = capture.feeds(MAIN, &scene, &encode);
+        encode.show(config, scene, feeds, transition);
         capture
             .sources
             .iter()
             .filter(|source| source.is_lost())
             .for_each(|source| encode.lose(&source.source_id, source.card()));
+        if fade.is_zero() {
+            capture.close_left(left_at);
+        }
         self.settings = settings;
         self.sound.set_streaming(true);
         self.capture = Some(capture);
+        if is_new {
+            self.canvases.forgive();
+        }
+        self.feed_canvases();
         Ok(())
     }
 
     /// Opens those sources at once, each on a thread of its own; all of them are given back.
-    async fn open(
+    pub(crate) async fn open(
         &mut self,
         names: &[String],
-        config: &VideoConfig,
+        frame_rate: FrameRate,
         cursor: bool,
     ) -> (Vec<LiveSource>, Vec<(String, VideoError)>) {
         let mut opening = Vec::new();
         for name in names {
-            let (id, slot) = (self.next_id(), self.pipeline.control().feed());
-            let opened = self.opening(id, name.clone(), slot.clone(), config, cursor);
-            opening.push((id, name.clone(), slot, opened));
+            let (id, fan) = (self.next_id(), Fan::default());
+            let opened = self.opening(id, name.clone(), fan.inlet(), frame_rate, cursor);
+            opening.push((id, name.clone(), fan, opened));
         }
         let (mut sources, mut failures) = (Vec::new(), Vec::new());
-        for (id, name, slot, opened) in opening {
+        for (id, name, fan, opened) in opening {
             let opened = opened.await.unwrap_or_else(|error| Err(VideoError::Thread(error.to_string())));
             if let Err(error) = &opened {
                 failures.push((name.clone(), error.clone()));
             }
-            sources.push(LiveSource::new(id, name, slot, opened));
+            sources.push(LiveSource::new(id, name, fan, opened));
         }
         (sources, failures)
     }
@@ -142,7 +159,7 @@ impl Session {
         id: u64,
         source_id: String,
         slot: FrameSlot<VideoFrame>,
-        config: &VideoConfig,
+        frame_rate: FrameRate,
         cursor: bool,
     ) -> tokio::task::JoinHandle<Result<VideoCapture, VideoError>> {
         let orders = self.orders.clone();
@@ -150,7 +167,7 @@ impl Session {
             let _ = orders.send(Order::Video(id, event));
         };
         let restore_token = self.grants.get(&source_id).cloned();
-        let (frame_rate, own_window) = (config.frame_rate, self.own_window);
+        let own_window = self.own_window;
         let options = VideoOptions { source_id, frame_rate, cursor, own_window, restore_token };
         tokio::task::spawn_blocking(move || VideoCapture::start(options, slot, on_event))
     }
@@ -165,11 +182,11 @@ impl Session {
     /// Closes what has faded away, and opens lost sources again, beside whatever else happens; each ends as an
     /// [`Order::Reopened`].
     pub(crate) fn retry_lost(&mut self) {
-        let (Some(capture), Ok(config)) = (self.capture.as_mut(), self.settings.config()) else { return };
+        let Some(capture) = self.capture.as_mut() else { return };
         capture.close_left(Instant::now());
-        let cursor = capture.cursor;
+        let (cursor, pace) = (capture.cursor, capture.pace);
         for (id, name, slot) in capture.due(Instant::now()) {
-            let opening = self.opening(id, name, slot, &config, cursor);
+            let opening = self.opening(id, name, slot, pace, cursor);
             let orders = self.orders.clone();
             tokio::spawn(async move {
                 let opened = opening.await.unwrap_or_else(|error| Err(VideoError::Thread(error.to_string())));
@@ -186,8 +203,8 @@ impl Session {
         };
         source.tried = Some(Instant::now());
         if let Ok(video) = opened {
-            source.video = Some(video);
-            source.state = crate::CaptureState::Capturing;
+            source.reopened(video);
+            self.pace_sources();
         }
     }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use capture::audio::AudioEvent;
 use capture::video::{VideoCapture, VideoError, VideoEvent};
-use media::{AccessUnit, Bitrate, Secret};
+use media::{AccessUnit, Bitrate, Secret, VideoCodec};
+use parking_lot::Mutex;
 use publish::PublishStatus;
 use record::RecordEvent;
 use signaling::{InputLevel, LoudnessLevels, PreviewConnection, ServerMessage};
@@ -14,6 +15,9 @@ use stream::Broadcast;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::canvas_cost::Measured;
+use crate::canvas_room::Load;
+use crate::canvases::{Canvases, MAIN};
 use crate::destinations::{Destinations, Entry, PUBLISH};
 use crate::event::{Area, CaptureState, PublishState, State};
 use crate::hot_keys::{HotKeys, KeyNews};
@@ -35,7 +39,8 @@ pub(crate) enum Order {
     /// A lost source was tried again.
     Reopened(u64, Result<Arc<VideoCapture>, VideoError>),
     Audio(AudioEvent),
-    Pipeline(PipelineEvent),
+    /// Of that canvas's encode.
+    Pipeline(u64, PipelineEvent),
     Publish(u64, PublishStatus),
     Record(u64, RecordEvent),
     HotKey(KeyNews),
@@ -50,12 +55,17 @@ pub(crate) struct Session {
     pub(crate) sound: Sound,
     pub(crate) hot_keys: HotKeys,
     pub(crate) settings: VideoSettings,
+    pub(crate) codec: VideoCodec,
     pub(crate) tuning: Tuning,
     pub(crate) steering: Steering,
     pub(crate) own_window: Option<u32>,
     /// By source: what lets the desktop share it without asking.
     pub(crate) grants: HashMap<String, Secret>,
     pub(crate) capture: Option<Capture>,
+    pub(crate) canvases: Canvases,
+    /// What a picture takes on this machine, as soon as anybody has measured it.
+    pub(crate) measured: Arc<Mutex<Option<Measured>>>,
+    pub(crate) load: Load,
     pub(crate) destinations: Destinations,
     pub(crate) recordings: Recordings,
     pub(crate) server: Option<RunningServer>,
@@ -88,7 +98,7 @@ impl Session {
         let settings = VideoSettings::DEFAULT;
         let to_session = orders.clone();
         let on_pipeline = move |event| {
-            let _ = to_session.send(Order::Pipeline(event));
+            let _ = to_session.send(Order::Pipeline(MAIN, event));
         };
         let pipeline = Pipeline::start(settings.config()?, hub.clone(), on_pipeline).map_err(Problem::internal)?;
         let to_session = orders.clone();
@@ -119,11 +129,15 @@ impl Session {
             sound,
             hot_keys,
             settings,
+            codec: VideoCodec::H264,
             tuning: Tuning::DEFAULT,
             steering,
             own_window: None,
             grants: HashMap::new(),
             capture: None,
+            canvases: Canvases::default(),
+            measured: Arc::default(),
+            load: Load::default(),
             destinations: Destinations::default(),
             recordings: Recordings::default(),
             server: None,
@@ -192,7 +206,7 @@ impl Session {
         self.tell_state();
     }
 
-    async fn obey(&mut self, order: Order) {
+    pub(crate) async fn obey(&mut self, order: Order) {
         match order {
             Order::Command(command, reply) => {
                 let outcome = self.carry_out(command).await;
@@ -219,26 +233,32 @@ impl Session {
             Order::HotKey(KeyNews::Lost(error)) => self.tell(Event::Warning(error.into())),
             // It stands in the state.
             Order::HotKey(KeyNews::Changed) => {}
-            Order::Pipeline(PipelineEvent::Opened { name, refused }) => {
+            Order::Pipeline(number, event) if number != MAIN => self.on_canvas(number, event).await,
+            Order::Pipeline(_, PipelineEvent::Opened { name, refused }) => {
                 self.encoder = Some(name.to_owned());
                 self.refused = refused.into_iter().map(listing::refused).collect();
             }
-            Order::Pipeline(PipelineEvent::Failing(error)) => {
+            Order::Pipeline(_, PipelineEvent::Failing(error)) => {
                 self.tell(Event::Warning(error.into()));
             }
-            Order::Pipeline(PipelineEvent::TookOver { failed, name }) => {
+            Order::Pipeline(_, PipelineEvent::TookOver { failed, name }) => {
                 let hint = "The stream went on. Start the capture again to try the better encoder once more.";
                 let message = format!("{failed}; {name} took over.");
                 self.tell(Event::Warning(Problem::new("encoder_took_over", message, hint)));
             }
-            Order::Pipeline(PipelineEvent::Pace(rate)) => {
-                if let Some(capture) = &self.capture {
-                    capture.set_frame_rate(rate);
+            Order::Pipeline(_, PipelineEvent::Pace(rate)) => {
+                if let Some(capture) = &mut self.capture {
+                    capture.pace = rate;
+                    self.pace_sources();
                 }
             }
-            Order::Pipeline(PipelineEvent::Dead(error)) => {
-                self.stop_everywhere().await;
-                self.stop_capture();
+            Order::Pipeline(_, PipelineEvent::Dead(error)) => {
+                if self.canvases.any_live() {
+                    self.rest_main().await;
+                } else {
+                    self.stop_everywhere().await;
+                    self.stop_capture();
+                }
                 self.tell(Event::Error(error.into()));
             }
             Order::Publish(id, status) => self.on_publish(id, status),
@@ -274,7 +294,9 @@ impl Session {
                 source.state = CaptureState::Lost { code: error.code().to_owned() };
                 source.tried = Some(Instant::now());
                 source.reason = Some(error.clone());
+                source.fan.forget();
                 let (name, card) = (source.source_id.clone(), source.card());
+                self.canvases.lose(&name, &card);
                 self.pipeline.control().lose(&name, card);
                 self.tell_lost(&name, &error, plain);
             }
@@ -297,6 +319,16 @@ impl Session {
         self.destinations.remove(PUBLISH);
     }
 
+    /// The main canvas can't be encoded; the others go on.
+    async fn rest_main(&mut self) {
+        self.stop_destinations(|entry| entry.canvas.is_none()).await;
+        self.recordings.stop_of(None);
+        self.encoder = None;
+        if let Some(capture) = &mut self.capture {
+            capture.dismiss(MAIN);
+        }
+    }
+
     /// A name for the next capture or publication.
     pub(crate) fn next_id(&mut self) -> u64 {
         self.last_id += 1;
@@ -309,12 +341,16 @@ impl Session {
 
     fn tell_state(&mut self) {
         let capture = self.capture.as_ref();
-        let constant_rate = capture.is_some() && self.destinations.want_constant_rate();
+        let constant_rate = capture.is_some() && self.destinations.want_constant_rate(None);
         self.pipeline.control().set_constant_rate(constant_rate);
+        for (id, encode, _, _) in self.canvases.each() {
+            encode.set_constant_rate(capture.is_some() && self.destinations.want_constant_rate(Some(id)));
+        }
         let state = State {
             capture: capture.map_or(CaptureState::Idle, Capture::state),
             publish: self.destinations.get(PUBLISH).map_or(PublishState::Idle, |entry| entry.state.clone()),
             destinations: self.destinations.states(),
+            canvases: self.canvases.states(),
             recording: self.recordings.state(),
             replay: self.recordings.replay_stats().is_some(),
             local_server: self.server.as_ref().map(|server| server.info.clone()),
@@ -341,10 +377,11 @@ impl Session {
 
     fn tell_stats(&mut self) {
         let destinations = self.destinations.stats(Instant::now());
-        let primary = self.destinations.primary().and_then(Entry::health);
-        let (captured, replaced) = self.capture.as_ref().map_or((0, 0), Capture::frames);
+        let primary = self.destinations.primary(None).and_then(Entry::health);
+        let (captured, replaced) = self.capture.as_ref().map_or((0, 0), |capture| capture.frames(MAIN));
         let sums = Sums { captured, replaced };
         let rates = self.meter.read(Instant::now(), sums, self.pipeline.counters());
+        let canvases = self.canvases.stats(Instant::now(), self.capture.as_ref());
         self.stats = Stats {
             aim: self.aim(),
             fps_captured: rates.fps_captured,
@@ -360,6 +397,7 @@ impl Session {
             round_trip_ms: primary.and_then(|health| health.round_trip).map(|rtt| rtt.as_secs_f64() * 1000.0),
             loss: primary.and_then(|health| health.loss),
             destinations,
+            canvases,
             recording: self.recordings.stats(),
             replay: self.recordings.replay_stats(),
             viewers: self.server.as_ref().map_or(0, |server| server.server.viewers(STREAM)),
@@ -367,6 +405,7 @@ impl Session {
             cpu_cores: rates.cpu_cores,
             memory_mib: usage::memory_mib(),
         };
+        self.measure(Instant::now());
         self.tell(Event::Stats(self.stats.clone()));
     }
 

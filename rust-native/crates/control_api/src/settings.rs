@@ -39,6 +39,7 @@ impl VideoSettings {
             return Err(Problem::bad_value(format!("{} is not a frame rate from 1 to 240.", self.fps)));
         };
         Ok(VideoConfig {
+            codec: media::VideoCodec::H264,
             size: Size { width: self.width, height: self.height },
             frame_rate,
             bitrate: Bitrate::from_kbps(self.kbps),

@@ -15,6 +15,7 @@ use stream::Broadcast;
 
 use crate::aac::AacOnDemand;
 use crate::input_tracks::InputTracks;
+use crate::monitoring::{self, COMES_BACK};
 use crate::{AudioInput, AudioInputChange, AudioInputState, AudioSource, Problem};
 
 /// Transparent for stereo music, and small beside any picture (Opus recommendations, RFC 7587 section 3.1.1).
@@ -67,6 +68,7 @@ impl Known {
             volume: 1.0,
             solo: false,
             monitored: false,
+            monitor_problem: None,
             delay_ms: 0,
             filters: Vec::new(),
         };
@@ -166,6 +168,7 @@ impl Sound {
         };
         known.state.active = source.is_some() && outcome.is_ok();
         known.state.source = source.filter(|_| outcome.is_ok());
+        self.monitor();
         self.tell_tracks();
         outcome
     }
@@ -193,6 +196,7 @@ impl Sound {
         let outcome = self.mixer.keep_open(known.input, &of_device(&source));
         known.state.active = outcome.is_ok();
         known.state.source = Some(source);
+        self.monitor();
         self.tell_tracks();
         Ok(outcome)
     }
@@ -244,16 +248,21 @@ impl Sound {
             self.mixer.set_solo(*input, solo);
             state.solo = solo;
         }
-        if let Some(monitored) = change.monitored {
-            self.mixer.set_monitored(*input, monitored);
-            state.monitored = monitored;
-        }
         if let Some(ms) = change.delay_ms {
             self.mixer.set_delay(*input, Duration::from_millis(u64::from(ms)));
             state.delay_ms = ms;
         }
-        if change.name.is_some() {
+        if let Some(monitored) = change.monitored {
+            state.monitored = monitored;
+        }
+        let named = change.name.is_some();
+        if named {
             *name = change.name.filter(|name| !name.trim().is_empty());
+        }
+        if change.monitored.is_some() {
+            self.monitor();
+        }
+        if named {
             self.tell_tracks();
         }
         Ok(())
@@ -285,9 +294,26 @@ impl Sound {
     /// Plays the monitored inputs to a device; blocks for up to three seconds.
     pub(crate) fn listen(&mut self, device: Option<String>) -> Result<(), AudioError> {
         self.headphones = None;
-        self.mixer.listen(device.as_deref())?;
-        self.headphones = device;
-        Ok(())
+        self.mixer.listen(None)?;
+        self.headphones.clone_from(&device);
+        self.monitor();
+        let outcome = self.mixer.listen(device.as_deref());
+        if outcome.is_err() {
+            self.headphones = None;
+            self.monitor();
+        }
+        outcome
+    }
+
+    /// Gives the headphones what they are to play, but for what they would play for ever.
+    fn monitor(&mut self) {
+        let open: Vec<AudioSource> = self.inputs.iter().filter_map(|known| known.state.source.clone()).collect();
+        let headphones = self.headphones.as_deref();
+        for Known { input, state, .. } in &mut self.inputs {
+            let wanted = state.source.as_ref().filter(|_| state.monitored);
+            state.monitor_problem = monitoring::problem(wanted, headphones, open.iter());
+            self.mixer.set_monitored(*input, state.monitored && state.monitor_problem != Some(COMES_BACK));
+        }
     }
 
     /// Where the monitored inputs are played to.

@@ -2,7 +2,8 @@
 #![cfg(target_os = "linux")]
 
 use control_api::{
-    CaptureState, Command, Destination, Engine, EngineOptions, Event, PublishState, Reach, Reply, State,
+    CanvasSettings, CaptureState, Command, Destination, Engine, EngineOptions, Event, PublishState, Reach, Reply,
+    State, VideoSettings,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -146,5 +147,30 @@ async fn a_restarted_server_keeps_its_link() {
     let again = start(first.port, Some(media::Secret::new(first.view_token.clone())));
     let Ok(Reply::LocalServer(second)) = rig.engine.dispatch(again).await else { panic!("no server") };
     assert_eq!(first.view_url, second.view_url);
+    rig.engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_canvas_would_cost_is_measured_before_anything_runs_and_too_much_is_refused() {
+    let rig = Rig::start().await;
+    let canvas = |width, height, fps| {
+        let scene = serde_json::json!({ "name": "A", "canvas": { "width": width, "height": height } });
+        let settings = VideoSettings { width, height, fps, ..SETTINGS };
+        CanvasSettings { id: "a".to_owned(), name: "A".to_owned(), scene: scene.to_string(), settings }
+    };
+    let mut costs = Vec::new();
+    for (width, height) in [(360, 640), (720, 1280)] {
+        let ask = Command::EstimateCanvas { canvas: canvas(width, height, 30) };
+        let Ok(Reply::CanvasCost(cost)) = rig.engine.dispatch(ask).await else { panic!("no cost") };
+        assert!(cost.ms_per_picture > 0.0 && cost.busy_cores > 0.0 && !cost.measured_live, "{cost:?}");
+        assert!((cost.cores - cost.ms_per_picture * 30.0 / 1000.0).abs() < 1e-6, "{cost:?}");
+        costs.push(cost.ms_per_picture);
+    }
+    assert!((costs[1] / costs[0] - 4.0).abs() < 1e-6, "one measurement, four times the pixels: {costs:?}");
+    let too_much = Command::SetCanvas { canvas: canvas(4320, 7680, 240), force: false };
+    // Its height alone is more than an encoder takes; of what is allowed no machine has room for this.
+    assert_eq!(rig.code_of(too_much).await, "bad_value");
+    let too_much = Command::SetCanvas { canvas: canvas(7680, 4320, 240), force: false };
+    assert_eq!(rig.code_of(too_much).await, "no_room_for_canvas");
     rig.engine.shutdown().await;
 }

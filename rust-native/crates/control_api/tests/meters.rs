@@ -6,11 +6,11 @@
 // What was measured belongs to the test's output.
 #![allow(clippy::print_stdout)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use control_api::{AudioSource, Command, Engine, EngineOptions, Event, Reply};
+use control_api::{AudioInputChange, AudioSource, Command, Engine, EngineOptions, Event, Reply};
 use futures_util::StreamExt;
 use testkit::sound::{SoundRig, Target};
 use tokio::net::TcpStream;
@@ -66,6 +66,17 @@ impl Rig {
         let mut request = url.into_client_request().expect("a request");
         request.headers_mut().insert("origin", ORIGIN.parse().expect("a header"));
         connect_async(request).await.expect("a connection").0
+    }
+
+    /// Of each input, as the last state tells it.
+    fn monitor_problems(&self) -> BTreeMap<String, Option<&'static str>> {
+        let events = self.events.lock().expect("a list");
+        let state = events.iter().rev().find_map(|event| match event {
+            Event::State(state) => Some(state),
+            _ => None,
+        });
+        let inputs = &state.expect("a state").audio;
+        inputs.iter().map(|input| (input.input.clone(), input.monitor_problem)).collect()
     }
 
     fn events(&self) -> usize {
@@ -192,5 +203,44 @@ async fn the_meters_fall_with_the_last_input_and_rest() {
     assert_eq!(counted.readings.len(), 0, "nothing is measured where nothing is open");
     rig.dispatch(Command::SelectAudio { microphone: Some("default".into()), system_sound: false }).await;
     next_levels(&mut client, "a reading of the input that was opened again").await;
+    rig.engine.shutdown().await;
+}
+
+/// The peak of an input in each reading of so long.
+async fn peaks(client: &mut Client, input: &str, length: Duration) -> Vec<f64> {
+    let readings = count(client, length).await.readings;
+    readings.iter().flatten().filter(|level| level.input == input).map(|level| level.peak_db).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_captured_speaker_is_not_played_back_into_itself() {
+    let sound = sound().await;
+    let rig = Rig::start().await;
+    let mut client = rig.preview().await;
+    rig.dispatch(Command::SelectAudio { microphone: Some("default".into()), system_sound: true }).await;
+    for id in ["system_sound", "microphone"] {
+        let change = AudioInputChange { monitored: Some(true), ..AudioInputChange::default() };
+        rig.dispatch(Command::SetAudioInput { id: id.into(), change }).await;
+    }
+    // The speaker by its own name: the very one that the system has chosen, too.
+    for headphones in ["default", "speaker"] {
+        rig.dispatch(Command::ListenAudio { device: Some(headphones.into()) }).await;
+        let problems = rig.monitor_problems();
+        assert_eq!(problems["system_sound"], Some("comes_back"), "{headphones}");
+        assert_eq!(problems["microphone"], Some("heard_twice"), "{headphones}");
+
+        let beep = sound.play_tone(Target::Speaker, 1000.0, 1.0).expect("pacat");
+        let heard = async {
+            while next_levels(&mut client, "a reading").await.iter().all(|level| level.peak_db < TONE_DB - 1.0) {}
+        };
+        timeout(DEADLINE, heard).await.expect("never: the beep");
+        beep.stop();
+        // What is played back would be captured for ever.
+        let silent =
+            async { while peaks(&mut client, "system_sound", COUNTED / 8).await.iter().any(|db| *db > -60.0) {} };
+        timeout(DEADLINE, silent).await.unwrap_or_else(|_| panic!("the beep goes round and round by {headphones}"));
+    }
+    rig.dispatch(Command::ListenAudio { device: None }).await;
+    assert!(rig.monitor_problems().values().all(Option::is_none), "nobody listens");
     rig.engine.shutdown().await;
 }

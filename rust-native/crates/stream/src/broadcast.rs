@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use media::{AccessUnit, Track};
+use media::{AccessUnit, Track, VideoCodec};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -24,7 +24,7 @@ pub trait Restartable: Clone + Send + 'static {
 pub struct Lanes(u8);
 
 impl Lanes {
-    /// Pictures.
+    /// Pictures as H.264.
     pub const VIDEO: Self = Self(1);
     /// Sound as Opus.
     pub const OPUS: Self = Self(2);
@@ -32,10 +32,25 @@ impl Lanes {
     pub const AAC: Self = Self(4);
     /// Each input's own sound, as AAC; encoded only while a reader has this lane.
     pub const INPUTS: Self = Self(8);
+    /// Pictures as HEVC.
+    pub const HEVC: Self = Self(16);
+    /// Pictures as AV1.
+    pub const AV1: Self = Self(32);
+    /// Pictures, however the one encode codes them: for files, which take any.
+    pub const PICTURES: Self = Self::VIDEO.and(Self::HEVC).and(Self::AV1);
     /// What WebRTC takes: pictures and Opus.
     pub const WEBRTC: Self = Self::VIDEO.and(Self::OPUS);
-    /// What RTMP, SRT and recordings take: pictures and AAC.
+    /// What RTMP and SRT take unless another codec was chosen: H.264 and AAC.
     pub const VIDEO_AND_AAC: Self = Self::VIDEO.and(Self::AAC);
+
+    /// Pictures so coded.
+    pub const fn of(codec: VideoCodec) -> Self {
+        match codec {
+            VideoCodec::H264 => Self::VIDEO,
+            VideoCodec::Hevc => Self::HEVC,
+            VideoCodec::Av1 => Self::AV1,
+        }
+    }
 
     /// Both sets together.
     pub const fn and(self, other: Self) -> Self {
@@ -50,14 +65,16 @@ impl Lanes {
 
 impl Restartable for AccessUnit {
     fn restarts(&self) -> bool {
-        self.track == Track::Video && self.keyframe
+        self.track.is_picture() && self.keyframe
     }
     fn independent(&self) -> bool {
-        self.track != Track::Video
+        !self.track.is_picture()
     }
     fn lane(&self) -> Lanes {
         match self.track {
             Track::Video => Lanes::VIDEO,
+            Track::Hevc => Lanes::HEVC,
+            Track::Av1 => Lanes::AV1,
             Track::Audio => Lanes::OPUS,
             Track::Aac => Lanes::AAC,
             Track::Input(_) => Lanes::INPUTS,
@@ -177,6 +194,30 @@ pub struct Broadcast<T: Restartable>(Arc<Hub<T>>);
 
 struct Hub<T: Restartable> {
     readers: Mutex<Vec<Weak<Shared<T>>>>,
+    /// Those that share what is independent here.
+    beside: Mutex<Vec<Weak<Self>>>,
+}
+
+impl<T: Restartable> Hub<T> {
+    fn new() -> Self {
+        Self { readers: Mutex::new(Vec::new()), beside: Mutex::new(Vec::new()) }
+    }
+
+    fn push(&self, item: &T) -> bool {
+        let mut needs_keyframe = false;
+        self.readers.lock().retain(|reader| {
+            let Some(reader) = reader.upgrade() else { return false };
+            if reader.lanes.meets(item.lane()) {
+                needs_keyframe |= reader.push(item);
+            }
+            true
+        });
+        needs_keyframe
+    }
+
+    fn is_wanted(&self, lanes: Lanes) -> bool {
+        self.readers.lock().iter().filter_map(Weak::upgrade).any(|reader| reader.lanes.meets(lanes))
+    }
 }
 
 impl<T: Restartable> Drop for Hub<T> {
@@ -195,7 +236,7 @@ impl<T: Restartable> Clone for Broadcast<T> {
 
 impl<T: Restartable> Default for Broadcast<T> {
     fn default() -> Self {
-        Self(Arc::new(Hub { readers: Mutex::new(Vec::new()) }))
+        Self(Arc::new(Hub::new()))
     }
 }
 
@@ -208,15 +249,23 @@ impl<T: Restartable> fmt::Debug for Broadcast<T> {
 impl<T: Restartable> Broadcast<T> {
     /// Gives the item to every reader; never waits. `true` when a reader lost its place and needs a keyframe.
     pub fn push(&self, item: &T) -> bool {
-        let mut needs_keyframe = false;
-        self.0.readers.lock().retain(|reader| {
-            let Some(reader) = reader.upgrade() else { return false };
-            if reader.lanes.meets(item.lane()) {
-                needs_keyframe |= reader.push(item);
-            }
-            true
-        });
-        needs_keyframe
+        if item.independent() {
+            self.0.beside.lock().retain(|hub| {
+                let Some(hub) = hub.upgrade() else { return false };
+                // Who loses its place there waits for that picture's own next keyframe.
+                hub.push(item);
+                true
+            });
+        }
+        self.0.push(item)
+    }
+
+    /// One with readers of its own, that is also given what is independent in this one: another picture with the same
+    /// sound.
+    pub fn beside(&self) -> Self {
+        let other = Self::default();
+        self.0.beside.lock().push(Arc::downgrade(&other.0));
+        other
     }
 
     /// A reader of pictures and Opus, as [`Self::subscribe_to`] with [`Lanes::WEBRTC`].
@@ -246,9 +295,15 @@ impl<T: Restartable> Broadcast<T> {
         Reader(shared)
     }
 
-    /// Whether anybody reads one of these lanes: what nobody reads need not be made.
+    /// Whether anybody reads one of these lanes, here or beside: what nobody reads need not be made.
     pub fn is_wanted(&self, lanes: Lanes) -> bool {
-        self.0.readers.lock().iter().filter_map(Weak::upgrade).any(|reader| reader.lanes.meets(lanes))
+        self.0.is_wanted(lanes)
+            || self.0.beside.lock().iter().filter_map(Weak::upgrade).any(|beside| beside.is_wanted(lanes))
+    }
+
+    /// Whether both push into the same readers.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// How many readers there are.
@@ -298,104 +353,4 @@ impl<T> Reader<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use media::MediaTime;
-
-    fn unit(track: Track, keyframe: bool, n: u64) -> AccessUnit {
-        let at = MediaTime::from_nanos(n);
-        AccessUnit { track, pts: at, dts: at, keyframe, captured_at: at, payload: bytes_of(n) }
-    }
-
-    fn bytes_of(n: u64) -> bytes::Bytes {
-        bytes::Bytes::copy_from_slice(&n.to_be_bytes())
-    }
-
-    fn drain(reader: &mut Reader<AccessUnit>) -> Vec<u64> {
-        std::iter::from_fn(|| match reader.try_recv() {
-            Some(Ok(unit)) => Some(unit.pts.as_nanos()),
-            _ => None,
-        })
-        .collect()
-    }
-
-    #[test]
-    fn late_joiner_starts_at_a_keyframe_but_hears_at_once() {
-        let hub = Broadcast::default();
-        let mut reader = hub.subscribe(8, LagPolicy::SkipToKeyframe);
-        hub.push(&unit(Track::Video, false, 1));
-        hub.push(&unit(Track::Audio, true, 2));
-        hub.push(&unit(Track::Video, true, 3));
-        hub.push(&unit(Track::Video, false, 4));
-        assert_eq!(drain(&mut reader), [2, 3, 4]);
-        assert_eq!(reader.stats().dropped, 1);
-    }
-
-    #[test]
-    fn the_slow_reader_skips_to_a_keyframe_and_the_other_loses_nothing() {
-        let hub = Broadcast::default();
-        let mut slow = hub.subscribe(2, LagPolicy::SkipToKeyframe);
-        let mut fast = hub.subscribe(16, LagPolicy::SkipToKeyframe);
-        hub.push(&unit(Track::Video, true, 1));
-        hub.push(&unit(Track::Video, false, 2));
-        assert!(hub.push(&unit(Track::Video, false, 3)), "the overflow asks for a keyframe");
-        assert!(!hub.push(&unit(Track::Video, false, 4)), "but only once");
-        hub.push(&unit(Track::Video, true, 5));
-        assert_eq!(drain(&mut slow), [5]);
-        assert_eq!(drain(&mut fast), [1, 2, 3, 4, 5]);
-        assert_eq!(slow.stats(), ReaderStats { delivered: 1, dropped: 4, overflows: 1 });
-    }
-
-    #[test]
-    fn a_recording_fails_rather_than_losing_a_frame() {
-        let hub = Broadcast::default();
-        let mut reader = hub.subscribe(1, LagPolicy::Fail);
-        hub.push(&unit(Track::Video, true, 1));
-        hub.push(&unit(Track::Video, false, 2));
-        assert_eq!(reader.try_recv().map(|r| r.map(|_| ())), Some(Err(RecvError::Lagged)));
-    }
-
-    #[test]
-    fn what_was_queued_is_read_before_the_close() {
-        let hub = Broadcast::default();
-        let mut reader = hub.subscribe(4, LagPolicy::SkipToKeyframe);
-        hub.push(&unit(Track::Video, true, 1));
-        drop(hub);
-        assert_eq!(drain(&mut reader), [1]);
-        assert!(matches!(reader.try_recv(), Some(Err(RecvError::Closed))));
-    }
-
-    #[tokio::test]
-    async fn recv_wakes_when_an_item_comes() {
-        let hub = Broadcast::default();
-        let mut reader = hub.subscribe(4, LagPolicy::SkipToKeyframe);
-        let other = hub.clone();
-        let task = tokio::spawn(async move { other.push(&unit(Track::Video, true, 7)) });
-        let got = reader.recv().await.expect("item");
-        assert_eq!(got.pts.as_nanos(), 7);
-        task.await.expect("pushed");
-    }
-
-    #[test]
-    fn a_reader_sees_its_own_lanes_only_and_says_that_they_are_wanted() {
-        let hub = Broadcast::default();
-        let mut peer = hub.subscribe(8, LagPolicy::SkipToKeyframe);
-        assert!(!hub.is_wanted(Lanes::AAC) && hub.is_wanted(Lanes::OPUS));
-        let mut file = hub.subscribe_to(Lanes::VIDEO_AND_AAC, 8, LagPolicy::Fail);
-        assert!(hub.is_wanted(Lanes::AAC));
-        hub.push(&unit(Track::Video, true, 1));
-        hub.push(&unit(Track::Audio, true, 2));
-        hub.push(&unit(Track::Aac, true, 3));
-        assert_eq!(drain(&mut peer), [1, 2]);
-        assert_eq!(drain(&mut file), [1, 3]);
-        drop(file);
-        assert!(!hub.is_wanted(Lanes::AAC));
-    }
-
-    #[test]
-    fn dropped_readers_are_forgotten() {
-        let hub: Broadcast<AccessUnit> = Broadcast::default();
-        drop(hub.subscribe(4, LagPolicy::Fail));
-        assert_eq!(hub.readers(), 0);
-    }
-}
+mod tests;

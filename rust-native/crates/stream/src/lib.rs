@@ -5,9 +5,11 @@
 //! is counted. Nothing here knows what it carries beyond where a reader may start again.
 
 mod broadcast;
+mod fan;
 mod slot;
 mod urgency;
 
 pub use broadcast::{Broadcast, LagPolicy, Lanes, Reader, ReaderStats, RecvError, Restartable};
+pub use fan::Fan;
 pub use slot::{FrameSlot, SlotWait};
 pub use urgency::{Granted, Urgency, hurry};

@@ -16,6 +16,7 @@ struct Shared<T> {
     changed: Condvar,
     replaced: AtomicU64,
     bell: Option<Box<dyn Fn() + Send + Sync>>,
+    onward: Option<Box<dyn Fn(T) + Send + Sync>>,
 }
 
 impl<T: fmt::Debug> fmt::Debug for Shared<T> {
@@ -52,7 +53,7 @@ impl<T> Clone for FrameSlot<T> {
 
 impl<T> Default for FrameSlot<T> {
     fn default() -> Self {
-        Self::with(None)
+        Self::with(None, None)
     }
 }
 
@@ -60,20 +61,29 @@ impl<T> FrameSlot<T> {
     /// A slot that calls `bell` after each item that is put: one consumer can then wait for many slots. It is called
     /// on the producer's thread and must not block.
     pub fn ringing(bell: impl Fn() + Send + Sync + 'static) -> Self {
-        Self::with(Some(Box::new(bell)))
+        Self::with(Some(Box::new(bell)), None)
     }
 
-    fn with(bell: Option<Box<dyn Fn() + Send + Sync>>) -> Self {
+    /// A slot in which nothing lies: each item goes on to whoever takes it there, on the producer's thread.
+    pub(crate) fn handing_on(onward: impl Fn(T) + Send + Sync + 'static) -> Self {
+        Self::with(None, Some(Box::new(onward)))
+    }
+
+    fn with(bell: Option<Box<dyn Fn() + Send + Sync>>, onward: Option<Box<dyn Fn(T) + Send + Sync>>) -> Self {
         Self(Arc::new(Shared {
             state: Mutex::new(State { item: None, woken: false, closed: false }),
             changed: Condvar::new(),
             replaced: AtomicU64::new(0),
             bell,
+            onward,
         }))
     }
 
     /// Puts an item in; one that nobody took is dropped and counted.
     pub fn put(&self, item: T) {
+        if let Some(onward) = &self.0.onward {
+            return onward(item);
+        }
         let old = self.0.state.lock().item.replace(item);
         self.0.changed.notify_one();
         if old.is_some() {
@@ -123,6 +133,11 @@ impl<T> FrameSlot<T> {
     pub fn close(&self) {
         self.0.state.lock().closed = true;
         self.0.changed.notify_all();
+    }
+
+    /// Whether both are the same slot.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// How many items were replaced before anyone took them.

@@ -74,6 +74,11 @@ pub fn list_speakers() -> Result<Vec<Microphone>, AudioError> {
     within(LIST_TIMEOUT, imp::list_speakers)
 }
 
+/// What [`super::DEFAULT_DEVICE`] stands for among the speakers now, where there is one. Takes up to 2 s.
+pub fn default_speaker() -> Option<String> {
+    within(LIST_TIMEOUT, imp::default_speaker).ok()
+}
+
 /// Every program that has a stream to a speaker now, by name. Takes up to 2 s.
 ///
 /// # Errors

@@ -30,7 +30,8 @@ mod timeline;
 mod track;
 
 pub use device::{
-    Microphone, list_applications, list_microphones, list_speakers, microphone_cards, system_sound_available,
+    Microphone, default_speaker, list_applications, list_microphones, list_speakers, microphone_cards,
+    system_sound_available,
 };
 pub use error::AudioError;
 pub use intake::Feed;

@@ -81,6 +81,10 @@ pub(super) fn list_speakers() -> Result<Vec<Microphone>, AudioError> {
     Ok(policy::microphones(found.collect(), default.as_deref()))
 }
 
+pub(super) fn default_speaker() -> Result<String, AudioError> {
+    default_device(&cpal::default_host(), &Source::SystemSound(None))
+}
+
 /// There are no such numbers here: a camera's microphone is told by its name.
 pub(super) fn cards() -> Result<HashMap<String, u32>, AudioError> {
     Ok(HashMap::new())
@@ -106,6 +110,13 @@ pub(in crate::audio) fn open(
     if let Source::Application(program) = wanted {
         let (recording, reader) = program_sound::open(program, wake, faults)?;
         return Ok((OpenDevice::Program(recording), reader));
+    }
+    if matches!(wanted, Source::SystemSound(_)) && wanted.device().is_none() {
+        match program_sound::open_others(wake.clone(), faults.clone()) {
+            Ok((recording, reader)) => return Ok((OpenDevice::Program(recording), reader)),
+            // With what we play ourselves is better than nothing.
+            Err(error) => tracing::debug!(%error, "our own sound can't be left out"),
+        }
     }
     let host = cpal::default_host();
     let (id, followed) = match wanted.device() {

@@ -10,4 +10,4 @@ use macos as imp;
 #[cfg(target_os = "windows")]
 use windows as imp;
 
-pub(super) use imp::{Recording, list, open};
+pub(super) use imp::{Recording, list, open, open_others};

@@ -54,12 +54,17 @@ impl Machine {
         Some(top)
     }
 
+    /// The process whose tree is ourselves: the window, what plays its sound, and this engine.
+    pub(super) fn own_root(&self) -> u32 {
+        self.root(self.own).map_or(self.own, |process| process.id)
+    }
+
     /// The roots of programs that are connected to a speaker, each with whether it plays now.
     fn roots(&self) -> Vec<(&Process, bool)> {
-        let own = self.root(self.own).map(|process| process.id);
+        let own = self.own_root();
         let mut roots: Vec<(&Process, bool)> = Vec::new();
         for session in &self.sessions {
-            let Some(root) = self.root(session.process).filter(|root| Some(root.id) != own) else { continue };
+            let Some(root) = self.root(session.process).filter(|root| root.id != own) else { continue };
             match roots.iter_mut().find(|(known, _)| known.id == root.id) {
                 Some((_, active)) => *active |= session.active,
                 None => roots.push((root, session.active)),
@@ -158,6 +163,15 @@ mod tests {
         let ids: Vec<_> = machine.programs().into_iter().map(|program| program.id).collect();
         assert_eq!(ids, ["music"]);
         assert_eq!(machine.best("tidecast"), None);
+    }
+
+    #[test]
+    fn ourselves_are_the_window_and_all_it_started() {
+        let mut machine = machine(&[(1, 0, "explorer"), (10, 1, "Tidecast"), (11, 10, "Tidecast")], &[]);
+        machine.own = 11;
+        assert_eq!(machine.own_root(), 10);
+        machine.own = 99;
+        assert_eq!(machine.own_root(), 99, "a process that is not listed stands for itself");
     }
 
     #[test]

@@ -69,9 +69,18 @@ pub(super) fn list_speakers() -> Result<Vec<Microphone>, AudioError> {
     let mut speakers: Vec<Microphone> = devices
         .filter_map(|device| Some(Microphone { id: device.id().ok()?.id().to_owned(), name: device.to_string() }))
         .collect();
-    let default = host.default_output_device().and_then(|device| device.id().ok());
-    default_first(&mut speakers, default.map(|id| id.id().to_owned()));
+    default_first(&mut speakers, default_speaker_of(&host).ok());
     Ok(speakers)
+}
+
+pub(super) fn default_speaker() -> Result<String, AudioError> {
+    let host = connection()?;
+    default_speaker_of(&host)
+}
+
+fn default_speaker_of(host: &Host) -> Result<String, AudioError> {
+    let id = host.default_output_device().and_then(|device| device.id().ok());
+    id.map(|id| id.id().to_owned()).ok_or_else(|| AudioError::DeviceNotFound { id: DEFAULT_DEVICE.into() })
 }
 
 /// By the microphone's id, the number of the ALSA card that it is on.
@@ -160,15 +169,14 @@ fn find(host: &Host, source: &str) -> Result<Device, AudioError> {
 fn default_source(host: &Host, wanted: &Source) -> Result<String, AudioError> {
     let device = match wanted {
         Source::Microphone(_) => host.default_input_device(),
-        Source::SystemSound(_) => host.default_output_device(),
+        Source::SystemSound(_) => return Ok(format!("{}{MONITOR_SUFFIX}", default_speaker_of(host)?)),
         // Programs are reached in another way and have no default.
         Source::Application(_) => None,
     };
     let id = device.and_then(|device| device.id().ok()).map(|id| id.id().to_owned());
-    match (id, wanted) {
-        (Some(sink), Source::SystemSound(_)) => Ok(format!("{sink}{MONITOR_SUFFIX}")),
+    match id {
         // Without a microphone the server names a sink's monitor as its default source.
-        (Some(source), Source::Microphone(_)) if !source.ends_with(MONITOR_SUFFIX) => Ok(source),
+        Some(source) if !source.ends_with(MONITOR_SUFFIX) => Ok(source),
         _ => Err(AudioError::DeviceNotFound { id: DEFAULT_DEVICE.into() }),
     }
 }

@@ -26,6 +26,10 @@ pub(super) fn list_speakers() -> Result<Vec<Microphone>, AudioError> {
     Err(AudioError::NotSupportedHere)
 }
 
+pub(super) fn default_speaker() -> Result<String, AudioError> {
+    Err(AudioError::NotSupportedHere)
+}
+
 /// There are no such numbers here: a camera's microphone is told by its name.
 pub(super) fn cards() -> Result<HashMap<String, u32>, AudioError> {
     Ok(HashMap::new())

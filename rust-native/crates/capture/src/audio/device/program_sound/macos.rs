@@ -28,3 +28,10 @@ pub(in crate::audio::device) fn open(
 ) -> Result<(Recording, Reader), AudioError> {
     Err(AudioError::ProgramsNotOffered)
 }
+
+pub(in crate::audio::device) fn open_others(
+    _wake: Thread,
+    _faults: Sender<AudioError>,
+) -> Result<(Recording, Reader), AudioError> {
+    Err(AudioError::ProgramsNotOffered)
+}

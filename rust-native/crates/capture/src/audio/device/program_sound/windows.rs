@@ -1,4 +1,4 @@
-//! Windows 10 (2004) and newer: a loopback of one process and those it started.
+//! Windows 10 (2004) and newer: a loopback of one process and those it started, or of all others.
 //!
 //! The system has a virtual device for it (`VAD\Process_Loopback`), which is activated with the process's number and
 //! converts to the format it is asked for. It gives silence while the program plays nothing. Which process that is,
@@ -17,6 +17,7 @@ use media::AUDIO_SAMPLE_RATE;
 use windows::Win32::Foundation::E_ACCESSDENIED;
 use windows::Win32::System::Com::{COINIT_MULTITHREADED, CoInitializeEx, CoUninitialize};
 
+use self::capture::Tree;
 use crate::audio::AudioError;
 use crate::audio::device::{Following, Microphone};
 use crate::audio::intake::{self, Reader};
@@ -32,7 +33,8 @@ pub(in crate::audio::device) fn list() -> Result<Vec<Microphone>, AudioError> {
 
 /// A loopback that runs, and the thread that reads it; both end when it is dropped.
 pub(in crate::audio) struct Recording {
-    program: String,
+    /// `None`: everything but ourselves.
+    program: Option<String>,
     process: u32,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -41,9 +43,10 @@ pub(in crate::audio) struct Recording {
 impl Recording {
     /// Asks the system what became of the program.
     pub(in crate::audio::device) fn following(&self) -> Following {
+        let Some(program) = &self.program else { return Following::Same };
         let _com = Com::enter();
         // A system that does not tell has its own way of losing the stream.
-        machine::look().map_or(Following::Same, |machine| machine.following(&self.program, self.process))
+        machine::look().map_or(Following::Same, |machine| machine.following(program, self.process))
     }
 }
 
@@ -69,6 +72,28 @@ pub(in crate::audio::device) fn open(
         let best = machine::look()?.best(program);
         best.ok_or_else(|| AudioError::DeviceNotFound { id: program.to_owned() })?
     };
+    record(Some(program.to_owned()), process, wake, faults)
+}
+
+/// The same for everything that is played but by ourselves.
+pub(in crate::audio::device) fn open_others(
+    wake: Thread,
+    faults: Sender<AudioError>,
+) -> Result<(Recording, Reader), AudioError> {
+    let own = {
+        let _com = Com::enter();
+        machine::look()?.own_root()
+    };
+    record(None, own, wake, faults)
+}
+
+fn record(
+    program: Option<String>,
+    process: u32,
+    wake: Thread,
+    faults: Sender<AudioError>,
+) -> Result<(Recording, Reader), AudioError> {
+    let tree = if program.is_some() { Tree::Alone } else { Tree::LeftOut };
     let (mut feed, reader) = intake::feed(AUDIO_SAMPLE_RATE, wake);
     let (ready, opened) = bounded(1);
     let stop = Arc::new(AtomicBool::new(false));
@@ -77,7 +102,7 @@ pub(in crate::audio::device) fn open(
         .name("audio-loopback".into())
         .spawn(move || {
             let _com = Com::enter();
-            match capture::Loopback::open(process) {
+            match capture::Loopback::open(process, tree) {
                 Ok(mut loopback) => {
                     // Nobody waits any more when it took too long; then it is stopped, too.
                     let _ = ready.send(Ok(()));
@@ -90,7 +115,7 @@ pub(in crate::audio::device) fn open(
         })
         .map_err(|error| AudioError::DeviceRefused { reason: error.to_string() })?;
     match opened.recv_timeout(OPEN_TIMEOUT) {
-        Ok(Ok(())) => Ok((Recording { program: program.to_owned(), process, stop, thread: Some(thread) }, reader)),
+        Ok(Ok(())) => Ok((Recording { program, process, stop, thread: Some(thread) }, reader)),
         Ok(Err(error)) => Err(error),
         Err(_) => {
             // Left behind: it ends by itself as soon as the system answers it.

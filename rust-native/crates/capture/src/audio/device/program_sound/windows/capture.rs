@@ -16,7 +16,8 @@ use windows::Win32::Media::Audio::{
     AUDIOCLIENT_ACTIVATION_TYPE_PROCESS_LOOPBACK, AUDIOCLIENT_PROCESS_LOOPBACK_PARAMS, ActivateAudioInterfaceAsync,
     IActivateAudioInterfaceAsyncOperation, IActivateAudioInterfaceCompletionHandler,
     IActivateAudioInterfaceCompletionHandler_Impl, IAudioCaptureClient, IAudioClient,
-    PROCESS_LOOPBACK_MODE_INCLUDE_TARGET_PROCESS_TREE, VIRTUAL_AUDIO_DEVICE_PROCESS_LOOPBACK, WAVEFORMATEX,
+    PROCESS_LOOPBACK_MODE_EXCLUDE_TARGET_PROCESS_TREE, PROCESS_LOOPBACK_MODE_INCLUDE_TARGET_PROCESS_TREE,
+    VIRTUAL_AUDIO_DEVICE_PROCESS_LOOPBACK, WAVEFORMATEX,
 };
 use windows::Win32::System::Com::BLOB;
 use windows::Win32::System::Com::StructuredStorage::{PROPVARIANT, PROPVARIANT_0, PROPVARIANT_0_0, PROPVARIANT_0_0_0};
@@ -40,6 +41,15 @@ const LOOK_EVERY_MS: u32 = 100;
 /// `mmreg.h`; samples from -1 to 1.
 const WAVE_FORMAT_IEEE_FLOAT: u16 = 3;
 
+/// What becomes of a process and those it started or will start.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Tree {
+    /// They alone are recorded.
+    Alone,
+    /// Everything else is.
+    LeftOut,
+}
+
 /// See the module. Lives and dies on one thread.
 pub(super) struct Loopback {
     client: IAudioClient,
@@ -51,9 +61,9 @@ pub(super) struct Loopback {
 }
 
 impl Loopback {
-    /// Starts it for that process and those it started or will start.
-    pub(super) fn open(process: u32) -> Result<Self> {
-        let client = activate(process)?;
+    /// Starts it.
+    pub(super) fn open(process: u32, tree: Tree) -> Result<Self> {
+        let client = activate(process, tree)?;
         let bytes = size_of::<f32>() as u32;
         let format = WAVEFORMATEX {
             wFormatTag: WAVE_FORMAT_IEEE_FLOAT,
@@ -140,13 +150,16 @@ impl Drop for Loopback {
 }
 
 /// The virtual device for that process (`ActivateAudioInterfaceAsync`, waited for).
-fn activate(process: u32) -> Result<IAudioClient> {
+fn activate(process: u32, tree: Tree) -> Result<IAudioClient> {
     let mut wanted = AUDIOCLIENT_ACTIVATION_PARAMS {
         ActivationType: AUDIOCLIENT_ACTIVATION_TYPE_PROCESS_LOOPBACK,
         Anonymous: AUDIOCLIENT_ACTIVATION_PARAMS_0 {
             ProcessLoopbackParams: AUDIOCLIENT_PROCESS_LOOPBACK_PARAMS {
                 TargetProcessId: process,
-                ProcessLoopbackMode: PROCESS_LOOPBACK_MODE_INCLUDE_TARGET_PROCESS_TREE,
+                ProcessLoopbackMode: match tree {
+                    Tree::Alone => PROCESS_LOOPBACK_MODE_INCLUDE_TARGET_PROCESS_TREE,
+                    Tree::LeftOut => PROCESS_LOOPBACK_MODE_EXCLUDE_TARGET_PROCESS_TREE,
+                },
             },
         },
     };
