@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
+use media::VideoCodec;
 
 use crate::amf0::Value;
 use crate::chunk::Message;
 use crate::protocol::*;
 use crate::status::Refusal;
 use crate::wire::{Wire, command_of};
-use crate::{RtmpError, Target};
+use crate::{RtmpError, Target, flv};
 
 /// One picture in a few chunks; larger ones are refused by some servers.
 const CHUNK_SIZE: u32 = 4096;
@@ -33,11 +34,38 @@ const CAPS_RECONNECT: f64 = 1.0;
 /// `FourCcInfoMask.CanEncode`.
 const CAN_ENCODE: f64 = 2.0;
 
+/// What may be sent.
+const VIDEO_CODECS: &[&str] =
+    &[flv::fourcc(VideoCodec::H264), flv::fourcc(VideoCodec::Hevc), flv::fourcc(VideoCodec::Av1)];
+const AUDIO_CODECS: &[&str] = &["mp4a", "Opus"];
+
 /// What the server said it takes beyond H.264 and AAC.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Features {
     /// Opus in enhanced packets.
     pub opus: bool,
+    /// HEVC in enhanced packets.
+    pub hevc: bool,
+    /// AV1 in enhanced packets.
+    pub av1: bool,
+}
+
+impl Features {
+    /// Whether pictures so coded are taken; H.264 always is.
+    pub fn takes(self, codec: VideoCodec) -> bool {
+        match codec {
+            VideoCodec::H264 => true,
+            VideoCodec::Hevc => self.hevc,
+            VideoCodec::Av1 => self.av1,
+        }
+    }
+
+    fn add(&mut self, name: &str) {
+        let any = name == "*";
+        self.opus |= any || name == "Opus";
+        self.hevc |= any || name == flv::fourcc(VideoCodec::Hevc);
+        self.av1 |= any || name == flv::fourcc(VideoCodec::Av1);
+    }
 }
 
 /// What the server has told.
@@ -75,6 +103,7 @@ enum State {
 #[derive(Debug)]
 pub struct Client {
     target: Target,
+    codec: VideoCodec,
     state: State,
     handshake: BytesMut,
     wire: Wire,
@@ -93,6 +122,7 @@ impl Client {
         out.extend((0..HANDSHAKE - 8).map(|n| (n * 31 % 251) as u8));
         Self {
             target,
+            codec: VideoCodec::H264,
             state: State::Handshake,
             handshake: BytesMut::new(),
             wire: Wire::new(0, out),
@@ -100,6 +130,12 @@ impl Client {
             features: Features::default(),
             stream: 0,
         }
+    }
+
+    /// The same for pictures so coded: a server that does not list the codec is left before anything is published.
+    #[must_use]
+    pub fn with_codec(self, codec: VideoCodec) -> Self {
+        Self { codec, ..self }
     }
 
     /// What is to be sent: the driver takes from its front what it has sent.
@@ -158,9 +194,12 @@ impl Client {
             ("type".into(), Value::text("nonprivate")),
             ("flashVer".into(), Value::text("FMLE/3.0 (compatible; Tidecast)")),
             ("tcUrl".into(), Value::text(&self.target.tc_url)),
-            ("fourCcList".into(), Value::Array(vec![Value::text("avc1"), Value::text("mp4a"), Value::text("Opus")])),
-            ("videoFourCcInfoMap".into(), Value::Object(vec![fourcc("avc1")])),
-            ("audioFourCcInfoMap".into(), Value::Object(vec![fourcc("mp4a"), fourcc("Opus")])),
+            (
+                "fourCcList".into(),
+                Value::Array(VIDEO_CODECS.iter().chain(AUDIO_CODECS).map(|name| Value::text(*name)).collect()),
+            ),
+            ("videoFourCcInfoMap".into(), Value::Object(VIDEO_CODECS.iter().map(|name| fourcc(name)).collect())),
+            ("audioFourCcInfoMap".into(), Value::Object(AUDIO_CODECS.iter().map(|name| fourcc(name)).collect())),
             ("capsEx".into(), Value::Number(CAPS_RECONNECT)),
         ]);
         self.wire.command(0, &[Value::text("connect"), Value::Number(CONNECT), connect]);
@@ -184,6 +223,9 @@ impl Client {
         match (name, self.state) {
             ("_result", State::Connecting) if number == CONNECT => {
                 self.features = features(values);
+                if !self.features.takes(self.codec) {
+                    return Err(RtmpError::CodecNotTaken(self.codec));
+                }
                 self.create_stream();
             }
             ("_result", State::CreatingStream) if number == CREATE_STREAM => {
@@ -250,7 +292,7 @@ impl Client {
             number("height", metadata.height),
             number("framerate", metadata.fps),
             number("videodatarate", metadata.video_kbps),
-            number("videocodecid", 7),
+            number("videocodecid", codec_number(self.codec)),
         ];
         if metadata.audio_kbps > 0 {
             members.push(number("audiodatarate", metadata.audio_kbps));
@@ -286,15 +328,25 @@ impl Client {
     }
 }
 
+/// `videocodecid`: the classic number, or the codec's four characters as one (Enhanced RTMP v2, "Metadata Frame").
+fn codec_number(codec: VideoCodec) -> u32 {
+    match codec {
+        VideoCodec::H264 => 7,
+        other => flv::fourcc(other).bytes().fold(0, |number, byte| number << 8 | u32::from(byte)),
+    }
+}
+
 /// What a `connect` was answered with, wherever the server put it.
 fn features(values: &[Value]) -> Features {
     let mut features = Features::default();
     for object in values.iter().skip(2) {
         if let Some(Value::Array(list)) = object.get("fourCcList") {
-            features.opus |= list.iter().filter_map(Value::as_str).any(|name| name == "*" || name == "Opus");
+            list.iter().filter_map(Value::as_str).for_each(|name| features.add(name));
         }
-        if let Some(map) = object.get("audioFourCcInfoMap") {
-            features.opus |= map.get("Opus").or(map.get("*")).is_some();
+        for (map, names) in [("videoFourCcInfoMap", VIDEO_CODECS), ("audioFourCcInfoMap", AUDIO_CODECS)] {
+            let Some(map) = object.get(map) else { continue };
+            let listed = |name: &&&str| map.get(name).or(map.get("*")).is_some();
+            names.iter().filter(listed).for_each(|name| features.add(name));
         }
     }
     features

@@ -1,5 +1,7 @@
 //! What can go wrong with a server, named by what the user can do about it.
 
+use media::VideoCodec;
+
 use crate::status::Refusal;
 
 /// Why there is no stream, or none any more.
@@ -18,6 +20,9 @@ pub enum RtmpError {
     /// The server said no.
     #[error("{0}")]
     Refused(Refusal),
+    /// It does not list the codec among those that it takes.
+    #[error("the server does not list {0} among what it takes")]
+    CodecNotTaken(VideoCodec),
     /// The server asks to connect anew (Enhanced RTMP v2, `ReconnectRequest`).
     #[error("the server asks to connect again")]
     ReconnectRequested,
@@ -30,6 +35,7 @@ impl RtmpError {
             Self::BadUrl => "bad_rtmp_url",
             Self::NotRtmp(_) | Self::TooLarge(_) => "not_rtmp",
             Self::Refused(refusal) => refusal.code(),
+            Self::CodecNotTaken(_) => "codec_not_taken",
             Self::ReconnectRequested => "reconnect_requested",
         }
     }
@@ -40,6 +46,7 @@ impl RtmpError {
             Self::BadUrl => "Enter the whole address, such as rtmp://host/app, and the stream key.",
             Self::NotRtmp(_) | Self::TooLarge(_) => "Check the address and the port, and whether it must be rtmps://.",
             Self::Refused(refusal) => refusal.hint(),
+            Self::CodecNotTaken(_) => "Choose H.264 for this destination, which every server takes.",
             Self::ReconnectRequested => "Nothing needs to be done: the stream goes on by itself.",
         }
     }
@@ -47,7 +54,7 @@ impl RtmpError {
     /// Whether trying again without a change by the user is useless.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::BadUrl => true,
+            Self::BadUrl | Self::CodecNotTaken(_) => true,
             Self::Refused(refusal) => refusal.is_final(),
             Self::NotRtmp(_) | Self::TooLarge(_) | Self::ReconnectRequested => false,
         }

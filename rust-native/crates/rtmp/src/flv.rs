@@ -1,7 +1,9 @@
-//! The bodies of audio and video messages: classic FLV tags (FLV 10.1, annex E.4) and Enhanced RTMP's audio (v2).
+//! The bodies of audio and video messages: classic FLV tags (FLV 10.1, annex E.4) for H.264 and AAC, Enhanced RTMP's
+//! (v2) for HEVC, AV1 and Opus.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use media::h264::{ParameterSets, length_prefixed};
+use media::{Parameters, VideoCodec};
 
 /// AVC.
 const CODEC_AVC: u8 = 7;
@@ -14,6 +16,47 @@ const EX_HEADER: u8 = 9 << 4;
 const SEQUENCE_START: u8 = 0;
 const CODED_FRAMES: u8 = 1;
 const OPUS: &[u8; 4] = b"Opus";
+/// `IsExVideoHeader`.
+const EX_VIDEO: u8 = 0x80;
+
+/// As Enhanced RTMP names it.
+pub const fn fourcc(codec: VideoCodec) -> &'static str {
+    match codec {
+        VideoCodec::H264 => "avc1",
+        VideoCodec::Hevc => "hvc1",
+        VideoCodec::Av1 => "av01",
+    }
+}
+
+/// What a decoder needs before the first picture: H.264's as every server knows it, the others' in enhanced packets.
+pub fn configuration(parameters: &Parameters) -> Bytes {
+    match parameters {
+        Parameters::H264(sets) => avc_configuration(sets),
+        other => joined(&ex_video(KEYFRAME, SEQUENCE_START, other.codec()), &other.configuration_record()),
+    }
+}
+
+/// One picture, from an access unit; `composition` is its presentation time less its decoding time in milliseconds.
+pub fn picture(codec: VideoCodec, access_unit: &Bytes, keyframe: bool, composition: i32) -> Bytes {
+    let kind = if keyframe { KEYFRAME } else { INTER_FRAME };
+    let sample = codec.sample(access_unit);
+    let head = ex_video(kind, CODED_FRAMES, codec);
+    match codec {
+        VideoCodec::H264 => avc_picture(access_unit, keyframe),
+        VideoCodec::Hevc => {
+            let [_, time @ ..] = composition.to_be_bytes();
+            joined(&[&head[..], &time].concat(), &sample)
+        }
+        // AV1 shows pictures in the order in which they come: it has no such time.
+        VideoCodec::Av1 => joined(&head, &sample),
+    }
+}
+
+/// `ExVideoTagHeader`.
+fn ex_video(frame: u8, kind: u8, codec: VideoCodec) -> [u8; 5] {
+    let [a, b, c, d] = [0, 1, 2, 3].map(|at| fourcc(codec).as_bytes()[at]);
+    [EX_VIDEO | frame | kind, a, b, c, d]
+}
 
 /// What a decoder needs before the first picture.
 pub fn avc_configuration(sets: &ParameterSets) -> Bytes {
@@ -74,6 +117,20 @@ fn joined(head: &[u8], body: &[u8]) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn enhanced_pictures_name_their_codec_and_hevcs_carry_a_composition_time() {
+        let hevc = Bytes::from_static(&[0, 0, 1, 0x26, 1, 7]);
+        let tag = picture(VideoCodec::Hevc, &hevc, true, -1);
+        assert_eq!(tag.as_ref(), [&[0x91][..], b"hvc1", &[0xff, 0xff, 0xff, 0, 0, 0, 3, 0x26, 1, 7]].concat());
+        let av1 = Bytes::from_static(&[0x12, 0, 0x32, 1, 9]);
+        assert_eq!(picture(VideoCodec::Av1, &av1, false, 0).as_ref(), [&[0xa1][..], b"av01", &[0x32, 1, 9]].concat());
+        let avc = Bytes::from_static(&[0, 0, 1, 0x65, 7]);
+        assert_eq!(picture(VideoCodec::H264, &avc, true, 0), avc_picture(&avc, true), "as every server knows it");
+        let header = [0x0a, 0x0e, 0, 0, 0, 0x2d, 0x4c, 0xff, 0xb3, 0xc4, 0xaf, 0x91, 1, 1, 1, 4];
+        let parameters = Parameters::find(VideoCodec::Av1, &Bytes::copy_from_slice(&header)).expect("a header");
+        assert_eq!(configuration(&parameters)[..6], [&[0x90][..], b"av01", &[0x81]].concat());
+    }
 
     #[test]
     fn tags_begin_as_the_specification_says() {

@@ -6,13 +6,13 @@
 use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
-use media::Secret;
+use media::{Secret, VideoCodec};
 
-use crate::RtmpError;
 use crate::amf0::Value;
 use crate::chunk::Message;
 use crate::protocol::*;
 use crate::wire::{Wire, command_of};
+use crate::{RtmpError, flv};
 
 /// What we send is small.
 const CHUNK_SIZE: u32 = 4096;
@@ -103,10 +103,13 @@ pub struct Server {
     events: VecDeque<ServerEvent>,
     app: Option<Secret>,
     commands: u32,
+    /// As what pictures are taken.
+    video: &'static [VideoCodec],
 }
 
 impl Server {
-    /// A server that waits for the handshake. `noise` fills its own half of it (section 5.2.3: random bytes).
+    /// A server that waits for the handshake, and says that it takes H.264. `noise` fills its own half of the handshake
+    /// (section 5.2.3: random bytes).
     pub fn new(noise: impl Iterator<Item = u8>) -> Self {
         let mut greeting = BytesMut::with_capacity(1 + 2 * HANDSHAKE);
         greeting.extend_from_slice(&[VERSION]);
@@ -125,7 +128,14 @@ impl Server {
             events: VecDeque::new(),
             app: None,
             commands: 0,
+            video: &[VideoCodec::H264],
         }
+    }
+
+    /// The same, and it says that it takes pictures so coded.
+    #[must_use]
+    pub fn taking(self, video: &'static [VideoCodec]) -> Self {
+        Self { video, ..self }
     }
 
     /// What is to be sent: the driver takes from its front what it has sent.
@@ -269,8 +279,21 @@ impl Server {
         self.wire.set_chunk_size(CHUNK_SIZE);
         let fourcc = |name: &str| (name.to_owned(), Value::Number(CAN_FORWARD));
         let features = vec![
-            ("fourCcList".into(), Value::Array(["avc1", "mp4a", "Opus"].map(Value::text).into())),
-            ("videoFourCcInfoMap".into(), Value::Object(vec![fourcc("avc1")])),
+            (
+                "fourCcList".into(),
+                Value::Array(
+                    self.video
+                        .iter()
+                        .map(|codec| flv::fourcc(*codec))
+                        .chain(["mp4a", "Opus"])
+                        .map(Value::text)
+                        .collect(),
+                ),
+            ),
+            (
+                "videoFourCcInfoMap".into(),
+                Value::Object(self.video.iter().map(|codec| fourcc(flv::fourcc(*codec))).collect()),
+            ),
             ("audioFourCcInfoMap".into(), Value::Object(vec![fourcc("mp4a"), fourcc("Opus")])),
             ("capsEx".into(), Value::Number(CAPS_RECONNECT)),
         ];

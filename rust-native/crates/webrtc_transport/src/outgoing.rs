@@ -53,7 +53,7 @@ impl Outgoing {
         match unit.track {
             Track::Video => self.video(unit),
             Track::Audio => self.audio(unit).into_iter().collect(),
-            Track::Aac | Track::Input(_) => Vec::new(),
+            Track::Aac | Track::Input(_) | Track::Hevc | Track::Av1 => Vec::new(),
         }
     }
 

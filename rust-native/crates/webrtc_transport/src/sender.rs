@@ -146,7 +146,7 @@ impl Sender {
             }
             Track::Video => *video = self.decide(*video, unit.keyframe),
             // No peer subscribes to it, and browsers have no decoder for it in WebRTC.
-            Track::Aac | Track::Input(_) => return Ok(()),
+            Track::Aac | Track::Input(_) | Track::Hevc | Track::Av1 => return Ok(()),
         }
         if *video != Video::Flows {
             self.counters.skipped_units.fetch_add(u64::from(outgoing.has_shown()), Ordering::Relaxed);

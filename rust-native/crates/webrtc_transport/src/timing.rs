@@ -33,7 +33,7 @@ impl StreamClock {
     /// The RTP timestamp of that moment, from the absolute value.
     pub(crate) fn rtp(&self, track: Track, at: MediaTime) -> u32 {
         match track {
-            Track::Video => self.video_offset.wrapping_add(at.ticks(VIDEO_RATE) as u32),
+            Track::Video | Track::Hevc | Track::Av1 => self.video_offset.wrapping_add(at.ticks(VIDEO_RATE) as u32),
             Track::Audio | Track::Aac | Track::Input(_) => self.audio_offset.wrapping_add(at.ticks(AUDIO_RATE) as u32),
         }
     }

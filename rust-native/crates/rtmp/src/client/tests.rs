@@ -75,7 +75,7 @@ fn it_publishes_step_by_step() {
     connected(&mut client, &mut reader, Value::Null);
     assert_eq!(client.event(), None);
     client.input(&status("NetStream.Publish.Start", "", "status")).expect("taken");
-    assert_eq!(client.event(), Some(Event::Publishing(Features { opus: false })));
+    assert_eq!(client.event(), Some(Event::Publishing(Features { opus: false, ..Features::default() })));
     client.metadata(&Metadata { width: 1280, height: 720, ..Metadata::default() });
     client.video(40, Bytes::from_static(&[0x17, 1, 0, 0, 0]));
     client.audio(41, Bytes::from_static(&[0xaf, 1]));
@@ -91,13 +91,14 @@ fn opus_is_known_where_the_server_lists_it() {
     let list = Value::Object(vec![("fourCcList".into(), Value::Array(vec![Value::text("*")]))]);
     let map =
         Value::Object(vec![("audioFourCcInfoMap".into(), Value::Object(vec![("Opus".into(), Value::Number(1.0))]))]);
-    for info in [list, map] {
+    // A star stands for everything.
+    for (info, others) in [(list, true), (map, false)] {
         let mut client = client();
         let mut reader = handshake(&mut client);
         sent(&mut client, &mut reader);
         connected(&mut client, &mut reader, info);
         client.input(&status("NetStream.Publish.Start", "", "status")).expect("taken");
-        assert_eq!(client.event(), Some(Event::Publishing(Features { opus: true })));
+        assert_eq!(client.event(), Some(Event::Publishing(Features { opus: true, hevc: others, av1: others })));
     }
 }
 
@@ -194,4 +195,41 @@ fn hostile_bytes_end_in_an_error_or_silence_and_hold_little_memory() {
         assert!(client.output().len() < 1 << 20, "seed {seed}");
     }
     assert!(errors > 1000, "most of it is refused: {errors}");
+}
+
+#[test]
+fn a_codec_that_the_server_does_not_list_is_refused_before_anything_is_published() {
+    let list = |names: &[&str]| {
+        Value::Object(vec![(
+            "fourCcList".to_owned(),
+            Value::Array(names.iter().map(|name| Value::text(*name)).collect()),
+        )])
+    };
+    let map = |name: &str| {
+        let entry = Value::Object(vec![(name.to_owned(), Value::Number(4.0))]);
+        Value::Object(vec![("videoFourCcInfoMap".to_owned(), entry)])
+    };
+    for (info, hevc, av1) in [
+        (Value::Null, false, false),
+        (list(&["avc1", "av01"]), false, true),
+        (list(&["hvc1"]), true, false),
+        (list(&["*"]), true, true),
+        (map("hvc1"), true, false),
+        (map("*"), true, true),
+    ] {
+        for (codec, taken) in [(VideoCodec::H264, true), (VideoCodec::Hevc, hevc), (VideoCodec::Av1, av1)] {
+            let mut client = client().with_codec(codec);
+            let mut reader = handshake(&mut client);
+            sent(&mut client, &mut reader);
+            let result = [Value::text("_result"), Value::Number(1.0), Value::Null, info.clone()];
+            let outcome = client.input(&server_command(&result));
+            if taken {
+                assert!(outcome.is_ok() && !sent(&mut client, &mut reader).is_empty());
+            } else {
+                let error = outcome.expect_err("refused");
+                assert_eq!((error.code(), error.is_final()), ("codec_not_taken", true));
+                assert!(client.output().is_empty(), "nothing is published");
+            }
+        }
+    }
 }
