@@ -12,16 +12,28 @@ use crate::auth;
 use crate::error::{ConfigProblem, ServerError};
 
 mod access;
+mod admin;
+mod alerts;
+mod forward;
 mod hls;
+mod https;
 mod ingest;
 mod media_path;
 mod publishing;
+mod recording;
 
 pub use access::{AccessSettings, HookSettings, Network, TokenSettings, WhenUnreachable};
+pub use admin::AdminSettings;
+pub(crate) use admin::SHORTEST_PASSWORD;
+pub use alerts::{AlertKind, AlertRule, AlertSettings};
+pub use forward::ForwardSettings;
+pub(crate) use forward::USUAL_RATE;
 pub use hls::HlsSettings;
+pub use https::HttpsSettings;
 pub use ingest::{RtmpSettings, SrtSettings, TranscodingSettings};
 pub use media_path::{IceServer, RtcSettings};
 pub use publishing::{PublishingSettings, SecondPublisher};
+pub use recording::{RecordingSettings, S3Settings};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -30,6 +42,9 @@ pub struct Config {
     /// Where HTTP listens. Port 0 takes a free one.
     #[serde(default = "default_http")]
     pub http: SocketAddr,
+    /// The same over TLS.
+    #[serde(default)]
+    pub https: HttpsSettings,
     /// Where media travels.
     #[serde(default)]
     pub rtc: RtcSettings,
@@ -48,6 +63,15 @@ pub struct Config {
     /// HLS and DASH.
     #[serde(default)]
     pub hls: HlsSettings,
+    /// What is recorded, by rules with a name.
+    #[serde(default)]
+    pub recording: BTreeMap<String, RecordingSettings>,
+    /// Where streams are sent on to, by names.
+    #[serde(default)]
+    pub forward: BTreeMap<String, ForwardSettings>,
+    /// What the operator is told of.
+    #[serde(default)]
+    pub alerts: Option<AlertSettings>,
     /// Which networks may come.
     #[serde(default)]
     pub access: AccessSettings,
@@ -57,6 +81,9 @@ pub struct Config {
     /// A platform's own rules.
     #[serde(default)]
     pub hook: Option<HookSettings>,
+    /// The admin pages; without it there are none.
+    #[serde(default)]
+    pub admin: Option<AdminSettings>,
     /// Seconds that viewers may stay when the server is told to stop; new ones are sent away meanwhile.
     #[serde(default)]
     pub drain_seconds: u32,
@@ -121,15 +148,20 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             http: default_http(),
+            https: HttpsSettings::default(),
             rtc: RtcSettings::default(),
             rtmp: RtmpSettings::default(),
             srt: SrtSettings::default(),
             transcoding: TranscodingSettings::default(),
             publishing: PublishingSettings::default(),
             hls: HlsSettings::default(),
+            recording: BTreeMap::new(),
+            forward: BTreeMap::new(),
+            alerts: None,
             access: AccessSettings::default(),
             tokens: None,
             hook: None,
+            admin: None,
             drain_seconds: 0,
             limits: Limits::default(),
             metrics_token: None,
@@ -196,7 +228,19 @@ impl Config {
                 ));
             }
         }
-        for checked in [self.rtc.check(), self.rtmp.check(), self.srt.check(), self.hls.check()] {
+        for checked in [self.https.check(), self.rtc.check(), self.rtmp.check(), self.srt.check(), self.hls.check()] {
+            checked.map_err(|reason| ConfigProblem { line: None, reason })?;
+        }
+        if let Some(alerts) = &self.alerts {
+            alerts.check().map_err(|reason| ConfigProblem { line: None, reason })?;
+        }
+        for (name, forward) in &self.forward {
+            forward.check(name).map_err(|reason| ConfigProblem { line: None, reason })?;
+            if !self.streams.contains_key(&forward.stream) {
+                return problem(format!("forward.{name}.stream names no stream that is configured"));
+            }
+        }
+        for checked in self.recording.iter().map(|(name, rule)| rule.check(name)) {
             checked.map_err(|reason| ConfigProblem { line: None, reason })?;
         }
         if self.tokens.as_ref().is_some_and(|tokens| tokens.secret.expose().len() < SHORTEST_SIGNING_SECRET) {
@@ -204,6 +248,9 @@ impl Config {
         }
         if let Some(hook) = &self.hook {
             hook.check().map_err(|reason| ConfigProblem { line: None, reason })?;
+        }
+        if let Some(admin) = &self.admin {
+            admin.check().map_err(|reason| ConfigProblem { line: None, reason })?;
         }
         if self.limits.viewers == 0 {
             return problem("limits.viewers is 0: nobody could watch".to_owned());
@@ -213,7 +260,8 @@ impl Config {
 }
 
 /// Fields whose text no message may repeat.
-const SECRETS: [&str; 6] = ["publish_key", "view_token", "metrics_token", "credential", "secret", "passphrase"];
+const SECRETS: [&str; 7] =
+    ["password", "publish_key", "view_token", "metrics_token", "credential", "secret", "passphrase"];
 
 fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|&&b| b == b'\n').count() + 1
@@ -235,7 +283,7 @@ fn from_toml_error(text: &str, error: &toml::de::Error) -> ConfigProblem {
 
 /// Finds the line that a check complains about: the stream's table, or the field it begins with (`rtc.last_port …`).
 fn at_stream(text: &str, problem: ConfigProblem) -> ConfigProblem {
-    let field = problem.reason.split(' ').next().and_then(|word| word.split_once('.'));
+    let field = problem.reason.split(' ').next().and_then(|word| word.rsplit_once('.'));
     if let Some((table, key)) = field {
         let mut inside = false;
         let line = text.lines().position(|line| {
@@ -252,7 +300,10 @@ fn at_stream(text: &str, problem: ConfigProblem) -> ConfigProblem {
         return ConfigProblem { line: line.map(|index| index + 1), ..problem };
     }
     let quoted = problem.reason.split('"').nth(1).unwrap_or_default();
-    let wanted = [format!("[streams.{quoted}]"), format!("[streams.\"{quoted}\"]")];
+    // "recording "disk" needs …" speaks of another table than "stream "live" is …".
+    let first = problem.reason.split(' ').next().unwrap_or_default();
+    let table = ["recording", "forward"].into_iter().find(|table| *table == first).unwrap_or("streams");
+    let wanted = [format!("[{table}.{quoted}]"), format!("[{table}.\"{quoted}\"]")];
     let line = (!quoted.is_empty())
         .then(|| text.lines().position(|line| wanted.iter().any(|table| line.trim_start().starts_with(table))))
         .flatten()
@@ -284,6 +335,26 @@ mod tests {
         assert_eq!(config.limits.failures_per_minute, 20);
         assert_eq!(config.streams.len(), 2);
         assert!(config.streams["second"].view_token.is_none());
+    }
+
+    #[test]
+    fn rules_for_recordings_forwards_and_alerts_are_read_and_their_mistakes_named_with_their_line() {
+        let good = "[recording.cloud]\ns3 = { bucket = \"b\", access_key_id = \"i\", secret_access_key = \"s\" }\n\
+                    [forward.other]\nstream = \"live\"\nurl = \"rtmp://host/app\"\n\
+                    [alerts]\nwebhook = \"https://host/\"\nrules.down = { when = \"stream_down\" }\n\
+                    [streams.live]\npublish_key = \"12345678\"\n";
+        let config = Config::from_toml(good).expect("a good configuration");
+        assert_eq!((config.recording.len(), config.forward["other"].stream.as_str()), (1, "live"));
+        assert_eq!(config.alerts.expect("they are there").rules["down"].when, AlertKind::StreamDown);
+        for (from, to, line) in [
+            ("rtmp://", "ftp://", 5),
+            ("stream = \"live\"", "stream = \"other\"", 4),
+            ("[recording.cloud]\n", "[recording.cloud]\nfolder = \"here\"\n", 1),
+            ("[recording.cloud]\n", "[recording.cloud]\nsplit_minutes = 0\n", 2),
+        ] {
+            let problem = problem(&good.replace(from, to));
+            assert_eq!(problem.line, Some(line), "{problem}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::hmac;
+use media::Secret;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -80,16 +81,27 @@ impl Hook {
     }
 
     async fn post(&self, settings: &HookSettings, event: &Event<'_>) -> Result<reqwest::StatusCode, reqwest::Error> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
         // A struct of texts and an address: it can always be written.
         let body = serde_json::to_string(event).unwrap_or_default();
+        self.send(&settings.url, settings.secret.as_ref(), settings.timeout(), body).await
+    }
+
+    /// Posts JSON, signed where there is a secret.
+    pub(crate) async fn send(
+        &self,
+        url: &str,
+        secret: Option<&Secret>,
+        timeout: Duration,
+        body: String,
+    ) -> Result<reqwest::StatusCode, reqwest::Error> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
         let mut request = self
             .client
-            .post(&settings.url)
-            .timeout(settings.timeout())
+            .post(url)
+            .timeout(timeout)
             .header("Content-Type", "application/json")
             .header("X-Tidecast-Timestamp", now);
-        if let Some(secret) = &settings.secret {
+        if let Some(secret) = secret {
             request = request.header("X-Tidecast-Signature", signature(secret.expose(), now, &body));
         }
         Ok(request.body(body).send().await?.status())

@@ -10,10 +10,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use live_server::{Config, ConfigProblem, LiveServer, ServerError, StreamSettings};
+use live_server::{AdminSettings, Config, ConfigProblem, LiveServer, LogBook, ServerError, StreamSettings};
 use media::Secret;
 use rand::TryRngCore;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// Receives live streams over WHIP, RTMP and SRT and shows them to many viewers over WHEP.
 ///
@@ -41,6 +43,10 @@ const EXAMPLE: &str = "A configuration file, every line but the streams optional
 
   http = \"0.0.0.0:8080\"            # this machine only: 127.0.0.1
   metrics_token = \"…\"             # opens /metrics to other machines
+  [https]                         # beside http; read again on SIGHUP
+  listen = \"0.0.0.0:443\"
+  certificate = \"…\"             # PEM files
+  private_key = \"…\"
   [rtc]
   port = 8081                     # UDP, for a firewall; 0 takes a free one
   public_address = \"203.0.113.7\" # behind a NAT
@@ -58,10 +64,25 @@ const EXAMPLE: &str = "A configuration file, every line but the streams optional
   part_ms = 500                   # low-latency players stand three parts behind
   segment_ms = 2000
   window_seconds = 40
+  [recording.disk]                # a rule; any number of them, each with a name
+  streams = [\"*\"]                # default: all
+  folder = \"/var/lib/tidecast\"   # or s3 = { bucket = \"…\", region = \"…\", endpoint = \"https://…\", … }
+  split_minutes = 60              # then another recording begins
+  keep_days = 30                  # and keep_gb = 100: the oldest go first
+  [forward.other]                 # sends a stream on: rtmp(s), srt, http(s) for WHIP, udp, tcp
+  stream = \"live\"
+  url = \"rtmp://…/app\"
+  key = \"…\"                     # or SRT's stream id, or WHIP's token
+  [alerts]
+  webhook = \"https://…\"         # told once when it begins, once when it is over
+  rules.down = { when = \"stream_down\", streams = [\"live\"], for_seconds = 30 }
+  rules.thin = { when = \"bitrate_low\", limit = 500 }   # loss_high: percent, disk_low: GB
   [access]
   publish_allow = [\"10.0.0.0/8\"]
   [tokens]
   secret = \"…\"                    # for signed tokens: tidecast-server sign-token
+  [admin]                         # the pages at /admin
+  folder = \"/var/lib/tidecast\"   # for: tidecast-server --config FILE set-admin-password
   [hook]
   url = \"https://…\"               # asked on publish and play, told on end
   [streams.live]                  # publish to /whip/live, watch at /?stream=live#token=…
@@ -79,7 +100,7 @@ fn main() -> ExitCode {
     if let Some(tool) = &flags.tool {
         return tools::run(tool, flags.config.as_deref());
     }
-    start_log(flags.log);
+    let log = start_log(flags.log);
     let (config, made_up) = match configure(&flags) {
         Ok(config) => config,
         Err((file, error)) => {
@@ -97,13 +118,13 @@ fn main() -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    runtime.block_on(serve(flags, config, made_up))
+    runtime.block_on(serve(flags, config, made_up, log))
 }
 
-async fn serve(flags: Flags, config: Config, made_up: bool) -> ExitCode {
-    let shown = made_up.then(|| config.streams.clone());
+async fn serve(flags: Flags, config: Config, made_up: bool, log: LogBook) -> ExitCode {
+    let shown = made_up.then(|| config.clone());
     let drain = Duration::from_secs(config.drain_seconds.into());
-    let server = match LiveServer::start(config).await {
+    let server = match LiveServer::start_logged(config, log).await {
         Ok(server) => server,
         Err(error) => {
             say_error(&format!("{error}\n  {}", error.hint()));
@@ -122,6 +143,9 @@ async fn serve(flags: Flags, config: Config, made_up: bool) -> ExitCode {
         }
     };
     say(&greeting(server.http_addr(), shown.as_ref()));
+    if let Some(address) = server.https_addr() {
+        say(&format!("it listens on https://{address} too"));
+    }
     say_ingest(&server);
     while let Signal::Reload = signals.next().await {
         reload(&flags, &server).await;
@@ -178,7 +202,9 @@ fn configure(flags: &Flags) -> Result<(Config, bool), (Option<String>, ServerErr
             made_up = true;
             let settings =
                 StreamSettings { publish_key: random_secret(), view_token: Some(random_secret()), signed_only: false };
-            Config { streams: BTreeMap::from([("live".to_owned(), settings)]), ..Config::default() }
+            let admin = AdminSettings { password: Some(random_secret()), ..AdminSettings::default() };
+            let streams = BTreeMap::from([("live".to_owned(), settings)]);
+            Config { streams, admin: Some(admin), ..Config::default() }
         }
     };
     if let Some(http) = flags.http {
@@ -196,16 +222,23 @@ fn random_secret() -> Secret {
 }
 
 /// The one place where keys that were made up here are shown; a newcomer has no other way to learn them.
-fn greeting(address: SocketAddr, made_up: Option<&BTreeMap<String, StreamSettings>>) -> String {
+fn greeting(address: SocketAddr, made_up: Option<&Config>) -> String {
     let host =
         if address.ip().is_unspecified() { format!("127.0.0.1:{}", address.port()) } else { address.to_string() };
     let mut text = format!("tidecast-server listens on http://{address}\n");
-    for (name, stream) in made_up.into_iter().flatten() {
+    let Some(config) = made_up else { return text };
+    for (name, stream) in &config.streams {
         let token = stream.view_token.as_ref().map(|token| format!("#token={}", token.expose())).unwrap_or_default();
         text.push_str(&format!(
             "\nStream \"{name}\" (keys made for this run; put your own in a file, see --help)\n  \
              publish  http://{host}/whip/{name}\n  key      {}\n  watch    http://{host}/?stream={name}{token}\n",
             stream.publish_key.expose(),
+        ));
+    }
+    if let Some(password) = config.admin.as_ref().and_then(|admin| admin.password.as_ref()) {
+        text.push_str(&format!(
+            "\nAdmin pages (from this machine)\n  open     http://{host}/admin\n  password {}\n",
+            password.expose()
         ));
     }
     text
@@ -222,13 +255,16 @@ fn say_ingest(server: &LiveServer) {
     }
 }
 
-fn start_log(log: Log) {
+/// Writes the log to standard error, and keeps its last lines for the admin pages.
+fn start_log(log: Log) -> LogBook {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,str0m=warn,is=warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match log {
-        Log::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
-        Log::Json => builder.json().flatten_event(true).init(),
-    }
+    let (book, writer) = (LogBook::default(), tracing_subscriber::fmt::layer().with_writer(std::io::stderr));
+    let writer = match log {
+        Log::Text => writer.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        Log::Json => writer.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(writer).with(book.layer()).init();
+    book
 }
 
 fn say(text: &str) {

@@ -16,6 +16,8 @@ use media::Secret;
 pub(crate) enum Tool {
     /// Reads a key from standard input and writes its hash, for publish_key or view_token
     HashKey,
+    /// Reads the password of the admin pages from standard input and keeps its hash; --config holds [admin] folder
+    SetAdminPassword,
     /// Writes a signed token that opens a stream until it expires; --config holds [tokens] secret
     SignToken {
         /// The stream's name
@@ -38,7 +40,8 @@ pub(crate) enum Act {
 
 pub(crate) fn run(tool: &Tool, config: Option<&Path>) -> ExitCode {
     let made = match tool {
-        Tool::HashKey => read_key().and_then(|key| live_server::hash_key(&key)),
+        Tool::SetAdminPassword => set_password(config),
+        Tool::HashKey => read_key("key").and_then(|key| live_server::hash_key(&key)),
         Tool::SignToken { stream, act, minutes } => sign(stream, *act, *minutes, config),
     };
     match made {
@@ -53,23 +56,40 @@ pub(crate) fn run(tool: &Tool, config: Option<&Path>) -> ExitCode {
     }
 }
 
-fn read_key() -> Result<Secret, String> {
+fn set_password(config: Option<&Path>) -> Result<String, String> {
+    let path = config.ok_or("set-admin-password needs --config FILE before it, with [admin] folder in the file")?;
+    let admin = read(path)?.admin.ok_or_else(|| format!("{}: there is no [admin]", path.display()))?;
+    if admin.password.is_some() {
+        return Err(format!("{}: admin.password stands in the file, and that one counts", path.display()));
+    }
+    let folder = admin.folder.ok_or_else(|| format!("{}: there is no [admin] folder", path.display()))?;
+    live_server::set_admin_password(&folder, &read_key("password")?)?;
+    Ok("The password is set. Who was signed in is signed out.".to_owned())
+}
+
+fn read(path: &Path) -> Result<Config, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Config::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Without an echo where somebody types it would need the terminal's modes: a terminal's own history holds no input of
+/// programs, and who looks over a shoulder sees the keyboard as well.
+fn read_key(what: &str) -> Result<Secret, String> {
     if std::io::IsTerminal::is_terminal(&std::io::stdin()) {
-        let _ = write!(std::io::stderr(), "key: ");
+        let _ = write!(std::io::stderr(), "{what}: ");
     }
     let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).map_err(|error| format!("the key can't be read: {error}"))?;
+    std::io::stdin().lock().read_line(&mut line).map_err(|error| format!("the {what} can't be read: {error}"))?;
     let key = Secret::new(line.trim_end_matches(['\r', '\n']));
     if key.expose().len() < 8 {
-        return Err("the key must have 8 characters at least".to_owned());
+        return Err(format!("the {what} must have 8 characters at least"));
     }
     Ok(key)
 }
 
 fn sign(stream: &str, act: Act, minutes: u32, config: Option<&Path>) -> Result<String, String> {
     let path = config.ok_or("sign-token needs --config FILE before it, with [tokens] secret in the file")?;
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let config = Config::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    let config = read(path)?;
     let tokens = config.tokens.ok_or_else(|| format!("{}: there is no [tokens] secret", path.display()))?;
     if !config.streams.contains_key(stream) {
         return Err(format!("{}: there is no stream {stream:?}", path.display()));

@@ -23,6 +23,11 @@ impl Counter {
         (limit > 0 && *counted >= limit && !left.is_zero()).then_some(left)
     }
 
+    /// Forgets what an address did.
+    pub(crate) fn forgive(&mut self, address: IpAddr) {
+        self.by_address.remove(&household(address));
+    }
+
     /// Counts one.
     pub(crate) fn count(&mut self, address: IpAddr, now: Instant) {
         if self.by_address.len() >= MOST_ADDRESSES {

@@ -72,6 +72,12 @@ pub(crate) struct KeyChecker {
     place: Semaphore,
 }
 
+impl Default for KeyChecker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl KeyChecker {
     pub(crate) fn new() -> Self {
         let seal = hmac::Key::new(hmac::HMAC_SHA256, super::random_hex(32).as_bytes());

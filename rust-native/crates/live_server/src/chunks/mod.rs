@@ -2,7 +2,8 @@
 //!
 //! The way of a packet: `order` (what was lost comes late), `units` (access units), `clock` (one media time), `segmenter`
 //! (parts and segments), `window` (what is there now); `playlist` and `mpd` say it in words. All of these are pure.
-//! `packager` is the thread that drives them, one for each stream that is packed. Nothing here is decoded, and no
+//! `packager` is the thread that drives them, one for each stream that is packed; `handout` gives the same units to destinations
+//! (`forward`), the one place here that decodes, and only sound for who can't take Opus. No
 //! reader is known here: who waits for a part is told that there is another, and fetches it by itself.
 //!
 //! A stream is packed while somebody reads it, by default: most streams of most servers are watched over WebRTC, and
@@ -10,6 +11,7 @@
 //! what came since the last keyframe. A platform that puts a CDN in front packs always, by setting.
 
 mod clock;
+mod handout;
 pub(crate) mod mpd;
 mod order;
 mod packager;
@@ -23,7 +25,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use media::AccessUnit;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use stream::Broadcast;
 use tokio::sync::watch;
 
 use crate::config::HlsSettings;
@@ -79,12 +83,25 @@ pub(crate) struct Shelf {
     window: RwLock<Window>,
     version: watch::Sender<u64>,
     read: Mutex<Instant>,
+    /// The same pictures and sounds as units, for who sends them elsewhere.
+    units: Broadcast<AccessUnit>,
+    keyframe: Arc<AtomicBool>,
 }
 
 impl Shelf {
     /// What is there now. Not to be held across an await.
     pub(crate) fn window(&self) -> RwLockReadGuard<'_, Window> {
         self.window.read()
+    }
+
+    /// What destinations read; AAC is made only while one reads it.
+    pub(crate) fn units(&self) -> Broadcast<AccessUnit> {
+        self.units.clone()
+    }
+
+    /// Asks the publisher for a keyframe; what is asked too often is asked once.
+    pub(crate) fn wish_keyframe(&self) {
+        self.keyframe.store(true, Ordering::Relaxed);
     }
 
     /// Changes whenever there is something new; ends when the packager has gone.
@@ -109,10 +126,14 @@ impl Shelves {
         Some(shelf)
     }
 
+    /// The same, but no reader's doing.
+    pub(crate) fn peek(&self, stream: &str) -> Option<Arc<Shelf>> {
+        self.0.lock().get(stream).cloned()
+    }
+
     /// What is kept of a stream, if it is packed. No reader's doing.
     pub(crate) fn bytes(&self, stream: &str) -> Option<usize> {
-        let shelf = self.0.lock().get(stream).cloned()?;
-        Some(shelf.window().bytes())
+        Some(self.peek(stream)?.window().bytes())
     }
 
     /// A stream's shelf; where there is none, a packager is started whose other end `attach` takes to the relay.
@@ -138,6 +159,8 @@ impl Shelves {
             window: RwLock::new(Window::new(settings.rules(), settings.room(), origin)),
             version: watch::Sender::new(0),
             read: Mutex::new(Instant::now()),
+            units: Broadcast::default(),
+            keyframe: keyframe.clone(),
         });
         let packager = packager::Packager::new(shelf.clone(), settings.rules(), keyframe.clone(), start);
         let (shelves_too, name, always) = (self.clone(), stream.to_owned(), settings.always);
@@ -165,6 +188,33 @@ impl Shelves {
     fn forget(&self, stream: &str) {
         self.0.lock().remove(stream);
     }
+}
+
+/// The picture that packets begin with, if it is a whole keyframe: Annex B with its parameter sets, for a decoder.
+pub(crate) fn keyframe_of(packets: &[Arc<MediaPacket>]) -> Option<Vec<u8>> {
+    let (mut pictures, mut units) = (units::Pictures::new(), Vec::new());
+    for packet in packets.iter().filter(|packet| packet.track == crate::relay::Track::Video) {
+        pictures.push(packet, &mut units);
+        if !units.is_empty() {
+            break;
+        }
+    }
+    let unit = units.first().filter(|unit| unit.keyframe)?;
+    let sets = pictures.parameter_sets()?;
+    let mut out = Vec::with_capacity(unit.data.len() + sets.sps.len() + sets.pps.len() + 16);
+    let mut add = |nal: &[u8]| {
+        out.extend([0, 0, 0, 1]);
+        out.extend(nal);
+    };
+    add(&sets.sps);
+    add(&sets.pps);
+    let mut rest = unit.data.as_ref();
+    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+        let (nal, tail) = tail.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        add(nal);
+        rest = tail;
+    }
+    Some(out)
 }
 
 #[cfg(test)]

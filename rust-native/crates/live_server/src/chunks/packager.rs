@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use media::h264::ParameterSets;
 
 use super::clock::TrackClock;
+use super::handout::Handout;
 use super::order::{Next, Order};
 use super::segmenter::{Change, Rules, Segmenter};
 use super::units::{Pictures, Unit};
@@ -68,11 +69,13 @@ pub(super) struct Packager {
     keyframe: Arc<AtomicBool>,
     wished: Option<Instant>,
     changes: Vec<Change>,
+    handout: Handout,
 }
 
 impl Packager {
     pub(super) fn new(shelf: Arc<Shelf>, rules: Rules, keyframe: Arc<AtomicBool>, start: Instant) -> Self {
         Self {
+            handout: Handout::new(shelf.units(), start),
             shelf,
             segmenter: Segmenter::new(rules),
             start,
@@ -244,6 +247,9 @@ impl Packager {
                 if !source.has_video && !self.segmenter.is_running() {
                     self.begin(at, None, true)?;
                 }
+                if self.segmenter.is_running() {
+                    self.handout.sound(at + self.shift, &unit.data);
+                }
                 let now = nanos_since(self.start, now) + self.shift;
                 self.segmenter.sound_at(at + self.shift, unit.data, now, &mut self.changes)
             }
@@ -266,6 +272,9 @@ impl Packager {
             if !self.segmenter.is_running() {
                 self.begin(at, Some(what), source.has_audio)?;
             }
+        }
+        if self.segmenter.is_running() {
+            self.handout.picture(at + self.shift, &unit, source.pictures.parameter_sets());
         }
         self.segmenter.picture_at(at + self.shift, unit.keyframe, unit.data, &mut self.changes)
     }

@@ -4,19 +4,23 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::http::HeaderMap;
+use media::Secret;
 
 use super::Site;
 use super::reply::Problem;
+use crate::admin::{MadeKey, MadeKeys};
 use crate::auth::{self, TokenAct, TokenProblem};
 use crate::config::{Config, StreamSettings};
 use crate::hook::{self, Event, Verdict};
-use crate::relay::{Role, SessionId};
+use crate::relay::{KeyUse, Role, SessionId};
 
 /// Who was let in.
 #[derive(Debug, Default)]
 pub(crate) struct Grant {
     /// The `sub` of a signed token.
     subject: Option<String>,
+    /// The key that was made for it.
+    key: Option<KeyUse>,
 }
 
 impl Site {
@@ -89,17 +93,23 @@ impl Site {
         if wanted.is_none() && !stream.signed_only {
             return Ok(Ok(Grant::default()));
         }
+        let act = match role {
+            Role::Publish => TokenAct::Publish,
+            Role::View => TokenAct::View,
+        };
+        if let Some((key, hash)) = token.and_then(|token| self.claimed(token, name, act)) {
+            let right = self.keys.matches(token, &hash).await.map_err(|auth::Busy| Problem::Busy)?;
+            let key = KeyUse { id: key.id, most_viewers: key.most_viewers };
+            let granted = Grant { subject: None, key: Some(key) };
+            return Ok(if right { Ok(granted) } else { Err(TokenProblem::Wrong) });
+        }
         let mut problem = TokenProblem::Wrong;
         if let (Some(tokens), Some(token)) = (&config.tokens, token)
             && token.matches('.').count() == 2
         {
-            let act = match role {
-                Role::Publish => TokenAct::Publish,
-                Role::View => TokenAct::View,
-            };
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
             match auth::verify_token(token, &tokens.secret, (name, act), now) {
-                Ok(claims) => return Ok(Ok(Grant { subject: claims.sub })),
+                Ok(claims) => return Ok(Ok(Grant { subject: claims.sub, key: None })),
                 Err(TokenProblem::Expired) => problem = TokenProblem::Expired,
                 Err(TokenProblem::Wrong) => {}
             }
@@ -113,6 +123,15 @@ impl Site {
         Ok(Err(problem))
     }
 
+    /// The key of the admin pages' making that a token claims to be, and its hash.
+    fn claimed(&self, token: &str, stream: &str, act: TokenAct) -> Option<(MadeKey, Secret)> {
+        // The lock may be held while a file is written: nobody else waits for that.
+        if !MadeKeys::looks_like_one(token) {
+            return None;
+        }
+        self.admin.keys.lock().claimed(token, (stream, act), SystemTime::now())
+    }
+
     /// What comes after the key, when a session is to be opened: the pace of the address, and the platform's word.
     pub(crate) async fn admit(
         &self,
@@ -120,10 +139,13 @@ impl Site {
         name: &str,
         (session, from): (&SessionId, IpAddr),
         grant: Grant,
-    ) -> Result<(), Problem> {
+    ) -> Result<Option<KeyUse>, Problem> {
         let (config, now) = (self.config(), Instant::now());
         if self.is_draining() {
             return Err(Problem::Draining);
+        }
+        if let Some(wait) = self.admin.kept_out.lock().wait(name, role, from, now) {
+            return Err(Problem::KeptOut { wait });
         }
         {
             let mut openings = self.openings.lock();
@@ -132,12 +154,12 @@ impl Site {
             }
             openings.count(from, now);
         }
-        let Some(settings) = &config.hook else { return Ok(()) };
+        let Some(settings) = &config.hook else { return Ok(grant.key) };
         let kind = hook::kind(role);
         let event =
             Event { event: kind, stream: name, kind, session: session.public(), address: from, subject: grant.subject };
         match self.hook.ask(settings, &event).await {
-            Verdict::Allowed => Ok(()),
+            Verdict::Allowed => Ok(grant.key),
             Verdict::Refused => Err(Problem::RefusedByHook),
             Verdict::Unreachable => Err(Problem::HookUnreachable),
         }

@@ -1,5 +1,7 @@
 //! Figures as JSON. A stream with a view token is shown only to who has it (or its publish key).
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,32 +23,41 @@ pub(super) async fn streams(
     ConnectInfo(from): From,
     headers: HeaderMap,
 ) -> Result<Json<Vec<StreamInfo>>, Problem> {
-    let (config, token, from) = (site.config(), auth::bearer(&headers), site.asker(from.ip(), &headers));
-    let now = Instant::now();
-    if token.is_some()
-        && let Some(wait) = site.failures.lock().blocked(from, config.limits.failures_per_minute, now)
-    {
-        return Err(Problem::TooManyFailures { wait });
-    }
-    let mut shown = Vec::new();
-    let mut opened = token.is_none();
-    for info in site.figures.all() {
-        let Some(stream) = config.streams.get(&info.name) else { continue };
-        let mut may = stream.view_token.is_none() && !stream.signed_only;
-        for role in [Role::View, Role::Publish] {
-            if !may && token.is_some() {
-                may = site.opens(&config, stream, role, &info.name, token).await?.is_ok();
-                opened |= may;
+    let shown = site.watchable(from.ip(), &headers).await?;
+    let mut all = site.figures.all();
+    all.retain(|info| shown.contains(&info.name));
+    Ok(Json(all))
+}
+
+impl Site {
+    /// Names of the streams that the caller may watch, or publish.
+    pub(super) async fn watchable(&self, from: IpAddr, headers: &HeaderMap) -> Result<BTreeSet<String>, Problem> {
+        let (config, token, from) = (self.config(), auth::bearer(headers), self.asker(from, headers));
+        let now = Instant::now();
+        if token.is_some()
+            && let Some(wait) = self.failures.lock().blocked(from, config.limits.failures_per_minute, now)
+        {
+            return Err(Problem::TooManyFailures { wait });
+        }
+        let mut shown = BTreeSet::new();
+        let mut opened = token.is_none();
+        for (name, stream) in &config.streams {
+            let mut may = stream.view_token.is_none() && !stream.signed_only;
+            for role in [Role::View, Role::Publish] {
+                if !may && token.is_some() {
+                    may = self.opens(&config, stream, role, name, token).await?.is_ok();
+                    opened |= may;
+                }
+            }
+            if may {
+                shown.insert(name.clone());
             }
         }
-        if may {
-            shown.push(info);
+        if !opened && config.streams.values().any(|stream| stream.view_token.is_some() || stream.signed_only) {
+            self.failures.lock().count(from, now);
         }
+        Ok(shown)
     }
-    if !opened && config.streams.values().any(|stream| stream.view_token.is_some() || stream.signed_only) {
-        site.failures.lock().count(from, now);
-    }
-    Ok(Json(shown))
 }
 
 /// One stream.

@@ -157,8 +157,8 @@ impl Link {
                 let grant: Grant =
                     site.authorize(role, &self.stream, &self.headers, self.from).await.map_err(refused)?;
                 let session = SessionId::random();
-                site.admit(role, &self.stream, (&session, self.from), grant).await.map_err(refused)?;
-                let opening = Opening { role, stream: self.stream.clone(), session, from: self.from, offer: sdp };
+                let key = site.admit(role, &self.stream, (&session, self.from), grant).await.map_err(refused)?;
+                let opening = Opening { role, stream: self.stream.clone(), session, from: self.from, key, offer: sdp };
                 let opened = site.relay().open(opening).await.map_err(|refusal| refused(Problem::Refused(refusal)))?;
                 self.session = Some(Session { id: opened.session, etag: opened.etag });
                 Ok(Some(AnswererMessage::Answer { sdp: opened.answer }))

@@ -166,6 +166,17 @@ impl Site {
         })
     }
 
+    /// A stream's files for a reader of this program, while there is something to come of it.
+    pub(crate) fn shelf(&self, stream: &str) -> Option<Arc<Shelf>> {
+        let live = self.figures.get(stream).is_some_and(|info| info.live);
+        match self.shelves.peek(stream) {
+            // Who asked for it would keep in memory what is over.
+            Some(shelf) if !live && shelf.window().over => None,
+            Some(_) => self.shelves.get(stream),
+            None => live.then(|| self.pack(stream).ok()).flatten(),
+        }
+    }
+
     /// Has every stream packed, where that is the setting.
     pub(crate) fn pack_all(&self) {
         let config = self.config();

@@ -15,11 +15,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tower_service::Service as _;
 
+use super::OverTls;
 use super::patient::{PATIENCE, Patient};
 
 /// A request's head that takes longer is no request; a kept connection that is idle for longer is closed, and a player
@@ -70,7 +73,7 @@ impl Drop for Visit {
 
 /// Serves until `stop` says so, then lets requests that are under way end.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    (listener, tls): (TcpListener, Option<TlsAcceptor>),
     router: Router,
     is_proxy: impl Fn(IpAddr) -> bool,
     mut stop: watch::Receiver<bool>,
@@ -100,9 +103,18 @@ pub(crate) async fn serve(
             tracing::debug!(%from, "too many connections of one address");
             continue;
         };
-        let (router, stop) = (router.clone(), stop.clone());
+        let (router, tls, stop) = (router.clone(), tls.clone(), stop.clone());
         open.spawn(async move {
-            connection(stream, from, router, stop).await;
+            // Answers are small and waited for: none should wait for a full segment.
+            let _ = stream.set_nodelay(true);
+            match tls {
+                None => connection(stream, from, false, router, stop).await,
+                Some(acceptor) => match tokio::time::timeout(SLOWEST_HEAD, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => connection(stream, from, true, router, stop).await,
+                    Ok(Err(error)) => tracing::debug!(%from, %error, "no TLS"),
+                    Err(_) => tracing::debug!(%from, "no TLS in time"),
+                },
+            }
             drop((place, visit));
         });
     }
@@ -114,14 +126,21 @@ async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn connection(stream: TcpStream, from: SocketAddr, router: Router, mut stop: watch::Receiver<bool>) {
-    // Answers are small and waited for: none should wait for a full segment.
-    let _ = stream.set_nodelay(true);
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    from: SocketAddr,
+    over_tls: bool,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
     let service = service_fn(move |request: Request<Incoming>| {
         let mut router = router.clone();
         async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(from));
+            if over_tls {
+                request.extensions_mut().insert(OverTls);
+            }
             Ok::<_, Infallible>(match router.call(request).await {
                 Ok(response) => response,
                 Err(never) => match never {},

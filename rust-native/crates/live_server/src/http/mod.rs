@@ -1,21 +1,26 @@
 //! The HTTP side: who may do what (WHIP, WHEP, a publisher's WebSocket), the viewer page, the figures. No media passes here.
 
 mod access;
+mod admin;
 mod api;
 mod backend;
 mod chunks;
 mod connections;
+mod forwards;
 mod metrics;
 mod pages;
 mod patient;
 mod readers;
+mod recordings;
 mod reply;
+mod reports;
 mod sessions;
 mod trace;
 
 pub(crate) use connections::serve;
 pub(crate) use readers::sweep;
 pub(crate) use reply::Problem;
+pub(crate) use reports::sample;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,13 +30,17 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post};
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Semaphore, mpsc};
 
+use crate::admin::Admin;
 use crate::auth::{Counter, KeyChecker};
 use crate::chunks::Shelves;
 use crate::config::Config;
-use crate::figures::Figures;
+use crate::figures::{Figures, StreamInfo};
+use crate::forward::Forwards;
 use crate::hook::Hook;
-use crate::relay::Relay;
+use crate::recording::Recordings;
+use crate::relay::{Departed, Relay};
 
 /// What every request sees.
 pub(crate) struct Site {
@@ -43,11 +52,17 @@ pub(crate) struct Site {
     /// Streams that are packed.
     shelves: Shelves,
     readers: readers::Readers,
+    recordings: Recordings,
+    forwards: Forwards,
     /// Wrong tokens.
     failures: Mutex<Counter>,
     /// New sessions.
     openings: Mutex<Counter>,
     draining: AtomicBool,
+    admin: Admin,
+    /// Places to draw thumbnails.
+    drawing: Semaphore,
+    departures: mpsc::WeakSender<Departed>,
 }
 
 impl std::fmt::Debug for Site {
@@ -57,7 +72,13 @@ impl std::fmt::Debug for Site {
 }
 
 impl Site {
-    pub(crate) fn new(config: Arc<Config>, figures: Figures, relay: Relay, hook: Hook) -> Self {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        admin: Admin,
+        figures: Figures,
+        (relay, hook): (Relay, Hook),
+        departures: &mpsc::Sender<Departed>,
+    ) -> Self {
         Self {
             config: RwLock::new(config),
             figures,
@@ -66,9 +87,14 @@ impl Site {
             hook,
             shelves: Shelves::default(),
             readers: readers::Readers::default(),
+            recordings: Recordings::default(),
+            forwards: Forwards::default(),
             failures: Mutex::default(),
             openings: Mutex::default(),
             draining: AtomicBool::new(false),
+            admin,
+            drawing: Semaphore::new(1),
+            departures: departures.downgrade(),
         }
     }
 
@@ -76,8 +102,40 @@ impl Site {
         &self.relay
     }
 
+    pub(crate) fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
+    /// Tells the hook of an end that the media thread knows nothing of.
+    fn tell_departed(&self, departed: Departed) {
+        if let Some(departures) = self.departures.upgrade() {
+            let _ = departures.try_send(departed);
+        }
+    }
+
     pub(crate) fn hook(&self) -> &Hook {
         &self.hook
+    }
+
+    pub(crate) fn recordings(&self) -> &Recordings {
+        &self.recordings
+    }
+
+    pub(crate) fn forwards(&self) -> &Forwards {
+        &self.forwards
+    }
+
+    /// A stream's figures.
+    pub(crate) fn stream_info(&self, stream: &str) -> Option<StreamInfo> {
+        self.figures.get(stream)
+    }
+
+    pub(crate) fn all_streams(&self) -> Vec<StreamInfo> {
+        self.figures.all()
+    }
+
+    pub(crate) fn shelves(&self) -> &Shelves {
+        &self.shelves
     }
 
     /// The configuration as it is now.
@@ -122,6 +180,13 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
         .route("/dash/{stream}/manifest.mpd", get(chunks::dash))
         .route("/api/v1/streams", get(api::streams))
         .route("/api/v1/streams/{stream}", get(api::stream))
+        .route("/api/v1/streams/{stream}/forwards", get(forwards::list).post(forwards::add))
+        .route("/api/v1/streams/{stream}/forwards/{name}", axum::routing::delete(forwards::remove))
+        .route("/api/v1/recordings", get(recordings::list))
+        .route("/api/v1/recordings/{rule}/{stream}/{id}", get(recordings::one).delete(recordings::delete))
+        .route("/recordings/{rule}/{stream}/{id}/{file}", get(recordings::file))
+        .route("/recordings", get(pages::recordings))
+        .route("/api/v1/streams/{stream}/report", post(reports::report))
         .route("/api/v1/openapi.json", get(api::description))
         .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(api::health))
@@ -129,12 +194,17 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
         .route("/", get(pages::viewer))
         .route("/v/{stream}", get(pages::viewer))
         .route("/assets/{file}", get(pages::asset))
+        .merge(admin::routes())
         .fallback(async || Problem::NoSuchPage)
         .method_not_allowed_fallback(async || Problem::WrongMethod)
         .layer(middleware::map_response(reply::with_common_headers))
         .layer(middleware::from_fn(trace::with_request_id))
         .with_state(site)
 }
+
+/// With a request that came over TLS.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OverTls;
 
 /// The address a request came from.
 type From = axum::extract::ConnectInfo<SocketAddr>;

@@ -1,4 +1,4 @@
-//! The viewer page: a handful of files inside the binary. It asks nothing of any other machine.
+//! The viewer page and the admin pages: a handful of files inside the binary. They ask nothing of any other machine.
 
 use axum::extract::Path;
 use axum::http::{HeaderValue, header};
@@ -7,8 +7,11 @@ use axum::response::{IntoResponse, Response};
 use super::reply::Problem;
 
 const PAGE: &str = include_str!("../page/index.html");
-const STYLE: &str = include_str!("../page/viewer.css");
-const SCRIPTS: [(&str, &str); 8] = [
+const RECORDINGS: &str = include_str!("../page/recordings.html");
+const STYLES: [(&str, &str); 2] =
+    [("viewer.css", include_str!("../page/viewer.css")), ("admin.css", include_str!("../page/admin.css"))];
+const ADMIN: &str = include_str!("../page/admin.html");
+const SCRIPTS: [(&str, &str); 11] = [
     ("viewer.js", include_str!("../page/viewer.js")),
     ("words.js", include_str!("../page/words.js")),
     ("log.js", include_str!("../page/log.js")),
@@ -16,8 +19,11 @@ const SCRIPTS: [(&str, &str); 8] = [
     ("figures.js", include_str!("../page/figures.js")),
     ("whep.js", include_str!("../page/whep.js")),
     ("files.js", include_str!("../page/files.js")),
+    ("recordings.js", include_str!("../page/recordings.js")),
+    ("reports.js", include_str!("../page/reports.js")),
     // Bundled by `npm run build:viewer`.
     ("hls.js", include_str!("../page/hls.js")),
+    ("admin.js", include_str!("../page/admin.js")),
 ];
 
 /// Nothing but our own script and style runs; the page can only talk to us and can't be framed.
@@ -28,7 +34,20 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 const CACHE: &str = "no-cache";
 
 pub(super) async fn viewer() -> Response {
-    let mut response = file(PAGE, "text/html; charset=utf-8");
+    page(PAGE)
+}
+
+pub(super) fn admin() -> Response {
+    page(ADMIN)
+}
+
+/// What was recorded, to be watched.
+pub(super) async fn recordings() -> Response {
+    page(RECORDINGS)
+}
+
+fn page(text: &'static str) -> Response {
+    let mut response = file(text, "text/html; charset=utf-8");
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
@@ -37,8 +56,8 @@ pub(super) async fn viewer() -> Response {
 }
 
 pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, Problem> {
-    if name == "viewer.css" {
-        return Ok(file(STYLE, "text/css; charset=utf-8"));
+    if let Some((_, style)) = STYLES.iter().find(|(known, _)| *known == name) {
+        return Ok(file(style, "text/css; charset=utf-8"));
     }
     let (_, script) = SCRIPTS.iter().find(|(known, _)| *known == name).ok_or(Problem::NoSuchPage)?;
     Ok(file(script, "text/javascript; charset=utf-8"))

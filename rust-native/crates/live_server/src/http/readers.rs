@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use parking_lot::Mutex;
@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use super::Site;
 use super::access::Grant;
 use super::reply::Problem;
-use crate::relay::{Departed, Refusal, Role, SessionId};
+use crate::relay::{Departed, KeyUse, Refusal, Role, SessionId, Visitor, Which};
 
 /// A player asks several times in a target duration; one that paused has gone after a while.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -30,6 +30,22 @@ type Key = (String, IpAddr, [u8; 8]);
 struct Reader {
     session: SessionId,
     seen: Instant,
+    since: SystemTime,
+    used: Option<KeyUse>,
+}
+
+impl Reader {
+    fn visitor(&self, (stream, address, _): &Key) -> Visitor {
+        Visitor {
+            id: self.session.public(),
+            stream: stream.clone(),
+            role: Role::View,
+            protocol: "hls",
+            address: *address,
+            since: self.since,
+            key: self.used.as_ref().map(|key| key.id.clone()),
+        }
+    }
 }
 
 /// Everyone who read something lately.
@@ -42,8 +58,24 @@ impl Readers {
         readers.get_mut(key).map(|reader| reader.seen = now).is_some()
     }
 
-    fn insert(&self, key: Key, session: SessionId, now: Instant) {
-        self.0.lock().entry(key).or_insert(Reader { session, seen: now });
+    fn insert(&self, key: Key, session: SessionId, used: Option<KeyUse>, now: Instant) {
+        self.0.lock().entry(key).or_insert(Reader { session, seen: now, since: SystemTime::now(), used });
+    }
+
+    /// How many read with a key.
+    fn with_key(&self, id: &str) -> usize {
+        self.0.lock().values().filter(|reader| reader.used.as_ref().is_some_and(|used| used.id == id)).count()
+    }
+
+    /// Everyone, as the admin pages show them.
+    pub(super) fn visitors(&self) -> Vec<Visitor> {
+        self.0.lock().iter().map(|(key, reader)| reader.visitor(key)).collect()
+    }
+
+    /// Takes some out. They are asked for their right to read as if they had never come.
+    pub(super) fn send_away(&self, which: &Which) -> Vec<(Visitor, Departed)> {
+        let gone = self.0.lock().extract_if(|key, reader| which.is(&reader.visitor(key))).collect::<Vec<_>>();
+        gone.into_iter().map(|(key, reader)| (reader.visitor(&key), departed((key, reader)))).collect()
     }
 
     /// How many read a stream.
@@ -55,10 +87,12 @@ impl Readers {
     fn gone(&self, silence: Duration, now: Instant) -> Vec<Departed> {
         let over = |reader: &Reader| now.saturating_duration_since(reader.seen) >= silence;
         let gone = self.0.lock().extract_if(|_, reader| over(reader)).collect::<Vec<_>>();
-        let departed =
-            |((stream, from, _), Reader { session, .. })| Departed { role: Role::View, stream, session, from };
         gone.into_iter().map(departed).collect()
     }
+}
+
+fn departed(((stream, from, _), Reader { session, .. }): (Key, Reader)) -> Departed {
+    Departed { role: Role::View, stream, session, from }
 }
 
 impl Site {
@@ -81,9 +115,12 @@ impl Site {
             return Err(Problem::Refused(Refusal::Full));
         }
         let session = SessionId::random();
-        self.admit(Role::View, stream, (&session, from), grant).await?;
+        let used = self.admit(Role::View, stream, (&session, from), grant).await?;
+        if used.as_ref().is_some_and(|used| used.is_full(self.readers.with_key(&used.id))) {
+            return Err(Problem::Refused(Refusal::FullKey));
+        }
         tracing::info!(stream, session = session.public(), "a reader of files begins");
-        self.readers.insert(key, session, now);
+        self.readers.insert(key, session, used, now);
         Ok(())
     }
 }
@@ -111,8 +148,8 @@ mod tests {
         let (readers, now) = (Readers::default(), Instant::now());
         let key = |from: &str| ("live".to_owned(), from.parse().expect("an address"), [0; 8]);
         assert!(!readers.is_known(&key("192.0.2.1"), now));
-        readers.insert(key("192.0.2.1"), SessionId::random(), now);
-        readers.insert(key("192.0.2.2"), SessionId::random(), now);
+        readers.insert(key("192.0.2.1"), SessionId::random(), None, now);
+        readers.insert(key("192.0.2.2"), SessionId::random(), None, now);
         assert!(readers.is_known(&key("192.0.2.1"), now + SILENCE));
         assert_eq!(readers.of("live"), 2);
         let gone = readers.gone(SILENCE, now + SILENCE);

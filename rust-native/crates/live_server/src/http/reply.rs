@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use serde_json::json;
 use signaling::backend::AnswererMessage;
 
+use super::admin::AdminProblem;
 use crate::relay::Refusal;
 
 /// How long a player should wait before it asks again for a stream that isn't there.
@@ -20,6 +21,12 @@ pub(crate) enum Problem {
     NoSuchPage,
     NoSuchStream,
     NoSuchChunk,
+    NoSuchRecording,
+    StillRecorded,
+    StoreFails,
+    NoSuchForward,
+    BadForward(String),
+    ForwardInTheWay(&'static str),
     NotOnAir,
     NotInTime,
     BadQuery,
@@ -31,13 +38,25 @@ pub(crate) enum Problem {
     HookUnreachable,
     Busy,
     Draining,
-    TooManyFailures { wait: Duration },
-    TooManySessions { wait: Duration },
-    WrongType { wanted: &'static str },
+    TooManyFailures {
+        wait: Duration,
+    },
+    TooManySessions {
+        wait: Duration,
+    },
+    WrongType {
+        wanted: &'static str,
+    },
     TooLarge,
     BadBody,
     NoEtag,
     Forbidden,
+    /// Sent away a moment ago.
+    KeptOut {
+        wait: Duration,
+    },
+    BadRequest(&'static str),
+    Admin(AdminProblem),
     Refused(Refusal),
 }
 
@@ -66,6 +85,39 @@ impl Problem {
                 words("this piece of the stream is gone, or never was"),
                 "Read the playlist anew.",
             ),
+            Self::NoSuchRecording => (
+                StatusCode::NOT_FOUND,
+                "no_such_recording",
+                words("there is no such recording, or it was deleted"),
+                "List the recordings anew.",
+            ),
+            Self::StillRecorded => (
+                StatusCode::CONFLICT,
+                "still_recorded",
+                words("this recording is still being written"),
+                "Delete it when the stream has ended.",
+            ),
+            Self::StoreFails => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store_fails",
+                words("the place where recordings lie does not answer"),
+                "Ask again later; the server's log says why.",
+            ),
+            Self::NoSuchForward => (
+                StatusCode::NOT_FOUND,
+                "no_such_forward",
+                words("the stream is not sent on under this name"),
+                "List the stream's forwards anew.",
+            ),
+            Self::BadForward(reason) => (
+                StatusCode::BAD_REQUEST,
+                "bad_forward",
+                reason.clone(),
+                "Send JSON such as {\"name\": \"other\", \"url\": \"rtmp://host/app\", \"key\": \"…\"}.",
+            ),
+            Self::ForwardInTheWay(reason) => {
+                (StatusCode::CONFLICT, "forward_in_the_way", words(reason), "Use another name, or end one first.")
+            }
             Self::NotOnAir => (
                 StatusCode::NOT_FOUND,
                 "not_live",
@@ -147,8 +199,8 @@ impl Problem {
             Self::TooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "too_large",
-                words("the body is larger than any SDP"),
-                "Send an SDP only.",
+                words("the body is larger than anything that is taken here"),
+                "Send only what is asked for.",
             ),
             Self::BadBody => (
                 StatusCode::BAD_REQUEST,
@@ -168,6 +220,16 @@ impl Problem {
                 words("the figures are for this machine only"),
                 "Set metrics_token in the configuration and send it as a bearer token.",
             ),
+            Self::KeptOut { wait } => (
+                StatusCode::FORBIDDEN,
+                "kept_out",
+                format!("you were sent away, and may come back in {} s", wait.as_secs() + 1),
+                "Ask who runs the server.",
+            ),
+            Self::BadRequest(what) => {
+                (StatusCode::BAD_REQUEST, "bad_request", words(what), "Look it up in /api/v1/openapi.json.")
+            }
+            Self::Admin(problem) => problem.parts(),
             Self::Refused(refusal) => {
                 let (status, code, hint) = match refusal {
                     Refusal::NotAnOffer(_) => {
@@ -181,6 +243,9 @@ impl Problem {
                     ),
                     Refusal::Full => (StatusCode::SERVICE_UNAVAILABLE, "full", "Ask again later."),
                     Refusal::FullAddress => {
+                        (StatusCode::TOO_MANY_REQUESTS, "too_many_viewers", "Close another player, then try again.")
+                    }
+                    Refusal::FullKey => {
                         (StatusCode::TOO_MANY_REQUESTS, "too_many_viewers", "Close another player, then try again.")
                     }
                     Refusal::NoSession => (StatusCode::NOT_FOUND, "no_such_session", "Open a new session."),
@@ -209,9 +274,13 @@ impl Problem {
             | Self::NotOnAir
             | Self::NotInTime
             | Self::Refused(Refusal::NotLive | Refusal::AlreadyLive) => Some(RETRY_STREAM),
-            Self::Refused(Refusal::Full | Refusal::FullAddress | Refusal::Stopped) => Some(RETRY_FULL),
-            Self::Busy | Self::HookUnreachable | Self::Draining => Some(RETRY_FULL),
-            Self::TooManyFailures { wait } | Self::TooManySessions { wait } => Some(wait.as_secs() + 1),
+            Self::Refused(Refusal::Full | Refusal::FullAddress | Refusal::FullKey | Refusal::Stopped) => {
+                Some(RETRY_FULL)
+            }
+            Self::StoreFails | Self::Busy | Self::HookUnreachable | Self::Draining => Some(RETRY_FULL),
+            Self::TooManyFailures { wait } | Self::TooManySessions { wait } | Self::KeptOut { wait } => {
+                Some(wait.as_secs() + 1)
+            }
             _ => None,
         }
     }
@@ -228,22 +297,29 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED && !matches!(self, Self::Admin(_)) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
 }
 
+/// On an answer that no other origin may read: what is behind the admin pages' cookie.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NotShared;
+
 /// On every answer: other origins may use the API (it knows no cookies, only tokens that they must have), nothing is
 /// sniffed, and no address with a stream's name travels on in a Referer.
 pub(super) async fn with_common_headers<B>(mut response: Response<B>) -> Response<B> {
+    let shared = response.extensions().get::<NotShared>().is_none();
     let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("Location, ETag, Link, Retry-After, Accept-Post, Accept-Patch, X-Request-Id"),
-    );
+    if shared {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("Location, ETag, Link, Retry-After, Accept-Post, Accept-Patch, X-Request-Id"),
+        );
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -43,10 +43,10 @@ async fn open(site: &Site, role: Role, stream: String, from: IpAddr, request: Re
     let (parts, body) = request.into_parts();
     let from = site.asker(from, &parts.headers);
     let grant = site.authorize(role, &stream, &parts.headers, from).await?;
-    let offer = text(&parts.headers, body, SDP).await?;
+    let offer = text(&parts.headers, body, SDP, LARGEST_BODY).await?;
     let session = SessionId::random();
-    site.admit(role, &stream, (&session, from), grant).await?;
-    let opening = Opening { role, stream: stream.clone(), session, from, offer };
+    let key = site.admit(role, &stream, (&session, from), grant).await?;
+    let opening = Opening { role, stream: stream.clone(), session, from, key, offer };
     let opened = site.relay.open(opening).await.map_err(Problem::Refused)?;
     let location = format!("/{}/{stream}/{}", protocol(role), opened.session);
     let mut response = (StatusCode::CREATED, opened.answer).into_response();
@@ -90,7 +90,7 @@ async fn patch(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     site.authorize(session.0, &session.1, &parts.headers, site.asker(from, &parts.headers)).await?;
-    let fragment = text(&parts.headers, body, FRAGMENT).await?;
+    let fragment = text(&parts.headers, body, FRAGMENT, LARGEST_BODY).await?;
     let if_match = parts.headers.get(header::IF_MATCH).ok_or(Problem::NoEtag)?;
     let if_match = if_match.to_str().map_err(|_| Problem::NoEtag)?.trim().to_owned();
     // `"*"` in quotes is seen in the wild for the restart.
@@ -163,17 +163,22 @@ fn allowed(methods: &'static str) -> Response {
 }
 
 /// The body, if it has the type and a sane size.
-async fn text(headers: &HeaderMap, body: Body, wanted: &'static str) -> Result<String, Problem> {
+pub(super) async fn text(
+    headers: &HeaderMap,
+    body: Body,
+    wanted: &'static str,
+    largest: usize,
+) -> Result<String, Problem> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case(wanted) {
         return Err(Problem::WrongType { wanted });
     }
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > LARGEST_BODY) {
+    if declared.is_some_and(|length| length > largest) {
         return Err(Problem::TooLarge);
     }
-    let body = tokio::time::timeout(SLOWEST_BODY, axum::body::to_bytes(body, LARGEST_BODY));
+    let body = tokio::time::timeout(SLOWEST_BODY, axum::body::to_bytes(body, largest));
     let bytes = body.await.map_err(|_| Problem::BadBody)?.map_err(|_| Problem::TooLarge)?;
     String::from_utf8(bytes.into()).map_err(|_| Problem::BadBody)
 }

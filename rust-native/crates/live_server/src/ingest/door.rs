@@ -39,8 +39,8 @@ impl Hall {
         let (site, from, name) = (&self.site, from.to_canonical(), wish.stream.as_str());
         let grant = site.authorize_token(Role::Publish, name, Some(wish.key.expose()), from).await?;
         let session = SessionId::random();
-        site.admit(Role::Publish, name, (&session, from), grant).await?;
-        let opening = FedOpening { stream: name.to_owned(), session, from, protocol };
+        let key = site.admit(Role::Publish, name, (&session, from), grant).await?;
+        let opening = FedOpening { stream: name.to_owned(), session, from, key, protocol };
         let opened =
             site.relay().open_fed(opening).await.map_err(|refusal| Refused::from(Problem::Refused(refusal)))?;
         tracing::info!(stream = name, %from, protocol, "a publisher is let in");

@@ -21,7 +21,6 @@ mod pictures;
 mod rtmp;
 mod sound;
 mod srt;
-mod tls;
 mod unit;
 
 use std::net::SocketAddr;
@@ -34,6 +33,7 @@ use tokio::task::JoinHandle;
 use crate::config::Config;
 use crate::error::ServerError;
 use crate::http::Site;
+use crate::tls::{Certificate, Certificates};
 
 /// What all publishers here share.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ pub(crate) struct Hall {
 /// The open ports.
 pub(crate) struct Ingest {
     rtmp: Option<TcpListener>,
-    rtmps: Option<(TcpListener, tls::Acceptor)>,
+    rtmps: Option<(TcpListener, Certificate)>,
     srt: Option<srt::Port>,
     videos: Arc<Semaphore>,
 }
@@ -61,8 +61,8 @@ impl Ingest {
         };
         let rtmps = match config.rtmp.tls_listen {
             Some(address) => {
-                let acceptor = tls::acceptor(&config.rtmp).map_err(ServerError::BadConfig)?;
-                Some((listen(address).await?, acceptor))
+                let certificate = Certificate::new(Certificates::of_rtmp(config)?);
+                Some((listen(address).await?, certificate))
             }
             None => None,
         };
@@ -84,6 +84,11 @@ impl Ingest {
         self.rtmps.as_ref().and_then(|(listener, _)| listener.local_addr().ok())
     }
 
+    /// What RTMPS shows, if it is on.
+    pub(crate) fn certificate(&self) -> Option<Certificate> {
+        self.rtmps.as_ref().map(|(_, certificate)| certificate.clone())
+    }
+
     /// Where SRT listens.
     pub(crate) fn srt_addr(&self) -> Option<SocketAddr> {
         self.srt.as_ref().map(srt::Port::address)
@@ -96,8 +101,11 @@ impl Ingest {
         if let Some(listener) = self.rtmp {
             tasks.push(tokio::spawn(rtmp::serve(listener, None, hall.clone())));
         }
-        if let Some((listener, acceptor)) = self.rtmps {
-            tasks.push(tokio::spawn(rtmp::serve(listener, Some(acceptor), hall.clone())));
+        if let Some((listener, certificate)) = self.rtmps {
+            match certificate.acceptor(&[]) {
+                Ok(acceptor) => tasks.push(tokio::spawn(rtmp::serve(listener, Some(acceptor), hall.clone()))),
+                Err(error) => tracing::error!(error, "RTMPS is off"),
+            }
         }
         if let Some(port) = self.srt {
             tasks.push(tokio::spawn(srt::serve(port, hall)));

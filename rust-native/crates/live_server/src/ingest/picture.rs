@@ -117,6 +117,7 @@ impl Again {
         if self.encoder.as_ref().is_none_or(|(size, _)| *size != picture.size) {
             let Measured { frame_rate, bitrate } = self.measured;
             let opened = encoder::open(&VideoConfig {
+                codec: media::VideoCodec::H264,
                 size: picture.size,
                 frame_rate,
                 bitrate,

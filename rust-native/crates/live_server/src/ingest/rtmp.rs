@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
 
 use super::address;
 use super::avc::Configuration;
@@ -17,7 +18,6 @@ use super::desk::Desk;
 use super::door::Refused;
 use super::half_open::{HalfOpen, Place};
 use super::pace::Line;
-use super::tls::Acceptor;
 use super::unit::Unit;
 use super::{Hall, told};
 
@@ -35,7 +35,7 @@ const PIECE: usize = 64 << 10;
 const BREATH: Duration = Duration::from_millis(50);
 
 /// Serves until it is told to stop.
-pub(super) async fn serve(listener: TcpListener, tls: Option<Acceptor>, hall: Hall) {
+pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, hall: Hall) {
     let places = HalfOpen::default();
     let mut open = JoinSet::new();
     loop {
@@ -71,7 +71,7 @@ type End = &'static str;
 async fn connection(
     stream: TcpStream,
     from: SocketAddr,
-    tls: Option<Acceptor>,
+    tls: Option<TlsAcceptor>,
     place: Place,
     hall: Hall,
 ) -> Result<(), End> {

@@ -27,6 +27,8 @@
   const endpoint = '/whep/' + encodeURIComponent(name);
   const figuresUrl = '/api/v1/streams/' + encodeURIComponent(name);
 
+  const reports = window.REPORTS(figuresUrl + '/report', headers);
+
   // ---- Words ---------------------------------------------------------------------------------------------------
 
   const remembered = (key) => { try { return localStorage.getItem(key); } catch (_) { return null; } };
@@ -86,6 +88,7 @@
   function pictured() {
     if (!webrtc && !files) return;
     webrtcWorks = webrtcWorks || Boolean(webrtc);
+    reports.joined();
     attempt = 0;
     fruitless = 0;
     setState('live', 'live');
@@ -114,6 +117,7 @@
     const mine = ++generation;
     clearTimeout(timer);
     drop();
+    reports.asked();
     if (state === 'error') setState('connecting', 'connecting');
     const failing = (error) => { if (mine === generation) failed(error); };
     const wanted = { video, log, play: controls.play, failed: failing };
@@ -228,6 +232,10 @@
     figure('f-loss', loss === null ? '–' : (loss * 100).toFixed(loss > 0 && loss < 0.1 ? 1 : 0), loss === null ? '' : '%');
   }
 
+  /** Whether pictures come to the server so fast that a second without one means that it stands still here. A still
+   *  screen sends one a second. */
+  const mustMove = () => Boolean(info && info.live && info.fps >= 5);
+
   /** Seconds without progress after which files are given up: a segment, and as much again. */
   const PATIENCE_FILES = 8;
   function watchFiles() {
@@ -240,6 +248,7 @@
     const moves = now.position > before.position;
     stalled = moves || video.paused ? 0 : stalled + 1;
     if (moves && state !== 'live') pictured();
+    if (state === 'live') reports.second(seconds * 1000, mustMove(), moves || video.paused, now.delay);
     if (stalled >= 3 && state === 'live' && info && !info.live) setState('offline', 'paused');
     if (stalled >= PATIENCE_FILES && info && info.live) {
       failed(new Error('nothing arrives'));
@@ -269,12 +278,14 @@
         const lost = Math.max(0, now.lost - before.lost);
         watch(now.bytes - before.bytes, now.frames - before.frames);
         if (mine !== webrtc) return;
+        const delay = window.FIGURES.delay(before, now, info ? info.publisher_rtt_ms : null);
+        if (state === 'live') reports.second(seconds * 1000, mustMove(), now.frames > before.frames || video.paused, delay);
         showFigures({
           path: 'WebRTC',
           size: now.width && now.height ? now.width + ' × ' + now.height : null,
           fps: now.frames ? (now.frames - before.frames) / seconds : null,
           kbps: ((now.bytes - before.bytes) * 8) / 1000 / seconds,
-          delay: window.FIGURES.delay(before, now, info ? info.publisher_rtt_ms : null),
+          delay,
           loss: packets + lost > 0 ? lost / (packets + lost) : null,
         });
       }

@@ -13,6 +13,10 @@ use super::packet::Track;
 /// quartz drifts by less than 0.1 ms in that time; a step that is much larger would be seen as a jump.
 const MOST_SLEW: Duration = Duration::from_millis(1);
 
+/// No packet is so long under way. A report that says so speaks of no packet: some are sent before the first one, with a
+/// timestamp of zero, which may be hours away.
+const TOO_FAR: Duration = Duration::from_secs(10);
+
 /// The clocks of one publisher.
 #[derive(Debug)]
 pub(super) struct SourceClock {
@@ -49,8 +53,13 @@ impl SourceClock {
     }
 
     /// The moment of our clock at which a timestamp was "now"; never later than the packet's arrival.
-    pub(super) fn moment(&self, track: Track, timestamp: u32, arrival: Instant) -> Instant {
-        self.mapped(track, timestamp).map_or(arrival, |moment| moment.min(arrival))
+    pub(super) fn moment(&mut self, track: Track, timestamp: u32, arrival: Instant) -> Instant {
+        let Some(moment) = self.mapped(track, timestamp) else { return arrival };
+        if arrival.saturating_duration_since(moment) > TOO_FAR || moment.saturating_duration_since(arrival) > TOO_FAR {
+            *self.slot(track) = None;
+            return arrival;
+        }
+        moment.min(arrival)
     }
 
     /// Whether the moments are the publisher's word. Both tracks or none: one mapped and one not would be out of step.
@@ -100,6 +109,20 @@ mod tests {
             .checked_duration_since(earlier)
             .map_or_else(|| -(earlier.duration_since(later).as_nanos() as i64), |after| after.as_nanos() as i64);
         (nanos + 500).div_euclid(1000)
+    }
+
+    #[test]
+    fn a_report_that_no_packet_can_mean_is_forgotten() {
+        let mut clock = SourceClock::new(true, true);
+        let (here, there) =
+            (Instant::now() + Duration::from_secs(100_000), SystemTime::UNIX_EPOCH + Duration::from_secs(5_000));
+        clock.report(Track::Video, 0, there, here);
+        clock.report(Track::Audio, 0, there, here);
+        let arrival = here + 20 * MS;
+        assert_eq!(clock.moment(Track::Video, 3_000_000_000, arrival), arrival);
+        assert!(!clock.is_synced());
+        clock.report(Track::Video, 3_000_009_000, there + 100 * MS, here + 100 * MS);
+        assert_eq!(us(clock.moment(Track::Video, 3_000_009_000, here + 150 * MS), here), 100_000);
     }
 
     #[test]

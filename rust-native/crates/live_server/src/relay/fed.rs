@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use media::Size;
 use tokio::sync::{mpsc, watch};
 
-use super::SessionId;
 use super::connection::HUSH;
 use super::packet::Track;
 use super::stream::PeerId;
+use super::{KeyUse, SessionId};
 
 /// Batches that may wait for the media thread: a tenth of a second of 200 publishers.
 pub(super) const WAITING: usize = 1024;
@@ -27,6 +27,8 @@ pub(crate) struct FedOpening {
     pub(crate) stream: String,
     pub(crate) session: SessionId,
     pub(crate) from: IpAddr,
+    /// The key that was made for it, if it came with one.
+    pub(crate) key: Option<KeyUse>,
     /// `"rtmp"` or `"srt"`, for the figures.
     pub(crate) protocol: &'static str,
 }

@@ -20,6 +20,7 @@ mod socket;
 mod stream;
 mod timeline;
 mod viewer;
+mod visitors;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -38,6 +39,7 @@ use crate::figures::Figures;
 use stream::PeerId;
 
 pub(crate) use packet::{MediaPacket, Track};
+pub(crate) use visitors::{KeyUse, Visitor, Which};
 
 /// A session's name in its URL: 128 random bits, in hexadecimal digits (RFC 9725 §4.2: unguessable).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -80,6 +82,8 @@ pub(crate) struct Opening {
     pub(crate) session: SessionId,
     /// Who asks.
     pub(crate) from: IpAddr,
+    /// The key that was made for it, if it came with one.
+    pub(crate) key: Option<KeyUse>,
     /// SDP.
     pub(crate) offer: String,
 }
@@ -121,6 +125,9 @@ pub(crate) enum Refusal {
     /// No room for more viewers of one address.
     #[error("too many viewers from this address")]
     FullAddress,
+    /// As many watch with this key as may.
+    #[error("too many viewers with this key")]
+    FullKey,
     /// There is no such session.
     #[error("there is no such session")]
     NoSession,
@@ -174,6 +181,20 @@ enum Command {
         stream: String,
         outlet: Outlet,
     },
+    /// Who is here.
+    Visitors {
+        answer: Answer<Vec<Visitor>>,
+    },
+    /// Sends some of them away.
+    SendAway {
+        which: Which,
+        answer: Answer<Vec<Visitor>>,
+    },
+    /// The packets since a stream's last keyframe.
+    Cached {
+        stream: String,
+        answer: Answer<Vec<Arc<MediaPacket>>>,
+    },
     Stop,
 }
 
@@ -226,6 +247,21 @@ impl Relay {
     pub(crate) fn pack(&self, stream: &str, outlet: Outlet) {
         // Where there is no room for the command the outlet is dropped, and the packager ends.
         let _ = self.commands.try_send(Command::Pack { stream: stream.to_owned(), outlet });
+    }
+
+    /// Who publishes and watches, but for those who read files.
+    pub(crate) async fn visitors(&self) -> Result<Vec<Visitor>, Refusal> {
+        self.ask(|answer| Command::Visitors { answer }).await
+    }
+
+    /// Ends sessions, and says which.
+    pub(crate) async fn send_away(&self, which: Which) -> Result<Vec<Visitor>, Refusal> {
+        self.ask(|answer| Command::SendAway { which, answer }).await
+    }
+
+    /// What a stream sent since its last keyframe; nothing, where that is not kept.
+    pub(crate) async fn cached(&self, stream: &str) -> Result<Vec<Arc<MediaPacket>>, Refusal> {
+        self.ask(|answer| Command::Cached { stream: stream.to_owned(), answer }).await
     }
 
     pub(crate) async fn patch(

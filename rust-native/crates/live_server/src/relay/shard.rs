@@ -1,23 +1,21 @@
 //! The loop of the media thread: commands, datagrams and time, one after the other, nothing waits for anyone.
 
+mod commands;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use str0m::Event;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
-use super::connection::Connection;
-use super::fed::{Fed, FedOpening, FedPublisher, Orders};
-use super::negotiate::{self, Negotiated, Terms};
-use super::publisher::Publisher;
-use super::sdp::{self, Offered};
+use super::fed::Fed;
+use super::negotiate::Terms;
 use super::socket::{Inbox, MediaSocket, Outbox, Run};
-use super::stream::{Manners, PeerId, Stream, short};
-use super::viewer::Viewer;
-use super::{Command, Departed, Opened, Opening, Patched, Refusal, Role, SessionId};
+use super::stream::{Manners, PeerId, Stream};
+use super::visitors::{KeyUse, Visitor};
+use super::{Command, Departed, Role, SessionId};
 use crate::config::{Config, Limits};
 use crate::figures::{Figures, Totals};
 
@@ -25,8 +23,6 @@ use crate::figures::{Figures, Totals};
 const FIGURES: Duration = Duration::from_millis(500);
 /// Batches of datagrams that are read before commands and timers get their turn.
 const BATCHES: usize = 8;
-/// Publishers' sessions that may be open on one stream: the one that is live, and a few that try to take over.
-const MOST_PUBLISHERS: usize = 8;
 
 /// Where a peer is to be found.
 #[derive(Clone, Debug)]
@@ -35,6 +31,23 @@ struct Place {
     role: Role,
     session: SessionId,
     from: IpAddr,
+    key: Option<KeyUse>,
+    protocol: &'static str,
+    since: SystemTime,
+}
+
+impl Place {
+    fn visitor(&self) -> Visitor {
+        Visitor {
+            id: self.session.public(),
+            stream: self.stream.clone(),
+            role: self.role,
+            protocol: self.protocol,
+            address: self.from,
+            since: self.since,
+            key: self.key.as_ref().map(|key| key.id.clone()),
+        }
+    }
 }
 
 pub(super) struct Shard {
@@ -185,7 +198,7 @@ impl Shard {
     }
 
     fn depart(&self, place: Place) {
-        let Place { stream, role, session, from } = place;
+        let Place { stream, role, session, from, .. } = place;
         if self.departures.try_send(Departed { role, stream, session, from }).is_err() {
             tracing::debug!("nobody hears of a session's end");
         }
@@ -270,82 +283,6 @@ impl Shard {
         Some(peer)
     }
 
-    fn command(&mut self, command: Command, socket: &MediaSocket, outbox: &mut Outbox<'_>) {
-        let now = Instant::now();
-        match command {
-            Command::Open { opening, answer } => {
-                let opened = self.open(opening, socket, now);
-                let _ = answer.send(opened);
-            }
-            Command::OpenFed { opening, answer } => {
-                // Nobody who has gone meanwhile is kept: the other end of `orders` goes with the answer.
-                let opened = self.open_fed(opening, now);
-                let _ = answer.send(opened);
-            }
-            Command::Reload { config } => self.reload(&config),
-            Command::Pack { stream, outlet } => {
-                if let Some(stream) = self.streams.get_mut(&stream) {
-                    stream.pack(outlet);
-                }
-            }
-            Command::Patch { role, stream, session, if_match, fragment, answer } => {
-                let patched = self.patch(role, &stream, &session, &if_match, &fragment);
-                let _ = answer.send(patched);
-            }
-            Command::Close { role, stream, session, answer } => {
-                let connection = self.connection(role, &stream, &session);
-                let closed = connection.map(|(_, connection)| connection.close(now, outbox)).ok_or(Refusal::NoSession);
-                let _ = answer.send(closed);
-            }
-            Command::Stop => {}
-        }
-    }
-
-    fn open(&mut self, opening: Opening, socket: &MediaSocket, now: Instant) -> Result<Opened, Refusal> {
-        let Opening { role, stream: name, session, from, offer } = opening;
-        let (name, offer) = (name.as_str(), offer.as_str());
-        let neighbours = match self.limits.viewers_per_address {
-            0 => 0,
-            _ => self.places.values().filter(|place| place.role == Role::View && place.from == from).count(),
-        };
-        let viewers: usize = self.streams.values().map(Stream::viewer_count).sum();
-        let stream = self.streams.get_mut(name).ok_or(Refusal::NotLive)?;
-        let direction = match role {
-            Role::Publish if stream.is_taken(now) => return Err(Refusal::AlreadyLive),
-            Role::Publish if stream.publisher_count() >= MOST_PUBLISHERS => return Err(Refusal::Full),
-            Role::Publish => Offered::SendOnly,
-            Role::View if !stream.is_live() => return Err(Refusal::NotLive),
-            Role::View if viewers >= self.limits.viewers as usize => return Err(Refusal::Full),
-            Role::View if neighbours > 0 && neighbours >= self.limits.viewers_per_address as usize => {
-                return Err(Refusal::FullAddress);
-            }
-            Role::View => Offered::RecvOnly,
-        };
-        let terms = &self.terms;
-        let Negotiated { rtc, answer, offer, video, audio } =
-            catch_unwind(AssertUnwindSafe(|| negotiate::accept(direction, offer, &socket.addresses(), terms, now)))
-                .unwrap_or_else(|_| Err(Refusal::NotAnOffer("it is malformed".to_owned())))?;
-        let mut connection = Connection::new(rtc, session.clone(), offer, now);
-        let etag = connection.etag.clone();
-        self.next_peer += 1;
-        let peer = self.next_peer;
-        self.by_ufrag.insert(connection.ufrag(), peer);
-        match role {
-            Role::Publish => {
-                Totals::add(&self.figures.totals.publishers_accepted, 1);
-                stream.add_publisher(peer, Publisher::new(connection, video, audio));
-            }
-            Role::View => {
-                Totals::add(&self.figures.totals.viewers_accepted, 1);
-                stream.add_viewer(peer, Viewer::new(connection, video, audio, now));
-            }
-        }
-        tracing::debug!(stream = name, session = short(&session), ?role, "a session is opened");
-        self.sessions.insert(session.clone(), peer);
-        self.places.insert(peer, Place { stream: name.to_owned(), role, session: session.clone(), from });
-        Ok(Opened { session, answer, etag })
-    }
-
     fn fed(&mut self, fed: Fed, now: Instant) {
         let (Fed::Batch(peer, _) | Fed::End(peer)) = &fed;
         let Some(stream) = self.places.get(peer).and_then(|place| self.streams.get_mut(&place.stream)) else { return };
@@ -353,80 +290,6 @@ impl Shard {
             Fed::Batch(peer, batch) => stream.feed(peer, batch, now, &self.figures),
             Fed::End(peer) => stream.fed_has_ended(peer),
         }
-    }
-
-    fn open_fed(&mut self, opening: FedOpening, now: Instant) -> Result<(PeerId, watch::Receiver<Orders>), Refusal> {
-        let stream = self.streams.get_mut(&opening.stream).ok_or(Refusal::NotLive)?;
-        if stream.is_taken(now) {
-            return Err(Refusal::AlreadyLive);
-        }
-        if stream.publisher_count() >= MOST_PUBLISHERS {
-            return Err(Refusal::Full);
-        }
-        let (orders, heard) = watch::channel(Orders::default());
-        self.next_peer += 1;
-        let peer = self.next_peer;
-        stream.add_fed(peer, FedPublisher::new(&opening, orders, now));
-        Totals::add(&self.figures.totals.publishers_accepted, 1);
-        let FedOpening { stream, session, from, .. } = opening;
-        self.sessions.insert(session.clone(), peer);
-        self.places.insert(peer, Place { stream, role: Role::Publish, session, from });
-        Ok((peer, heard))
-    }
-
-    /// RFC 9725 §4.3: candidates, or a restart of ICE.
-    fn patch(
-        &mut self,
-        role: Role,
-        stream: &str,
-        session: &SessionId,
-        if_match: &str,
-        fragment: &str,
-    ) -> Result<Patched, Refusal> {
-        let public = self.terms.public;
-        let (peer, connection) = self.connection(role, stream, session).ok_or(Refusal::NoSession)?;
-        if if_match != "*" {
-            if if_match.trim_matches('"') != connection.etag {
-                return Err(Refusal::Stale);
-            }
-            if role == Role::Publish {
-                negotiate::add_candidates(connection.rtc(), fragment);
-            }
-            return Ok(Patched::Trickled);
-        }
-        let (Some(ufrag), Some(password)) =
-            (sdp::values(fragment, "ice-ufrag").next(), sdp::values(fragment, "ice-pwd").next())
-        else {
-            return Err(Refusal::NotAnOffer("a restart needs ice-ufrag and ice-pwd".to_owned()));
-        };
-        let renewed = sdp::with_credentials(&connection.offer, ufrag, password);
-        let parsed = negotiate::parse(&renewed)?;
-        let answer =
-            connection.rtc().sdp_api().accept_offer(parsed).map_err(|error| Refusal::NotAnOffer(error.to_string()))?;
-        connection.offer = renewed;
-        connection.etag = crate::auth::random_hex(8);
-        if role == Role::Publish {
-            negotiate::add_candidates(connection.rtc(), fragment);
-        }
-        let (etag, ufrag) = (connection.etag.clone(), connection.ufrag());
-        // The old name stays known: the last checks of the old session may still be on their way.
-        self.by_ufrag.insert(ufrag, peer);
-        if let Some(viewer) = self.streams.get_mut(stream).and_then(|stream| stream.viewer(peer)) {
-            viewer.forget_new_streams();
-        }
-        let answer = sdp::finished_answer(&answer.to_sdp_string(), public);
-        Ok(Patched::Restarted { etag, fragment: sdp::restart_fragment(&answer), answer })
-    }
-
-    fn connection(&mut self, role: Role, stream: &str, session: &SessionId) -> Option<(PeerId, &mut Connection)> {
-        let peer = *self.sessions.get(session)?;
-        let place = self.places.get(&peer).filter(|place| place.stream == stream && place.role == role)?;
-        let stream = self.streams.get_mut(&place.stream)?;
-        let connection = match place.role {
-            Role::Publish => &mut stream.publisher(peer)?.connection,
-            Role::View => &mut stream.viewer(peer)?.connection,
-        };
-        connection.end().is_none().then_some((peer, connection))
     }
 }
 

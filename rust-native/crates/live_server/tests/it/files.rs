@@ -39,3 +39,11 @@ pub fn right(played: &Played, seconds: f64) {
     assert!(apart.iter().all(|apart| apart.abs() <= 0.040), "sound and picture are in step: {apart:?}");
     eprintln!("apart: {apart:.4?}, {} pictures", played.pictures);
 }
+
+/// Flashes and beeps of a whole recording: so many at least, and together, whatever lies between.
+pub fn in_step(played: &Played, least: usize) {
+    let apart = played.apart();
+    eprintln!("{} pictures, {} beeps apart by {apart:.4?}", played.pictures, played.beeps.len());
+    assert!(apart.len() >= least, "{played:?}");
+    assert!(apart.iter().all(|apart| apart.abs() <= 0.040), "sound and picture are in step: {apart:?}");
+}

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use live_server::LiveServer;
+use testkit::scratch::Folder;
 
 use crate::common::*;
 use crate::files::*;
@@ -19,7 +20,7 @@ async fn get(server: &LiveServer, path: &str) -> (u16, String, String) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ffmpeg_reads_hls_and_dash_with_every_picture_and_sound_in_step() {
-    let (server, reel, folder) = (server().await, Reel::new(60, 30), Folder::new());
+    let (server, reel, folder) = (server().await, Reel::new(60, 30), Folder::new("live"));
     assert_eq!(get(&server, MULTI).await.0, 404, "not live yet");
     let _publisher = Publisher::start(&server, &reel).await;
     let (status, text, cache) = get(&server, MULTI).await;
@@ -109,7 +110,7 @@ async fn a_publishers_return_is_a_discontinuity_and_its_absence_an_end() {
     assert_eq!(get(&server, MULTI).await.0, 200);
     tokio::task::block_in_place(|| publisher.stop());
     let mut publisher = Publisher::start(&server, &reel).await;
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     let begun = Instant::now();
     loop {
         let (status, text, _) = get(&server, "/hls/live/video.m3u8").await;

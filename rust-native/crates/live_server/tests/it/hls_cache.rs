@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use live_server::LiveServer;
+use testkit::scratch::Folder;
 
 use crate::common::*;
 use crate::reader::*;
@@ -19,7 +20,7 @@ struct Cache {
 
 impl Cache {
     fn start(origin: SocketAddr) -> Self {
-        let folder = Folder::new();
+        let folder = Folder::new("live");
         let free = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = free.local_addr().expect("its address");
         let at = folder.file("");

@@ -8,7 +8,7 @@ use live_server::{Config, LiveServer};
 use crate::common::*;
 use crate::files::*;
 use crate::rig::{NO_B, Program, WITH_B};
-use crate::studio::Folder;
+use testkit::scratch::Folder;
 
 const SECONDS: u32 = 60;
 
@@ -49,7 +49,7 @@ async fn until_live(server: &LiveServer, publisher: &mut Program) {
 
 /// Eight seconds as ffmpeg reads them, every picture and beep in its place.
 async fn read(server: &LiveServer, publisher: &mut Program) {
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     until_live(server, publisher).await;
     let (status, playlist) = text(server, MULTI).await;
     assert_eq!(status, 200, "{playlist}");
@@ -80,7 +80,7 @@ async fn srt_of_ffmpeg_is_read_as_hls_in_step() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gstreamer_publishes_over_rtmp() {
-    let (server, folder) = (LiveServer::start(ingest()).await.expect("the server starts"), Folder::new());
+    let (server, folder) = (LiveServer::start(ingest()).await.expect("the server starts"), Folder::new("live"));
     let location = format!("location={}", rtmp(&server));
     let mut publisher =
         Program::gstreamer(&file(&folder, NO_B), "flvmux streamable=true", &["rtmp2sink", "sync=false", &location]);
@@ -91,7 +91,7 @@ async fn gstreamer_publishes_over_rtmp() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gstreamer_publishes_over_srt_with_b_frames() {
-    let (server, folder) = (LiveServer::start(ingest()).await.expect("the server starts"), Folder::new());
+    let (server, folder) = (LiveServer::start(ingest()).await.expect("the server starts"), Folder::new("live"));
     let uri = format!("uri=srt://{}?mode=caller", server.srt_addr().expect("it listens"));
     let id = format!("streamid=#!::r=live,m=publish,s={KEY}");
     let sink = ["srtsink", "sync=false", &uri, &id];

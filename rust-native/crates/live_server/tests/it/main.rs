@@ -7,20 +7,29 @@ mod common;
 mod files;
 mod reader;
 mod rig;
+#[cfg(target_os = "linux")]
+mod s3;
 mod studio;
 
 mod access;
+mod admin;
+mod alerts;
+#[cfg(target_os = "linux")]
+mod forward;
 mod hls;
 #[cfg(target_os = "linux")]
 mod hls_cache;
 #[cfg(target_os = "linux")]
 mod hls_load;
+mod https;
 #[cfg(target_os = "linux")]
 mod ingest_files;
 mod media;
 mod program;
 mod protocol;
 mod publishers;
+#[cfg(target_os = "linux")]
+mod recording;
 mod reload;
 #[cfg(target_os = "linux")]
 mod rtmp_in;

@@ -191,3 +191,40 @@ async fn what_is_logged_of_a_request_bears_the_name_that_its_answer_has() {
     assert_eq!((&line["span"]["id"], &line["span"]["endpoint"]), (&id.into(), &"whip".into()));
     assert!(!log.contains("wrong-wrong-wrong"));
 }
+
+#[tokio::test]
+async fn the_admin_password_comes_by_standard_input_is_kept_as_a_hash_and_counts_at_once() {
+    let folder = testkit::scratch::Folder::new("admin-password");
+    let kept = folder.file("state");
+    let toml = format!(
+        "http = \"127.0.0.1:0\"\n[admin]\nfolder = \"{}\"\n[streams.live]\npublish_key = \"hunter2hunter2\"\n",
+        kept.display()
+    );
+    let file = File::new("admin", &toml);
+    let (child, said) = start(&["--config", file.path(), "--log", "json"], "listens on");
+    let address = said.trim().rsplit(' ').next().expect("an address").to_owned();
+    let sign_in = async |password: &str| {
+        let request = reqwest::Client::new().post(format!("{address}/api/v1/admin/session"));
+        let request = request.header("Content-Type", "application/json");
+        let body = serde_json::json!({ "password": password }).to_string();
+        request.body(body).send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(sign_in("swordfish swordfish").await, 409, "nobody can sign in before a password is set");
+    let set = |password: &str| {
+        let mut tool = program();
+        tool.args(["--config", file.path(), "set-admin-password"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut tool = tool.stderr(Stdio::piped()).spawn().expect("it starts");
+        std::io::Write::write_all(&mut tool.stdin.take().expect("its input"), password.as_bytes()).expect("written");
+        tool.wait_with_output().expect("it ends")
+    };
+    assert_eq!(set("too short\n").status.code(), Some(2));
+    let output = set("swordfish swordfish\n");
+    assert!(output.status.success() && !text(&output.stdout).contains("swordfish"), "{}", text(&output.stderr));
+    let written = std::fs::read_to_string(kept.join("admin-password")).expect("a file");
+    assert!(written.starts_with("$argon2id$") && !written.contains("swordfish"));
+    assert_eq!(sign_in("swordfish swordfisH").await, 401);
+    assert_eq!(sign_in("swordfish swordfish").await, 200);
+    let (code, log) = terminate(child);
+    assert_eq!(code, Some(0));
+    assert!(log.contains("a wrong admin password") && !log.contains("swordfish"), "{log}");
+}

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use live_server::{Config, LiveServer, PublishingSettings, SecondPublisher};
 
 use crate::common::*;
-use crate::rig::{Folder, NO_B, Program, Seen, WITH_B, until_live, watch};
+use crate::rig::{NO_B, Program, Seen, WITH_B, certificate, pictures, until_live, watch};
+use testkit::scratch::Folder;
 
 fn rtmp_config() -> Config {
     let mut config = config();
@@ -29,8 +30,8 @@ fn publish(server: &LiveServer, pictures: &std::path::Path, codecs: &str) -> Pro
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pictures_and_sound_at_44_khz_reach_a_viewer_in_step() {
-    let (server, folder) = (rtmp_server().await, Folder::new());
-    let _publisher = publish(&server, &folder.pictures(20), NO_B);
+    let (server, folder) = (rtmp_server().await, Folder::new("live"));
+    let _publisher = publish(&server, &pictures(&folder, 20), NO_B);
     until_live(&server).await;
     let viewer = watch(&server, 5).await;
     let late = Seen::of(&viewer, &folder).assert_in_step();
@@ -44,8 +45,8 @@ async fn pictures_and_sound_at_44_khz_reach_a_viewer_in_step() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reordered_pictures_reach_a_viewer_in_order_and_in_step() {
-    let (server, folder) = (rtmp_server().await, Folder::new());
-    let _publisher = publish(&server, &folder.pictures(25), WITH_B);
+    let (server, folder) = (rtmp_server().await, Folder::new("live"));
+    let _publisher = publish(&server, &pictures(&folder, 25), WITH_B);
     until_live(&server).await;
     let viewer = watch(&server, 5).await;
     let late = Seen::of(&viewer, &folder).assert_in_step();
@@ -55,10 +56,10 @@ async fn reordered_pictures_reach_a_viewer_in_order_and_in_step() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_place_to_encode_reordered_pictures_the_figures_say_so_and_sound_is_heard() {
-    let (mut config, folder) = (rtmp_config(), Folder::new());
+    let (mut config, folder) = (rtmp_config(), Folder::new("live"));
     config.transcoding.most_videos = 0;
     let server = LiveServer::start(config).await.expect("the server starts");
-    let _publisher = publish(&server, &folder.pictures(20), WITH_B);
+    let _publisher = publish(&server, &pictures(&folder, 20), WITH_B);
     until_live(&server).await;
     let mut viewer = Peer::viewer(&server).await;
     until(&mut [&mut viewer], "sound", |peers| peers[0].got.len() > 50);
@@ -70,8 +71,8 @@ async fn without_a_place_to_encode_reordered_pictures_the_figures_say_so_and_sou
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_kill_the_same_connection_shows_the_next_run_within_two_seconds_of_its_first_picture() {
-    let (server, folder) = (rtmp_server().await, Folder::new());
-    let pictures = folder.pictures(20);
+    let (server, folder) = (rtmp_server().await, Folder::new("live"));
+    let pictures = pictures(&folder, 20);
     let mut first = publish(&server, &pictures, NO_B);
     until_live(&server).await;
     let mut viewer = watch(&server, 1).await;
@@ -89,8 +90,8 @@ async fn after_a_kill_the_same_connection_shows_the_next_run_within_two_seconds_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_is_refused_in_words_and_counted() {
-    let (server, folder) = (rtmp_server().await, Folder::new());
-    let pictures = folder.pictures(3);
+    let (server, folder) = (rtmp_server().await, Folder::new("live"));
+    let pictures = pictures(&folder, 3);
     for (to, word) in [("live/not-the-key", "unauthorized"), ("nothing/not-the-key", "no_such_stream")] {
         let to = format!("rtmp://{}/{to}", server.rtmp_addr().expect("it listens"));
         let mut publisher = Program::publish(&pictures, NO_B, &["-f", "flv", &to]);
@@ -105,8 +106,8 @@ async fn a_wrong_key_is_refused_in_words_and_counted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_publisher_takes_over_or_is_refused_as_the_settings_say() {
-    let folder = Folder::new();
-    let pictures = folder.pictures(20);
+    let folder = Folder::new("live");
+    let pictures = pictures(&folder, 20);
     let server = rtmp_server().await;
     let mut first = publish(&server, &pictures, NO_B);
     until_live(&server).await;
@@ -135,8 +136,8 @@ fn connect(to: SocketAddr) -> TcpStream {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_that_says_nothing_or_nonsense_keeps_nobody_out() {
-    let (server, folder) = (rtmp_server().await, Folder::new());
-    let pictures = folder.pictures(15);
+    let (server, folder) = (rtmp_server().await, Folder::new("live"));
+    let pictures = pictures(&folder, 15);
     let to = server.rtmp_addr().expect("it listens");
     let mut crowd: Vec<TcpStream> = (0..600).map(|_| connect(to)).collect();
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
@@ -172,23 +173,14 @@ async fn a_crowd_that_says_nothing_or_nonsense_keeps_nobody_out() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_tls_it_is_the_same() {
-    let (mut config, folder) = (rtmp_config(), Folder::new());
-    let (certificate, key) = (folder.file("certificate.pem"), folder.file("key.pem"));
-    let made = std::process::Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
-        .args(["-subj", "/CN=localhost", "-keyout"])
-        .arg(&key)
-        .arg("-out")
-        .arg(&certificate)
-        .output()
-        .expect("openssl");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let (mut config, folder) = (rtmp_config(), Folder::new("live"));
+    let (certificate, key) = certificate(&folder, "localhost");
     config.rtmp.tls_listen = config.rtmp.listen.take();
     (config.rtmp.certificate, config.rtmp.private_key) = (Some(certificate), Some(key));
     let server = LiveServer::start(config).await.expect("the server starts");
     assert_eq!(server.rtmp_addr(), None);
     let to = format!("rtmps://{}/live/{KEY}", server.rtmps_addr().expect("it listens"));
-    let _publisher = Program::publish(&folder.pictures(15), NO_B, &["-f", "flv", &to]);
+    let _publisher = Program::publish(&pictures(&folder, 15), NO_B, &["-f", "flv", &to]);
     until_live(&server).await;
     watch(&server, 1).await;
     server.shutdown().await;

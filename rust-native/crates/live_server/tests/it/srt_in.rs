@@ -6,7 +6,8 @@ use live_server::{Config, LiveServer};
 use media::Secret;
 
 use crate::common::*;
-use crate::rig::{Folder, NO_B, Program, Seen, WITH_B, until_live, watch};
+use crate::rig::{NO_B, Program, Seen, WITH_B, pictures, until_live, watch};
+use testkit::scratch::Folder;
 
 const PASSPHRASE: &str = "a-passphrase-for-tests";
 
@@ -28,8 +29,8 @@ fn id(key: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pictures_and_sound_reach_a_viewer_in_step() {
-    let (server, folder) = (LiveServer::start(srt_config()).await.expect("the server starts"), Folder::new());
-    let _publisher = publish(&server, &folder.pictures(20), NO_B, &id(KEY), "");
+    let (server, folder) = (LiveServer::start(srt_config()).await.expect("the server starts"), Folder::new("live"));
+    let _publisher = publish(&server, &pictures(&folder, 20), NO_B, &id(KEY), "");
     until_live(&server).await;
     let viewer = watch(&server, 5).await;
     let late = Seen::of(&viewer, &folder).assert_in_step();
@@ -41,11 +42,11 @@ async fn pictures_and_sound_reach_a_viewer_in_step() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_encrypted_stream_with_reordered_pictures_reaches_a_viewer_in_step() {
-    let (mut config, folder) = (srt_config(), Folder::new());
+    let (mut config, folder) = (srt_config(), Folder::new("live"));
     config.srt.passphrase = Some(Secret::new(PASSPHRASE));
     let server = LiveServer::start(config).await.expect("the server starts");
     let more = format!("&passphrase={PASSPHRASE}&pbkeylen=16");
-    let _publisher = publish(&server, &folder.pictures(25), WITH_B, &format!("publish:live:{KEY}"), &more);
+    let _publisher = publish(&server, &pictures(&folder, 25), WITH_B, &format!("publish:live:{KEY}"), &more);
     until_live(&server).await;
     let viewer = watch(&server, 5).await;
     let late = Seen::of(&viewer, &folder).assert_in_step();
@@ -55,8 +56,8 @@ async fn an_encrypted_stream_with_reordered_pictures_reaches_a_viewer_in_step() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_no_id_and_a_wish_to_watch_are_rejected() {
-    let (server, folder) = (LiveServer::start(srt_config()).await.expect("the server starts"), Folder::new());
-    let pictures = folder.pictures(3);
+    let (server, folder) = (LiveServer::start(srt_config()).await.expect("the server starts"), Folder::new("live"));
+    let pictures = pictures(&folder, 3);
     for id in [id("not-the-key"), "nothing".to_owned(), format!("read:live:{KEY}")] {
         let (well, said) = publish(&server, &pictures, NO_B, &id, "").ended();
         assert!(!well, "{id}: {said}");
@@ -67,7 +68,7 @@ async fn a_wrong_key_no_id_and_a_wish_to_watch_are_rejected() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_datagrams_and_half_handshakes_keep_nobody_out() {
-    let (server, folder) = (LiveServer::start(srt_config()).await.expect("the server starts"), Folder::new());
+    let (server, folder) = (LiveServer::start(srt_config()).await.expect("the server starts"), Folder::new("live"));
     let to = server.srt_addr().expect("it listens");
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     let sockets: Vec<UdpSocket> = (0..200).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a socket")).collect();
@@ -84,7 +85,7 @@ async fn random_datagrams_and_half_handshakes_keep_nobody_out() {
             let _ = socket.send_to(&bytes, to);
         }
     }
-    let _publisher = publish(&server, &folder.pictures(15), NO_B, &id(KEY), "");
+    let _publisher = publish(&server, &pictures(&folder, 15), NO_B, &id(KEY), "");
     until_live(&server).await;
     watch(&server, 1).await;
     server.shutdown().await;

@@ -111,7 +111,7 @@ impl Stream {
         }
     }
 
-    fn end_fed(&mut self, peer: PeerId) {
+    pub(super) fn end_fed(&mut self, peer: PeerId) {
         if let Some(publisher) = self.fed.get_mut(&peer) {
             publisher.order(|orders| orders.over = true);
             publisher.ended = true;

@@ -76,6 +76,17 @@ impl Stream {
         gone
     }
 
+    /// Ends one session, whatever it does.
+    pub(in crate::relay) fn send_away(&mut self, peer: PeerId, now: Instant, outbox: &mut Outbox<'_>) {
+        if let Some(publisher) = self.publishers.get_mut(&peer) {
+            publisher.connection.close(now, outbox);
+        } else if let Some(viewer) = self.viewers.get_mut(&peer) {
+            viewer.connection.close(now, outbox);
+        } else {
+            self.end_fed(peer);
+        }
+    }
+
     /// Ends everything.
     pub(in crate::relay) fn close_all(&mut self, now: Instant, outbox: &mut Outbox<'_>) {
         self.viewers.values_mut().for_each(|viewer| viewer.connection.close(now, outbox));

@@ -16,8 +16,12 @@ impl Stream {
     /// The packager begins with another run, first with what has come since the last keyframe.
     pub(super) fn pack_anew(&mut self) {
         self.announced = false;
-        let cached: Vec<_> = self.gop.packets().map(|packets| packets.cloned().collect()).unwrap_or_default();
-        cached.iter().for_each(|packet| self.hand_out(packet));
+        self.cached().iter().for_each(|packet| self.hand_out(packet));
+    }
+
+    /// What has come since the last keyframe; nothing, where that is not kept.
+    pub(in crate::relay) fn cached(&self) -> Vec<Arc<MediaPacket>> {
+        self.gop.packets().map(|packets| packets.cloned().collect()).unwrap_or_default()
     }
 
     /// Gives it a packet, once it is known what tracks there are.

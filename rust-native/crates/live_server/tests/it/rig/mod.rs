@@ -4,9 +4,9 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use testkit::scratch::Folder;
 use testkit::time_pattern::{Content, Luma, Painter, Region, decode};
 
 use live_server::LiveServer;
@@ -19,48 +19,25 @@ pub const FPS: u32 = 30;
 /// A beep of 100 ms at the beginning of each second.
 pub const BEEP_HZ: f64 = 1000.0;
 
-/// A folder that goes with the test.
-pub struct Folder(PathBuf);
-
-impl Folder {
-    pub fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("tidecast-ingest-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).expect("a folder");
-        Self(path)
+/// Pictures with their numbers in them, 30 a second, as bare luma.
+pub fn pictures(folder: &Folder, seconds: u32) -> PathBuf {
+    let path = folder.file("pictures.gray");
+    let mut file = std::io::BufWriter::new(std::fs::File::create(&path).expect("a file"));
+    let painter = Painter::new(Content::Cells, WIDTH, HEIGHT);
+    let mut pixels = vec![0u32; (WIDTH * HEIGHT) as usize];
+    for number in 0..u64::from(seconds * FPS) {
+        painter.paint(number, &mut pixels);
+        let luma: Vec<u8> = pixels
+            .iter()
+            .map(|pixel| {
+                let [_, red, green, blue] = pixel.to_be_bytes().map(u32::from);
+                ((red * 54 + green * 183 + blue * 19) / 256) as u8
+            })
+            .collect();
+        file.write_all(&luma).expect("written");
     }
-
-    pub fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    /// Pictures with their numbers in them, 30 a second, as bare luma.
-    pub fn pictures(&self, seconds: u32) -> PathBuf {
-        let path = self.file("pictures.gray");
-        let mut file = std::io::BufWriter::new(std::fs::File::create(&path).expect("a file"));
-        let painter = Painter::new(Content::Cells, WIDTH, HEIGHT);
-        let mut pixels = vec![0u32; (WIDTH * HEIGHT) as usize];
-        for number in 0..u64::from(seconds * FPS) {
-            painter.paint(number, &mut pixels);
-            let luma: Vec<u8> = pixels
-                .iter()
-                .map(|pixel| {
-                    let [_, red, green, blue] = pixel.to_be_bytes().map(u32::from);
-                    ((red * 54 + green * 183 + blue * 19) / 256) as u8
-                })
-                .collect();
-            file.write_all(&luma).expect("written");
-        }
-        file.flush().expect("written");
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+    file.flush().expect("written");
+    path
 }
 
 /// A program of somebody else, ended with the test.
@@ -288,6 +265,22 @@ fn beeps(viewer: &Peer, clock: &Clock) -> (Vec<f64>, f64) {
         }
     }
     (onsets, loudest)
+}
+
+/// A certificate of a day or two for a name, and its key; what was there is written over.
+pub fn certificate(folder: &Folder, name: &str) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (folder.file("certificate.pem"), folder.file("key.pem"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-addext", &format!("subjectAltName=DNS:{name}"), "-subj", &format!("/CN={name}"), "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .expect("openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (certificate, key)
 }
 
 pub async fn until_live(server: &LiveServer) {

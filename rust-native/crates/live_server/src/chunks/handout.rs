@@ -1,0 +1,214 @@
+//! Units on their way to destinations: the access units that encoders give out, on this machine's clock.
+//!
+//! Nobody is waited for, and what nobody reads isn't made. Sound is handed out as it was published, and as AAC while a
+//! destination reads that (RTMP and SRT): the one thing that is decoded, a hundredth of a core.
+
+use std::time::Instant;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use encoder::{AacEncoder, EncoderError, OpusDecoder};
+use media::h264::ParameterSets;
+use media::{
+    AUDIO_CHANNELS, AUDIO_SAMPLE_RATE, AccessUnit, AudioBlock, BLOCK_FRAMES, Clock, MediaTime, MonotonicClock, Track,
+};
+use stream::{Broadcast, Lanes};
+
+use super::units::Unit;
+
+const START_CODE: [u8; 4] = [0, 0, 0, 1];
+/// Sound further than this from where the last ended is no neighbour of it, nanoseconds: packets last 20 ms.
+const APART: u64 = 40_000_000;
+
+/// One stream's.
+pub(super) struct Handout {
+    units: Broadcast<AccessUnit>,
+    /// The packager's media time zero.
+    zero: MediaTime,
+    /// Stamps never go back, whatever publishers do.
+    newest: [Option<MediaTime>; 2],
+    aac: Option<AacMaker>,
+}
+
+impl Handout {
+    /// `start` is the packager's media time zero.
+    pub(super) fn new(units: Broadcast<AccessUnit>, start: Instant) -> Self {
+        Self { units, zero: MonotonicClock.now() - start.elapsed(), newest: [None; 2], aac: None }
+    }
+
+    /// Takes a picture; `sets` is what a decoder needs before a keyframe.
+    pub(super) fn picture(&mut self, at: i64, unit: &Unit, sets: Option<ParameterSets>) {
+        if !self.units.is_wanted(Lanes::VIDEO) {
+            return;
+        }
+        let Some(pts) = self.stamp(0, at) else { return };
+        let sets = sets.filter(|_| unit.keyframe);
+        let payload = annex_b(&unit.data, sets.as_ref());
+        self.push(Track::Video, pts, unit.keyframe, payload);
+    }
+
+    /// Takes a packet of sound.
+    pub(super) fn sound(&mut self, at: i64, packet: &Bytes) {
+        let (opus, aac) = (self.units.is_wanted(Lanes::OPUS), self.units.is_wanted(Lanes::AAC));
+        if !opus && !aac {
+            self.aac = None;
+            return;
+        }
+        let Some(pts) = self.stamp(1, at) else { return };
+        if opus {
+            self.push(Track::Audio, pts, true, packet.clone());
+        }
+        if !aac {
+            self.aac = None;
+            return;
+        }
+        match self.encode(pts, packet) {
+            Ok(units) => units.iter().for_each(|unit| {
+                self.units.push(unit);
+            }),
+            // One damaged packet is a click, not an end.
+            Err(error) => tracing::debug!(%error, "a packet of sound is left out"),
+        }
+    }
+
+    fn encode(&mut self, pts: MediaTime, packet: &[u8]) -> Result<Vec<AccessUnit>, EncoderError> {
+        let maker = match &mut self.aac {
+            Some(maker) => maker,
+            none => none.insert(AacMaker::new()?),
+        };
+        maker.take(pts, packet)
+    }
+
+    fn stamp(&mut self, track: usize, at: i64) -> Option<MediaTime> {
+        let pts = MediaTime::from_nanos(self.zero.as_nanos().checked_add_signed(at)?);
+        if self.newest[track].is_some_and(|newest| pts <= newest) {
+            return None;
+        }
+        self.newest[track] = Some(pts);
+        Some(pts)
+    }
+
+    fn push(&self, track: Track, pts: MediaTime, keyframe: bool, payload: Bytes) {
+        self.units.push(&AccessUnit { track, pts, dts: pts, keyframe, captured_at: pts, payload });
+    }
+}
+
+/// Length-prefixed NAL units as a byte stream (ITU-T H.264 annex B), with parameter sets in front.
+fn annex_b(data: &[u8], sets: Option<&ParameterSets>) -> Bytes {
+    let mut out = BytesMut::with_capacity(data.len() + 128);
+    for set in sets.into_iter().flat_map(|sets| [&sets.sps, &sets.pps]) {
+        out.put_slice(&START_CODE);
+        out.put_slice(set);
+    }
+    let mut rest = data;
+    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+        let Some((unit, next)) = tail.split_at_checked(u32::from_be_bytes(*length) as usize) else { break };
+        out.put_slice(&START_CODE);
+        out.put_slice(unit);
+        rest = next;
+    }
+    out.freeze()
+}
+
+/// Opus → AAC.
+struct AacMaker {
+    decoder: OpusDecoder,
+    encoder: AacEncoder,
+    /// Interleaved, less than a block.
+    waiting: Vec<f32>,
+    /// When the first of these is to be heard.
+    next: Option<MediaTime>,
+}
+
+impl AacMaker {
+    fn new() -> Result<Self, EncoderError> {
+        let encoder = AacEncoder::new(AacEncoder::DEFAULT_BITRATE)?;
+        Ok(Self { decoder: OpusDecoder::new()?, encoder, waiting: Vec::new(), next: None })
+    }
+
+    fn take(&mut self, pts: MediaTime, packet: &[u8]) -> Result<Vec<AccessUnit>, EncoderError> {
+        let samples = self.decoder.decode(packet)?;
+        let end = self.next.map(|next| next + lasting(self.waiting.len()));
+        if end.is_none_or(|end| end.as_nanos().abs_diff(pts.as_nanos()) > APART) {
+            self.waiting.clear();
+            self.next = Some(pts);
+        }
+        self.waiting.extend_from_slice(samples);
+        let mut units = Vec::new();
+        let whole = BLOCK_FRAMES * AUDIO_CHANNELS;
+        while self.waiting.len() >= whole {
+            let at = self.next.unwrap_or(pts);
+            let mut block = AudioBlock::silence(at);
+            block.samples.copy_from_slice(&self.waiting[..whole]);
+            self.waiting.drain(..whole);
+            self.next = Some(at + lasting(whole));
+            units.extend(self.encoder.push(&block)?);
+        }
+        Ok(units)
+    }
+}
+
+fn lasting(samples: usize) -> std::time::Duration {
+    let frames = (samples / AUDIO_CHANNELS) as u64;
+    std::time::Duration::from_nanos(frames * 1_000_000_000 / u64::from(AUDIO_SAMPLE_RATE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use encoder::OpusEncoder;
+    use media::Bitrate;
+    use stream::LagPolicy;
+
+    fn handout() -> (Handout, Broadcast<AccessUnit>) {
+        let units = Broadcast::default();
+        (Handout::new(units.clone(), Instant::now()), units)
+    }
+
+    fn picture(keyframe: bool) -> Unit {
+        let data = Bytes::from_static(&[0, 0, 0, 2, 0x65, 9, 0, 0, 0, 1, 0x06]);
+        Unit { timestamp: 0, wallclock: Instant::now(), synced: true, keyframe, data }
+    }
+
+    #[test]
+    fn keyframes_carry_what_a_decoder_needs_and_stamps_only_grow() {
+        let (mut handout, units) = handout();
+        let mut reader = units.subscribe_to(Lanes::VIDEO, 8, LagPolicy::SkipToKeyframe);
+        let sets = ParameterSets { sps: Bytes::from_static(&[0x67, 1]), pps: Bytes::from_static(&[0x68, 2]) };
+        handout.picture(20_000_000, &picture(true), Some(sets.clone()));
+        handout.picture(20_000_000, &picture(false), Some(sets.clone()));
+        handout.picture(40_000_000, &picture(false), Some(sets));
+        let mut next = || reader.try_recv().and_then(Result::ok);
+        let first = next().expect("a keyframe");
+        assert_eq!(&first.payload[..], [0, 0, 0, 1, 0x67, 1, 0, 0, 0, 1, 0x68, 2, 0, 0, 0, 1, 0x65, 9, 0, 0, 0, 1, 6]);
+        let second = next().expect("a picture");
+        assert_eq!((second.payload.len(), second.pts.since(first.pts).as_millis()), (11, 20));
+        assert!(next().is_none());
+    }
+
+    #[test]
+    fn aac_is_made_only_for_who_reads_it_and_lies_where_the_sound_was() {
+        let (mut handout, units) = handout();
+        let mut opus = OpusEncoder::new(Bitrate::from_kbps(96)).expect("an encoder");
+        let mut packets = Vec::new();
+        for number in 0..200u64 {
+            let block = AudioBlock::silence(MediaTime::from_nanos(number * 10_000_000));
+            packets.extend(opus.push(&block).expect("encoded"));
+        }
+        let mut reader = units.subscribe_to(Lanes::OPUS, 8, LagPolicy::SkipToKeyframe);
+        handout.sound(0, &packets[0].payload);
+        assert!(handout.aac.is_none() && reader.try_recv().is_some());
+        let mut reader = units.subscribe_to(Lanes::AAC, 512, LagPolicy::SkipToKeyframe);
+        for (number, packet) in packets.iter().enumerate().skip(1) {
+            // A second is missing in the middle.
+            let late = if number > 50 { 1_000_000_000 } else { 0 };
+            handout.sound(number as i64 * 20_000_000 + late, &packet.payload);
+        }
+        let stamps: Vec<u64> = std::iter::from_fn(|| reader.try_recv().and_then(Result::ok))
+            .map(|unit| unit.pts.as_nanos() / 1000)
+            .collect();
+        let steps: Vec<u64> = stamps.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(stamps.len() > 85, "{}", stamps.len());
+        let gaps: Vec<&u64> = steps.iter().filter(|step| !(21_330..=21_336).contains(*step)).collect();
+        assert!(gaps.len() == 1 && (980_000..1_030_000).contains(gaps[0]), "{gaps:?}");
+    }
+}
