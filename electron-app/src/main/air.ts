@@ -52,11 +52,14 @@ export class Air {
       if (!this.line.isCapturing) throw new ProblemError(NOT_CAPTURING);
       if (!wanted.local && wanted.list.length === 0) throw new ProblemError(NOTHING_ON);
       if (wanted.local) await this.startLocal();
-      for (const each of wanted.list) await this.begin(each);
+      // One whose canvas has failed holds back no other; what was wrong with the first is told at the end.
+      const refused: unknown[] = [];
+      for (const each of wanted.list) await this.begin(each).catch((error: unknown) => refused.push(error));
       const { primary } = wanted;
       if (primary !== undefined && this.knows(primary)) {
         await this.line.send({ type: 'choose_primary', id: primary });
       }
+      if (refused.length > 0) throw refused[0];
     });
   }
 
@@ -129,8 +132,9 @@ export class Air {
     await this.begin({ id: LOCAL_ID, name: '', destination: { kind: 'local_server' } });
   }
 
-  private async begin({ id, name, destination }: Asked): Promise<void> {
-    await this.line.send({ type: 'add_destination', id, name, destination });
+  private async begin(asked: Asked): Promise<void> {
+    const { id } = asked;
+    await this.line.send({ type: 'add_destination', ...asked });
     await this.line.send({ type: 'start_destination', id });
   }
 }

@@ -31,8 +31,8 @@ export class DestinationList {
       throw new ProblemError({ code: 'list_full', message: 'The list is full.', hint: 'Remove a destination first.' });
     }
     const id = old?.id ?? randomBytes(8).toString('hex');
-    const { name, kind, url } = draft;
-    const next: SavedDestination = { id, name, kind, url, on: old?.on ?? true };
+    const { name, kind, url, canvas } = draft;
+    const next: SavedDestination = { id, name, kind, url, canvas, on: old?.on ?? true };
     // A key belongs to the address that it was typed for.
     if (draft.key !== undefined) this.keys.set(id, draft.key);
     this.update(old === undefined ? [...list, next] : list.map((each) => (each.id === id ? next : each)));
@@ -114,7 +114,8 @@ export class DestinationList {
     const sdpFile = this.sdpFile(saved);
     // The page may show it in the file manager.
     if (sdpFile !== undefined) this.studio.savedFiles.add(sdpFile);
-    return { id: saved.id, name: saved.name, destination: toEngine(saved, this.keys.get(saved.id), sdpFile) };
+    const asked = { id: saved.id, name: saved.name, destination: toEngine(saved, this.keys.get(saved.id), sdpFile) };
+    return saved.canvas === undefined ? asked : { ...asked, canvas: saved.canvas };
   }
 
   private sdpFile(saved: SavedDestination): string | undefined {
@@ -130,4 +131,6 @@ export interface Asked {
   id: string;
   name: string;
   destination: Destination;
+  /** The further canvas that it takes. */
+  canvas?: string;
 }

@@ -1,5 +1,6 @@
 /** Parses what the page sends: one parser per call, as a type is not a validation. Pure. */
 import { inputPreferences } from '../shared/audio_inputs';
+import { canvasDraft } from '../shared/canvases';
 import type { CallName, Calls, GoLiveTarget, SettingsChange, VideoChange } from '../shared/contract';
 import { profileName } from '../shared/destination_profiles';
 import { destinationDraft, identifier } from '../shared/destinations';
@@ -7,6 +8,7 @@ import { hotKeyPreferences, keyCode } from '../shared/hot_keys';
 import { fields, flag, integer, number, oneOf, optional, Refused, text, type Fields } from '../shared/parse';
 import { recordingReaders } from '../shared/recording';
 import { parseScene, parseScenes, parseTransition } from '../shared/scene';
+import { parseActKeys } from '../shared/act_keys';
 import { parseSceneKeys } from '../shared/scene_keys';
 import { tuningReaders } from '../shared/tuning';
 import { DESTINATION_KINDS, LANGUAGES, sourceId, THEMES, type AudioPreferences } from '../shared/settings';
@@ -104,6 +106,7 @@ const settingsChange = partial<Required<SettingsChange>>({
   scenes: parseScenes,
   transition: parseTransition,
   sceneKeys: parseSceneKeys,
+  actKeys: parseActKeys,
   localInList: flag,
 });
 
@@ -129,6 +132,12 @@ export const parsers: Parsers = {
   }),
   goLive: one(goLiveTarget),
   endLive: none,
+  saveCanvas: (args) => {
+    if (args.length !== 2) throw new Refused('arguments', 'exactly two');
+    return [canvasDraft(args[0], 'canvas'), flag(args[1], 'force')];
+  },
+  removeCanvas: one(identifier),
+  canvasCost: one(canvasDraft),
   saveDestination: one(destinationDraft),
   removeDestination: one(identifier),
   switchDestination: one((value, path) => {

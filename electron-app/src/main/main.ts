@@ -2,7 +2,8 @@
 import { app, clipboard, dialog, globalShortcut, powerSaveBlocker, type BrowserWindow } from 'electron';
 import * as path from 'path';
 import { cardTexts } from '../shared/card_texts';
-import { sceneHotKey } from '../shared/hot_keys';
+import { actHotKey, idOfAct } from '../shared/act_keys';
+import { idOfScene, sceneHotKey } from '../shared/hot_keys';
 import type { MessageName, Messages, Notice, PublicSettings, Versions } from '../shared/contract';
 import { intersects } from '../shared/geometry';
 import { dictionaryOf, languageFor } from '../shared/i18n/index';
@@ -17,7 +18,7 @@ import { declareScheme, servePage } from './page_protocol';
 import { problemOf, ProblemError } from './problem';
 import { DestinationList } from './destination_list';
 import { RecordingDesk } from './recording_desk';
-import { isWayland, SceneKeys } from './scene_keys';
+import { GlobalKeys, isWayland } from './global_keys';
 import { Grants } from './grants';
 import { KeyStore } from './key_store';
 import { canKeepSecrets, seal, unseal } from './secrets';
@@ -118,7 +119,7 @@ function run(): void {
       stats: (stats) => toPage('stats', stats),
       encoders: (encoders) => toPage('encoders', encoders),
       notice,
-      sceneKey: (scene) => toPage('sceneKey', scene),
+      pageKey: (id) => toPage('hotKey', id),
       settings: () => toPage('settings', publicSettings()),
     },
     (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
@@ -129,31 +130,39 @@ function run(): void {
   const tellLanguage = (): void => {
     studio.setCardTexts(cardTexts(language())).catch((error: unknown) => report(`card texts: ${String(error)}`));
   };
-  const sceneKeys = new SceneKeys(globalShortcut, (scene) => toPage('sceneKey', scene));
-  const takenKeys = (): string[] => sceneKeys.refused.map(({ keys }) => keys);
+  const globalKeys = new GlobalKeys(globalShortcut, (id) => toPage('hotKey', id));
+  const takenKeys = (): string[] => globalKeys.refused.map(({ keys }) => keys);
   const desktopKeys = isWayland(process.platform, process.env);
-  const holdSceneKeys = (): void => {
-    const wanted = settings.get().sceneKeys ?? [];
+  const holdKeys = (): void => {
+    const { sceneKeys = [], actKeys = [] } = settings.get();
+    const words = dictionaryOf(language());
     if (desktopKeys) {
       // Electron's own shortcuts act in X programs only there: the engine asks the desktop, as for the sound's keys.
-      const word = dictionaryOf(language()).newScene;
-      const keys = wanted.map((key) => sceneHotKey(key, `${word} – ${key.scene}`));
+      const keys = [
+        ...actKeys.map((key) => actHotKey(key, words[`act_${key.act}`])),
+        ...sceneKeys.map((key) => sceneHotKey(key, `${words.newScene} – ${key.scene}`)),
+      ];
       studio.audio.watchKeys(keys).catch((error: unknown) => notice({ kind: 'warning', problem: problemOf(error) }));
       return;
     }
     const known = takenKeys();
-    for (const { scene, keys } of sceneKeys.hold(wanted)) {
+    const wanted = [
+      ...actKeys.map(({ act, keys }) => ({ id: idOfAct(act), keys, name: words[`act_${act}`] })),
+      ...sceneKeys.map(({ scene, keys }) => ({ id: idOfScene(scene), keys, name: scene })),
+    ];
+    const refused = globalKeys.hold(wanted);
+    for (const { keys, name } of wanted.filter(({ id }) => refused.some((key) => key.id === id))) {
       // Its field says so all the time; the notice is for who looks elsewhere.
       if (known.includes(keys)) continue;
-      const message = `The hot key ${keys} of the scene "${scene}" belongs to another program.`;
+      const message = `The hot key ${keys} of "${name}" belongs to another program.`;
       notice({ kind: 'warning', problem: { code: 'hot_key_taken', message, hint: 'Choose another hot key.' } });
     }
   };
-  holdSceneKeys();
+  holdKeys();
   // Who comes back to the window may have ended the program that had a key.
   app.on('browser-window-focus', () => {
     if (takenKeys().length === 0) return;
-    holdSceneKeys();
+    holdKeys();
     toPage('settings', publicSettings());
   });
   const list = new DestinationList(settings, keys, studio, () => records.readyFolder());
@@ -275,6 +284,9 @@ function run(): void {
       return studio.air.goLive(target, key);
     },
     endLive: () => studio.air.endLive(),
+    saveCanvas: (draft, force) => changed(studio.canvases.save(draft, force)),
+    removeCanvas: (id) => changed(studio.canvases.remove(id)),
+    canvasCost: (draft) => studio.canvases.cost(draft),
     saveDestination: (draft) => changed(list.save(draft)),
     removeDestination: (id) => changed(list.remove(id)),
     switchDestination: ({ id, on }) => changed(list.turn(id, on)),
@@ -295,7 +307,8 @@ function run(): void {
     openPreview: () => studio.openPreview(),
     changeSettings: async (change) => {
       settings.update(change);
-      if (change.sceneKeys !== undefined) holdSceneKeys();
+      if (change.sceneKeys !== undefined || change.actKeys !== undefined) holdKeys();
+      if (change.scenes !== undefined) void studio.followed();
       if (change.language !== undefined) tellLanguage();
       toPage('settings', publicSettings());
     },

@@ -18,13 +18,13 @@ export class SourceDesk {
   ) {}
 
   /**
-   * The part of the desktop that is in the picture with all that lies on it, pixels; none where nothing is captured,
+   * The part of the desktop that is in the main picture with all that lies on it, pixels; none where nothing is captured,
    * or a window by itself (what covers a captured window is not in its picture).
    */
   get capturedDesktop(): Area | undefined {
     const { state } = this.line;
     if (state === undefined || state.capture.kind === 'idle') return undefined;
-    return state.sources.some(({ id }) => this.known.showsDesktop(id)) ? (state.area ?? undefined) : undefined;
+    return state.sources.some(({ id, onMain }) => onMain && this.known.showsDesktop(id)) ? (state.area ?? undefined) : undefined;
   }
 
   /** What names it after a restart. */

@@ -37,6 +37,7 @@ export function stateView(state: State, known: Known): StateView {
         : { url: localServer.viewUrl, loopbackUrl: localServer.loopbackViewUrl, reach: localServer.reach },
     publishingTo: publishingTo(known),
     destinations: state.destinations.filter((each) => each.id !== PUBLISH_ID),
+    canvases: state.canvases,
     recording: state.recording ?? undefined,
     replay: state.replay,
   };

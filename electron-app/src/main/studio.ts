@@ -8,7 +8,7 @@ import { inputCommands } from '../shared/audio_inputs';
 import type { CardText } from '../shared/card_texts';
 import type { Notice, StateView, VideoChange } from '../shared/contract';
 import type { Command, Encoders, EngineEvent, PreviewEndpoint, Stats, Tuning } from '../shared/model';
-import { hotKeyCommand, sceneShownBy } from '../shared/hot_keys';
+import { hotKeyCommand, mutedBy } from '../shared/hot_keys';
 import { emptySession, remember, type Session } from '../shared/session';
 import type { Scene, Transition } from '../shared/scene';
 import type { Settings } from '../shared/settings';
@@ -16,6 +16,7 @@ import { DEFAULT_TUNING } from '../shared/tuning';
 import { DEFAULT_VIDEO } from '../shared/video_settings';
 import { Air } from './air';
 import { AudioDesk } from './audio_desk';
+import { CanvasDesk, canvasesOf } from './canvas_desk';
 import { EngineLine, unexpected, type Engine } from './engine_line';
 import type { Grants } from './grants';
 import { problemOf } from './problem';
@@ -28,7 +29,8 @@ export interface StudioListeners {
   encoders(encoders: Encoders): void;
   notice(notice: Notice): void;
   /** A scene's key was pressed, where the engine watches it. */
-  sceneKey(scene: string): void;
+  /** A key was pressed that is the page's to follow. */
+  pageKey(id: string): void;
   /** The settings were changed from in here (a proposal of the engine was taken). */
   settings(): void;
 }
@@ -37,6 +39,7 @@ export class Studio {
   private readonly line: EngineLine;
   readonly sources: SourceDesk;
   readonly audio: AudioDesk;
+  readonly canvases: CanvasDesk;
   readonly air: Air;
   private lastStats: Stats | undefined;
   private lastEncoders: Encoders | undefined;
@@ -54,6 +57,7 @@ export class Studio {
     this.line = new EngineLine(engine, firstSession(settings.get()), listeners, pause, grants);
     this.sources = new SourceDesk(this.line, settings, grants);
     this.audio = new AudioDesk(this.line, settings, listeners);
+    this.canvases = new CanvasDesk(this.line, settings, (id) => this.sources.lastingOf(id));
     this.air = new Air(this.line);
   }
 
@@ -106,9 +110,8 @@ export class Studio {
         this.listeners.notice({ kind: 'saved', file: event.file });
         return;
       case 'hot_key': {
-        const scene = sceneShownBy(event.id);
-        if (scene === undefined) this.audio.hotKey(event.id);
-        else this.listeners.sceneKey(scene);
+        if (mutedBy(event.id) === undefined) this.listeners.pageKey(event.id);
+        else this.audio.hotKey(event.id);
         return;
       }
       case 'source_granted':
@@ -168,7 +171,7 @@ export class Studio {
       await this.line.send({ type: 'start_capture', sourceId, settings: video ?? DEFAULT_VIDEO, cursor });
       this.settings.update({ lastSource: this.sources.lastingOf(sourceId) });
       this.listeners.settings();
-    });
+    }).then(() => this.followed());
   }
 
   /** Starts with a scene, or goes over to it live. */
@@ -176,7 +179,12 @@ export class Studio {
     return this.line.change(async () => {
       const { video, cursor } = this.settings.get();
       await this.line.send({ type: 'set_scene', scene: JSON.stringify(scene), transition, settings: video ?? DEFAULT_VIDEO, cursor });
-    });
+    }).then(() => this.followed());
+  }
+
+  /** The other canvases show what is captured now; one that can't is no failure of what was asked. */
+  followed(): Promise<void> {
+    return this.canvases.follow().catch((error: unknown) => this.listeners.notice({ kind: 'warning', problem: problemOf(error) }));
   }
 
   stopCapture(): Promise<void> {
@@ -226,7 +234,8 @@ export class Studio {
 }
 
 /** What a fresh engine is to be told of what the user set in earlier runs. */
-function firstSession({ audio, recording, tuning }: Settings): Session {
+function firstSession(settings: Settings): Session {
+  const { audio, recording, tuning } = settings;
   let session: Session = {
     ...emptySession,
     microphone: audio.microphone,
@@ -237,6 +246,7 @@ function firstSession({ audio, recording, tuning }: Settings): Session {
     headphones: audio.headphones,
     hotKeys: hotKeyCommand(audio.hotKeys ?? []).keys,
     tuning,
+    canvases: Object.fromEntries(canvasesOf(settings).map((canvas) => [canvas.id, canvas])),
   };
   for (const command of inputCommands([], audio.inputs ?? [])) session = remember(session, command, { type: 'done' });
   return session;

@@ -32,6 +32,9 @@ const bridge: Bridge = {
   pressKey: call('pressKey'),
   goLive: call('goLive'),
   endLive: call('endLive'),
+  saveCanvas: call('saveCanvas'),
+  removeCanvas: call('removeCanvas'),
+  canvasCost: call('canvasCost'),
   saveDestination: call('saveDestination'),
   removeDestination: call('removeDestination'),
   switchDestination: call('switchDestination'),
@@ -64,7 +67,7 @@ const bridge: Bridge = {
   onNotice: on('notice'),
   onMirrored: on('mirrored'),
   onAskQuit: on('askQuit'),
-  onSceneKey: on('sceneKey'),
+  onHotKey: on('hotKey'),
 };
 
 contextBridge.exposeInMainWorld('tidecast', bridge);

@@ -1,4 +1,5 @@
 /** What the user can do, from a button or a key: calls main, and says what went wrong. */
+import type { CanvasDraft } from '../shared/canvases';
 import type { Answer, Bridge, GoLiveTarget, Notice, SettingsChange, VideoChange } from '../shared/contract';
 import type { DestinationDraft } from '../shared/destinations';
 import { dictionaryOf, fill, sayCode, sayProblem, type Dictionary } from '../shared/i18n/index';
@@ -224,6 +225,9 @@ export function makeActions(bridge: Bridge, store: Store) {
       return ask(bridge.changeSettings(change));
     },
     probe: () => ask(bridge.probeEncoders()),
+    saveCanvas: (draft: CanvasDraft, force: boolean) => bridge.saveCanvas(draft, force),
+    removeCanvas: (id: string) => ask(bridge.removeCanvas(id)),
+    canvasCost: (draft: CanvasDraft) => bridge.canvasCost(draft),
     /** Whether it was taken; what was wrong is told. */
     saveDestination: async (draft: DestinationDraft): Promise<boolean> => {
       const answer = await bridge.saveDestination(draft);

@@ -39,7 +39,6 @@ async function begin(): Promise<void> {
   bridge.onNotice(actions.takeNotice);
   bridge.onMirrored((mirrored) => store.set({ mirrored }));
   bridge.onAskQuit(() => store.set({ askQuit: true }));
-  bridge.onSceneKey((scene) => desk.jumpTo(scene));
   boot.notices.forEach(actions.takeNotice);
 
   const link = linkPreview(bridge, meters, {
@@ -50,7 +49,7 @@ async function begin(): Promise<void> {
   forwardKeys(bridge, store);
 
   const root = document.getElementById('app');
-  if (root !== null) render(<App store={store} actions={actions} meters={meters} desk={desk} />, root);
+  if (root !== null) render(<App store={store} actions={actions} meters={meters} desk={desk} onHotKey={bridge.onHotKey} />, root);
 }
 
 void begin();

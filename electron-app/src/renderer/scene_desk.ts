@@ -1,4 +1,5 @@
 /** The user's scenes while they are arranged: what is selected, undo and redo, and what of it the stream shows. */
+import { withActKey, type Act } from '../shared/act_keys';
 import { begin, freeName, movedTo, redo, step, undo, type History, type Scene, type Transition } from '../shared/scene';
 import { withKey, type SceneKey } from '../shared/scene_keys';
 import { isCapturing, type Actions } from './actions';
@@ -156,10 +157,19 @@ export class SceneDesk {
     return this.keys.find(({ scene }) => scene === name)?.keys;
   }
 
-  /** A key shows one scene: it is taken from the one that had it. */
+  /** A key does one thing: it is taken from what had it. */
   setKey(name: string, keys: string | undefined): void {
     this.keys = withKey(this.keys, name, keys);
-    void this.actions.changeSettings({ sceneKeys: this.keys });
+    const actKeys = (this.store.get().settings.actKeys ?? []).filter((key) => key.keys !== keys);
+    void this.actions.changeSettings({ sceneKeys: this.keys, actKeys });
+    this.told();
+  }
+
+  /** The same for an act's key. */
+  setActKey(act: Act, keys: string | undefined): void {
+    this.keys = this.keys.filter((key) => key.keys !== keys);
+    const actKeys = withActKey(this.store.get().settings.actKeys ?? [], act, keys);
+    void this.actions.changeSettings({ sceneKeys: this.keys, actKeys });
     this.told();
   }
 

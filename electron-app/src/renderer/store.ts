@@ -35,7 +35,7 @@ export interface PageState {
   /** A command of the user is under way. */
   busy?: 'start' | 'stop' | 'live' | 'end';
   askQuit: boolean;
-  dialog?: 'about' | 'sound' | 'add_source';
+  dialog?: 'about' | 'keys' | 'sound' | 'add_source';
   figures: boolean;
   toasts: Toast[];
   /** The preview's peer is connected. */

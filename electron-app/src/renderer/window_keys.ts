@@ -17,7 +17,7 @@ export function forwardKeys(bridge: Bridge, store: Store): void {
   };
   const press = (code: string | undefined, typed: boolean): boolean => {
     const { state, settings, dialog } = store.get();
-    const chords = [...(settings.audio.hotKeys ?? []).map(({ chord }) => chord), ...(settings.sceneKeys ?? []).map(({ keys }) => chordOfKeys(keys))];
+    const chords = [...(settings.audio.hotKeys ?? []).map(({ chord }) => chord), ...[...(settings.sceneKeys ?? []), ...(settings.actKeys ?? [])].map(({ keys }) => chordOfKeys(keys))];
     const set = chords.filter((chord) => chord.code === code);
     // A letter that is typed into a field is text.
     const meant = set.some((chord) => !typed || chord.ctrl || chord.alt || chord.meta || /^F\d|^Mouse/.test(chord.code));

@@ -1,9 +1,12 @@
 /**
  * IPC, typed once: each channel with its arguments and result. Main, preload and renderer derive their sides from it.
  */
+import type { CanvasDraft } from './canvases';
 import type { DestinationDraft, PublicDestination } from './destinations';
 import type {
   Area,
+  CanvasCost,
+  CanvasState,
   CaptureState,
   DestinationState,
   Encoders,
@@ -20,6 +23,7 @@ import type {
 } from './model';
 import type { RecordingChange } from './recording';
 import type { Scene, Transition } from './scene';
+import type { ActKey } from './act_keys';
 import type { SceneKey } from './scene_keys';
 import type { AudioPreferences, DestinationKind, Language, Settings, Theme } from './settings';
 import type { NamedSource } from './source_names';
@@ -73,6 +77,8 @@ export interface StateView {
   publishingTo?: DestinationKind;
   /** The places of the list that the engine knows: how each is doing. */
   destinations: DestinationState[];
+  /** Further canvases. */
+  canvases: CanvasState[];
   recording?: RecordingState;
   /** The last seconds are kept. */
   replay: boolean;
@@ -80,7 +86,7 @@ export interface StateView {
 
 export interface PublicSettings extends Omit<Settings, 'sealedWhipKey' | 'destinations'> {
   hasSavedWhipKey: boolean;
-  /** Hot keys of scenes that belong to another program now, as they are written in `sceneKeys`. */
+  /** Hot keys that belong to another program now, as they are written in `sceneKeys` and `actKeys`. */
   takenKeys: string[];
   /** Where recordings go now. */
   recordingFolder: string;
@@ -134,6 +140,7 @@ export interface SettingsChange {
   scenes?: Scene[];
   transition?: Transition;
   sceneKeys?: SceneKey[];
+  actKeys?: ActKey[];
   localInList?: boolean;
 }
 
@@ -159,6 +166,10 @@ export interface Calls {
   pressKey: { args: [press: { code: string; down: boolean }]; result: void };
   goLive: { args: [target: GoLiveTarget]; result: void };
   endLive: { args: []; result: void };
+  /** Acts at once, and is remembered; without `force` it is refused where the machine has no room. */
+  saveCanvas: { args: [draft: CanvasDraft, force: boolean]; result: void };
+  removeCanvas: { args: [id: string]; result: void };
+  canvasCost: { args: [draft: CanvasDraft]; result: CanvasCost };
   saveDestination: { args: [draft: DestinationDraft]; result: void };
   removeDestination: { args: [id: string]; result: void };
   /** Remembered; acts at once while live. */
@@ -202,8 +213,8 @@ export interface Messages {
   mirrored: boolean;
   /** The user wants to quit while live: the page asks, and calls `answerQuit`. */
   askQuit: null;
-  /** A scene's hot key was pressed, in whatever program. */
-  sceneKey: string;
+  /** A hot key that shows a scene or does an act was pressed, in whatever program: its id. */
+  hotKey: string;
 }
 
 export type CallName = keyof Calls;
@@ -222,7 +233,7 @@ export type Bridge = {
   onNotice(listener: (notice: Notice) => void): () => void;
   onMirrored(listener: (mirrored: boolean) => void): () => void;
   onAskQuit(listener: () => void): () => void;
-  onSceneKey(listener: (scene: string) => void): () => void;
+  onHotKey(listener: (id: string) => void): () => void;
 };
 
 export const CHANNEL_PREFIX = 'tidecast:';

@@ -23,6 +23,8 @@ export interface SavedDestination {
   url: string;
   /** Goes live with the others. */
   on: boolean;
+  /** The further canvas that it takes; absent: the main one. */
+  canvas?: string;
 }
 
 /** As the page sees it: without the key, but with whether there is one. */
@@ -39,6 +41,7 @@ export interface DestinationDraft {
   kind: SavedKind;
   url: string;
   key?: string;
+  canvas?: string;
 }
 
 export interface Service {
@@ -75,6 +78,7 @@ export function savedDestination(value: unknown, path: string): SavedDestination
     kind: oneOf(f.kind, `${path}.kind`, SAVED_KINDS),
     url: text(f.url, `${path}.url`, 2048),
     on: flag(f.on, `${path}.on`),
+    canvas: optional(f.canvas, `${path}.canvas`, identifier),
   };
 }
 
@@ -100,6 +104,7 @@ export function destinationDraft(value: unknown, path: string): DestinationDraft
     kind,
     url,
     key: optional(f.key, `${path}.key`, (v, p) => text(v, p, 2048)),
+    canvas: optional(f.canvas, `${path}.canvas`, identifier),
   };
 }
 

@@ -66,9 +66,13 @@ export function mutedBy(id: string): string | undefined {
 
 const SCENE = 'scene:';
 
+export function idOfScene(scene: string): string {
+  return `${SCENE}${scene}`;
+}
+
 /** A scene's key for the engine, which tells when it is pressed; `label` is for a desktop that lists its keys. */
 export function sceneHotKey({ scene, keys }: SceneKey, label: string): HotKey {
-  return { id: `${SCENE}${scene}`, chord: chordOfKeys(keys), action: { kind: 'tell' }, label };
+  return { id: idOfScene(scene), chord: chordOfKeys(keys), action: { kind: 'tell' }, label };
 }
 
 /** The scene that a key's event shows; none where it is another key's. */

@@ -19,6 +19,8 @@ export interface RecordingPreferences {
   plain: boolean;
   /** Beside the mix, each input on a track of its own. */
   inputTracks: boolean;
+  /** The further canvas that is recorded; absent or empty: the main one. */
+  canvas?: string;
   /** 0: never. */
   splitMinutes: number;
   /** 0: never. */
@@ -46,6 +48,8 @@ export const recordingReaders = {
   format: (v: unknown, p: string): RecordFormat => oneOf(v, p, RECORD_FORMATS),
   plain: flag,
   inputTracks: flag,
+  // The empty text stands for the main one.
+  canvas: (v: unknown, p: string): string => text(v, p, 64),
   splitMinutes: (v: unknown, p: string): number => integer(v, p, RECORD_LIMITS.splitMinutes.min, RECORD_LIMITS.splitMinutes.max),
   splitMib: (v: unknown, p: string): number => integer(v, p, RECORD_LIMITS.splitMib.min, RECORD_LIMITS.splitMib.max),
   replay: flag,
@@ -60,6 +64,7 @@ export function recordingPreferences(value: unknown, path: string): RecordingPre
     plain: flag(f.plain, `${path}.plain`),
     // Files of before it was there lack it.
     inputTracks: optional(f.inputTracks, `${path}.inputTracks`, flag) ?? false,
+    canvas: optional(f.canvas, `${path}.canvas`, recordingReaders.canvas),
     splitMinutes: recordingReaders.splitMinutes(f.splitMinutes, `${path}.splitMinutes`),
     splitMib: recordingReaders.splitMib(f.splitMib, `${path}.splitMib`),
     replay: flag(f.replay, `${path}.replay`),
@@ -68,7 +73,7 @@ export function recordingPreferences(value: unknown, path: string): RecordingPre
 }
 
 export function startRecording(wanted: RecordingPreferences, folder: string): Command {
-  const { format, plain, inputTracks, splitMinutes, splitMib } = wanted;
+  const { format, plain, inputTracks, canvas, splitMinutes, splitMib } = wanted;
   return {
     type: 'start_recording',
     recording: {
@@ -77,6 +82,7 @@ export function startRecording(wanted: RecordingPreferences, folder: string): Co
       // Only an MP4 has two forms.
       plain: plain && format === 'mp4',
       inputTracks,
+      canvas: canvas === '' ? undefined : canvas,
       splitMinutes: splitMinutes > 0 ? splitMinutes : undefined,
       splitMib: splitMib > 0 ? splitMib : undefined,
     },

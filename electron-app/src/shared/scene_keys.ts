@@ -26,10 +26,14 @@ export function parseSceneKeys(value: unknown, path: string): SceneKey[] {
   if (!Array.isArray(value) || value.length > MOST) throw new Refused(path, `a list of at most ${MOST}`);
   return value.map((each: unknown, index) => {
     const f = fields(each, `${path}[${index}]`);
-    const keys = text(f.keys, `${path}[${index}].keys`, 64);
-    if (!isHotKey(keys)) throw new Refused(`${path}[${index}].keys`, 'a hot key such as CommandOrControl+1');
-    return { scene: text(f.scene, `${path}[${index}].scene`, 256), keys };
+    return { scene: text(f.scene, `${path}[${index}].scene`, 256), keys: parseHotKey(f.keys, `${path}[${index}].keys`) };
   });
+}
+
+export function parseHotKey(value: unknown, path: string): string {
+  const keys = text(value, path, 64);
+  if (!isHotKey(keys)) throw new Refused(path, 'a hot key such as CommandOrControl+1');
+  return keys;
 }
 
 /** The list with that scene's key set or taken away; a key shows one scene only. */

@@ -4,7 +4,7 @@
  * Pure: the supervisor in main owns the time, the processes and the retries.
  */
 import type { CardText } from './card_texts';
-import type { AudioInput, AudioInputChange, AudioSource, Command, Destination, HotKey, Reach, Reply, Tuning, VideoSettings } from './model';
+import type { AudioInput, AudioInputChange, AudioSource, CanvasSettings, Command, Destination, HotKey, Reach, Reply, Tuning, VideoSettings } from './model';
 
 export interface Session {
   microphone?: string;
@@ -25,7 +25,9 @@ export interface Session {
   localServer?: { reach: Reach; port: number; viewToken?: string };
   publish?: Destination;
   /** Every other destination, by its id, in the order in which they were added. */
-  destinations: { readonly [id: string]: { name: string; destination: Destination; running: boolean } };
+  destinations: { readonly [id: string]: { name: string; destination: Destination; canvas?: string; running: boolean } };
+  /** Further canvases by their id, in the order in which they were added; absent: none. */
+  canvases?: { readonly [id: string]: CanvasSettings };
   primary?: string;
   /** Length of the replay buffer, where it is on. A recording is not in here: a new engine must not begin a file unasked. */
   replaySeconds?: number;
@@ -91,9 +93,17 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
     case 'stop_publish':
       return { ...session, publish: undefined };
     case 'add_destination': {
-      const { id, name, destination } = command;
+      const { id, name, destination, canvas } = command;
       const running = session.destinations[id]?.running ?? false;
-      return { ...session, destinations: { ...session.destinations, [id]: { name, destination, running } } };
+      return { ...session, destinations: { ...session.destinations, [id]: { name, destination, running, ...(canvas === undefined ? {} : { canvas }) } } };
+    }
+    case 'set_canvas':
+      return { ...session, canvases: { ...session.canvases, [command.canvas.id]: command.canvas } };
+    case 'remove_canvas': {
+      const { [command.id]: _gone, ...canvases } = session.canvases ?? {};
+      // The engine has stopped what it sent.
+      const stopped = Object.entries(session.destinations).map(([id, each]) => [id, each.canvas === command.id ? { ...each, running: false } : each]);
+      return { ...session, canvases, destinations: Object.fromEntries(stopped) };
     }
     case 'remove_destination': {
       const { [command.id]: _gone, ...destinations } = session.destinations;
@@ -129,6 +139,7 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
     case 'list_sources':
     case 'describe_sources':
     case 'probe_encoders':
+    case 'estimate_canvas':
     case 'open_preview':
     case 'test_destination':
     case 'reset_loudness':
@@ -186,11 +197,13 @@ export function replay(session: Session): Command[] {
   if (session.hotKeys !== undefined && session.hotKeys.length > 0) commands.push({ type: 'set_hot_keys', keys: session.hotKeys });
   if (session.capture !== undefined) commands.push({ type: 'start_capture', ...session.capture });
   if (session.scene !== undefined) commands.push({ type: 'set_scene', ...session.scene, transition: { kind: 'cut' } });
+  // The user has decided on them once: a busy moment is no reason to lose one.
+  for (const canvas of Object.values(session.canvases ?? {})) commands.push({ type: 'set_canvas', canvas, force: true });
   if (session.replaySeconds !== undefined) commands.push({ type: 'start_replay', seconds: session.replaySeconds });
   if (session.localServer !== undefined) commands.push({ type: 'start_local_server', ...session.localServer });
   if (session.publish !== undefined) commands.push({ type: 'start_publish', destination: session.publish });
-  for (const [id, { name, destination, running }] of Object.entries(session.destinations)) {
-    commands.push({ type: 'add_destination', id, name, destination });
+  for (const [id, { running, ...rest }] of Object.entries(session.destinations)) {
+    commands.push({ type: 'add_destination', id, ...rest });
     if (running) commands.push({ type: 'start_destination', id });
   }
   if (session.primary !== undefined) commands.push({ type: 'choose_primary', id: session.primary });

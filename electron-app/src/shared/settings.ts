@@ -5,6 +5,7 @@
  * the clear: `sealedWhipKey` is what the system's secure storage made of the key, and is absent where there is none.
  */
 import { inputPreferences, type InputPreferences } from './audio_inputs';
+import { savedCanvases, type SavedCanvas } from './canvases';
 import { destinationProfiles, type DestinationProfile } from './destination_profiles';
 import { identifier, savedDestinations, type SavedDestination } from './destinations';
 import { hotKeyPreferences, type HotKeyPreference } from './hot_keys';
@@ -12,6 +13,7 @@ import type { Tuning, VideoSettings } from './model';
 import { fields, flag, number, oneOf, optional, Refused, text, integer } from './parse';
 import { DEFAULT_RECORDING, recordingPreferences, type RecordingPreferences } from './recording';
 import { parseScenes, parseTransition, type Scene, type Transition } from './scene';
+import { parseActKeys, type ActKey } from './act_keys';
 import { parseSceneKeys, type SceneKey } from './scene_keys';
 import { tuning } from './tuning';
 import { videoSettings } from './video_settings';
@@ -65,6 +67,8 @@ export interface Settings {
   primaryDestination?: string;
   /** Named choices among the list; absent: none. */
   destinationProfiles?: DestinationProfile[];
+  /** Pictures beside the main one; absent: none. */
+  canvases?: SavedCanvas[];
   window?: { width: number; height: number };
   /** What the user arranged; absent until the first scene. */
   scenes?: Scene[];
@@ -72,6 +76,7 @@ export interface Settings {
   transition?: Transition;
   /** Keys that show a scene from anywhere. */
   sceneKeys?: SceneKey[];
+  actKeys?: ActKey[];
   recording: RecordingPreferences;
   /** Absent: the default. */
   tuning?: Tuning;
@@ -153,6 +158,7 @@ export function parseSettings(value: unknown): Settings {
     localInList: optional(f.localInList, 'settings.localInList', flag) ?? true,
     primaryDestination: optional(f.primaryDestination, 'settings.primaryDestination', identifier),
     destinationProfiles: optional(f.destinationProfiles, 'settings.destinationProfiles', destinationProfiles),
+    canvases: optional(f.canvases, 'settings.canvases', savedCanvases),
     window: optional(f.window, 'settings.window', (v, p) => {
       const size = fields(v, p);
       return {
@@ -163,6 +169,7 @@ export function parseSettings(value: unknown): Settings {
     scenes: optional(f.scenes, 'settings.scenes', parseScenes),
     transition: optional(f.transition, 'settings.transition', parseTransition),
     sceneKeys: optional(f.sceneKeys, 'settings.sceneKeys', parseSceneKeys),
+    actKeys: optional(f.actKeys, 'settings.actKeys', parseActKeys),
     recording: optional(f.recording, 'settings.recording', recordingPreferences) ?? DEFAULT_RECORDING,
     tuning: optional(f.tuning, 'settings.tuning', tuning),
   };

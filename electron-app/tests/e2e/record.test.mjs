@@ -149,6 +149,30 @@ test("the last seconds are saved while nothing is recorded", limit, async () => 
   assertBars(colours(file, 1), 12);
 });
 
+test("hot keys record and save the replay whatever has the keyboard", limit, async () => {
+  await app.click("keys");
+  for (const [act, keys, kept] of [["record", "Control+Alt+5", "CommandOrControl+Alt+5"], ["save_replay", "F9", "F9"], ["reconnect", "Control+Alt+6", "CommandOrControl+Alt+6"]]) {
+    await app.click(`act-key-${act}`);
+    await app.page.keyboard.press(keys);
+    await until(`the key for ${act} is kept`, async () => (await app.bootstrap()).settings.actKeys?.some((key) => key.act === act && key.keys === kept));
+  }
+  await shot("keys");
+  await app.page.keyboard.press("Escape");
+  // At the X server, to no window of ours.
+  let from = await notices();
+  await display.xdotool("key", "F9");
+  const replay = await until("the replay is saved", () => saved(from));
+  assert.ok(probe(replay.file).duration > 1);
+  from = await notices();
+  await display.xdotool("key", "ctrl+alt+5");
+  await until("it is recorded", async () => ((await app.lastStats())?.recording?.durationMs ?? 0) >= 2000, { deadline: 20_000 });
+  await display.xdotool("key", "ctrl+alt+5");
+  const recorded = await until("the recording is saved", () => saved(from));
+  assert.ok(probe(recorded.file).duration >= 1.5);
+  await display.xdotool("key", "ctrl+alt+6");
+  await until("what can't be done is said", async () => (await app.toasts()).some((text) => text.includes("not possible now")));
+});
+
 test("an engine that dies while it records says that the recording ended, and its file can be played", limit, async () => {
   await app.click("record");
   const { file } = await until("it records", async () => (await state()).recording);

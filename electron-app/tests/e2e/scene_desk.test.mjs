@@ -182,7 +182,7 @@ test("a hot key that another program has is said to be taken, beside its field",
   await app.page.keyboard.press("Meta+F1");
   await until("the key is kept", () => kept().sceneKeys?.[0]?.keys === "Super+F1");
   await until("its field says so", () => app.visible("scene-key-problem"));
-  assert.equal(await app.text("scene-key-problem"), "Another program has this hot key. Choose another one for the scene.");
+  assert.equal(await app.text("scene-key-problem"), "Another program has this hot key. Choose another one.");
   await shot("scene-key-taken");
   await app.click("scene-row", { text: "Scene" });
   await until("another scene has no such trouble", async () => !(await app.visible("scene-key-problem")));

@@ -9,12 +9,12 @@ import { until } from "./wait.mjs";
 export const publishKey = "rig-publish-key-0123456789abcdef";
 export const viewToken = "rig-view-token-0123456789abcdefgh";
 
-/** Starts it with one stream, `live`; `open` leaves out the view token. */
-export async function startServer({ open = false, port } = {}) {
+/** Starts it with one stream, `live`; `open` leaves out the view token, `more` is what else stands in its file. */
+export async function startServer({ open = false, port, more = "" } = {}) {
   const folder = freshFolder("server");
   const config = path.join(folder, "server.toml");
   const http = `127.0.0.1:${port ?? (await freePort())}`;
-  fs.writeFileSync(config, `http = "${http}"\n[streams.live]\npublish_key = "${publishKey}"\n${open ? "" : `view_token = "${viewToken}"\n`}`);
+  fs.writeFileSync(config, `http = "${http}"\n[streams.live]\npublish_key = "${publishKey}"\n${open ? "" : `view_token = "${viewToken}"\n`}${more}`);
   const server = talk(ours("tidecast-server"), ["--config", config]);
   const base = `http://${http}`;
   await until("the server answers", async () => {
@@ -23,6 +23,7 @@ export async function startServer({ open = false, port } = {}) {
   });
   return {
     base,
+    config,
     whip: `${base}/whip/live`,
     whep: `${base}/whep/live`,
     key: publishKey,

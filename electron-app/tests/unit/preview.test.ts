@@ -249,7 +249,7 @@ test('the answer asks for both channels of Opus, once', () => {
 test('in the captured picture the figures change every ten seconds, or when a viewer comes or goes', () => {
   const aim: Aim = { wantedKbps: 1, targetKbps: 1, width: 2, height: 2, fps: 1, limitedBy: 'nothing', trouble: 'none', heldForRecording: false, preset: '' };
   const sums = { fpsCaptured: 0, fpsEncoded: 1, fpsDropped: 0, videoKbps: 0, sentKbps: 0, viewers: 1, audioPeakDb: -120 };
-  const stats: Stats = { ...sums, aim, encoder: '', encodeMs: 0, copies: 0, destinations: [] };
+  const stats: Stats = { ...sums, aim, encoder: '', encodeMs: 0, copies: 0, destinations: [], canvases: [] };
   assert.ok(mayShow({ stats, at: 0 }, stats, 1_000, false));
   assert.ok(!mayShow({ stats, at: 0 }, stats, 9_999, true));
   assert.ok(mayShow({ stats, at: 0 }, stats, 10_000, true));

@@ -39,6 +39,7 @@ test('no secret is in the diagnostics', () => {
         settings: { width: 2, height: 2, fps: 1, kbps: 50, gopSeconds: 1 },
         sources: [],
         destinations: [],
+        canvases: [],
         audio: [],
         refusedEncoders: [],
         constantRate: false,

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isWayland, SceneKeys } from '../../src/main/scene_keys';
+import { GlobalKeys, isWayland } from '../../src/main/global_keys';
+import { actHotKey, actOf, parseActKeys, withActKey } from '../../src/shared/act_keys';
+import { sceneHotKey } from '../../src/shared/hot_keys';
 import { Refused } from '../../src/shared/parse';
 import { chordOfKeys, hotKeyText, isHotKey, parseSceneKeys, pressedHotKey, withKey } from '../../src/shared/scene_keys';
 
@@ -45,7 +47,7 @@ test('the system holds the keys that are wanted, each once, and what it refuses 
   const held = new Map<string, () => void>();
   const calls: string[] = [];
   const pressed: string[] = [];
-  const keys = new SceneKeys(
+  const keys = new GlobalKeys(
     {
       register: (name, act) => {
         calls.push(`+${name}`);
@@ -58,19 +60,19 @@ test('the system holds the keys that are wanted, each once, and what it refuses 
         held.delete(name);
       },
     },
-    (scene) => pressed.push(scene),
+    (id) => pressed.push(id),
   );
-  assert.deepEqual(keys.hold([{ scene: 'A', keys: 'F1' }, { scene: 'B', keys: 'F9' }]), [{ scene: 'B', keys: 'F9' }]);
-  assert.deepEqual(keys.refused, [{ scene: 'B', keys: 'F9' }], 'as its field shows');
+  assert.deepEqual(keys.hold([{ id: 'A', keys: 'F1' }, { id: 'B', keys: 'F9' }]), [{ id: 'B', keys: 'F9' }]);
+  assert.deepEqual(keys.refused, [{ id: 'B', keys: 'F9' }], 'as its field shows');
   held.get('F1')?.();
   assert.deepEqual(pressed, ['A']);
   // The key goes to another scene; the refused one is tried again.
   calls.length = 0;
-  keys.hold([{ scene: 'B', keys: 'F1' }]);
+  keys.hold([{ id: 'B', keys: 'F1' }]);
   held.get('F1')?.();
   assert.deepEqual([calls, pressed], [['-F1', '+F1'], ['A', 'B']]);
   calls.length = 0;
-  keys.hold([{ scene: 'B', keys: 'F1' }]);
+  keys.hold([{ id: 'B', keys: 'F1' }]);
   assert.deepEqual(calls, []);
   keys.hold([]);
   assert.equal(held.size, 0);
@@ -90,4 +92,16 @@ test('a Wayland session is known by what it puts into the environment', () => {
   assert.ok(isWayland('linux', { XDG_SESSION_TYPE: 'wayland' }));
   assert.ok(!isWayland('linux', { XDG_SESSION_TYPE: 'x11', WAYLAND_DISPLAY: '' }));
   assert.ok(!isWayland('win32', { XDG_SESSION_TYPE: 'wayland' }));
+});
+
+test('an act has a key, which does one thing, and only known acts are kept', () => {
+  const keys = withActKey(withActKey([], 'record', 'F1'), 'save_replay', 'F2');
+  assert.deepEqual(withActKey(keys, 'go_live', 'F1'), [{ act: 'save_replay', keys: 'F2' }, { act: 'go_live', keys: 'F1' }]);
+  assert.deepEqual(withActKey(keys, 'record', undefined), [{ act: 'save_replay', keys: 'F2' }]);
+  assert.deepEqual(parseActKeys([{ act: 'record', keys: 'F1' }], 'keys'), [{ act: 'record', keys: 'F1' }]);
+  for (const wrong of [{}, [{ act: 'format', keys: 'F1' }], [{ act: 'record', keys: 'R' }], [{ act: 'record' }]]) {
+    assert.throws(() => parseActKeys(wrong, 'keys'), Refused);
+  }
+  assert.equal(actOf(actHotKey({ act: 'reconnect', keys: 'F3' }, 'Reconnect now').id), 'reconnect');
+  assert.equal(actOf(sceneHotKey({ scene: 'reconnect', keys: 'F3' }, 'a scene').id), undefined);
 });

@@ -20,10 +20,11 @@ const whole = {
   ownSources: ['text:Hello?size=72'],
   lastSource: 'x11:find:Editor?title=notes',
   sealedWhipKey: 'c2VhbGVk',
-  destinations: [{ id: 'ab12', name: 'Mine', kind: 'rtmp', url: 'rtmp://live.example.com/app', on: true }],
+  destinations: [{ id: 'ab12', name: 'Mine', kind: 'rtmp', url: 'rtmp://live.example.com/app', on: true, canvas: 'c1' }],
   localInList: false,
   primaryDestination: 'ab12',
   destinationProfiles: [{ id: 'e0', name: 'Evening', on: ['local', 'ab12'], primary: 'ab12' }],
+  canvases: [{ id: 'c1', name: 'Upright', scene: 'Both', source: undefined, shape: '9:16', short: 720, fps: 30, kbps: 2500 }],
   window: { width: 1024, height: 640 },
   scenes: [
     {
@@ -50,7 +51,8 @@ const whole = {
   ],
   transition: { kind: 'fade', ms: 300 },
   sceneKeys: [{ scene: 'Talk', keys: 'CommandOrControl+1' }],
-  recording: { folder: '/media/takes', format: 'mkv', plain: true, inputTracks: true, splitMinutes: 30, splitMib: 2048, replay: true, replaySeconds: 60 },
+  actKeys: [{ act: 'save_replay', keys: 'F8' }],
+  recording: { folder: '/media/takes', format: 'mkv', plain: true, inputTracks: true, canvas: 'c1', splitMinutes: 30, splitMib: 2048, replay: true, replaySeconds: 60 },
   tuning: { adapt: false, adaptRecording: true, effort: 'room', intraRefresh: true },
 };
 
@@ -88,6 +90,8 @@ test('a wrong field refuses the file and is named', () => {
     ['settings.recording.replaySeconds', { ...whole, recording: { ...whole.recording, replaySeconds: 301 } }],
     ['settings.recording.format', { ...whole, recording: { ...whole.recording, format: 'avi' } }],
     ['settings.sceneKeys[0].keys', { ...whole, sceneKeys: [{ scene: 'Talk', keys: 'A' }] }],
+    ['settings.actKeys[0].act', { ...whole, actKeys: [{ act: 'format', keys: 'F8' }] }],
+    ['settings.canvases[0].short', { ...whole, canvases: [{ ...whole.canvases[0], short: 721 }] }],
     ['settings.destinationProfiles[0].on', { ...whole, destinationProfiles: [{ id: 'e0', name: 'Evening', on: [] }] }],
     ['settings', []],
     ['settings', null],

@@ -7,7 +7,7 @@ import { runDemo, wantsDemo } from '../../src/main/demo';
 import { ProblemError } from '../../src/main/problem';
 import { SettingsStore } from '../../src/main/settings_store';
 import { Studio } from '../../src/main/studio';
-import { sceneHotKey } from '../../src/shared/hot_keys';
+import { idOfScene, sceneHotKey } from '../../src/shared/hot_keys';
 import { zh } from '../../src/shared/i18n/zh';
 import { addItem } from '../../src/shared/scene';
 import { sourceTitle } from '../../src/shared/source_names';
@@ -21,7 +21,7 @@ after(() => fs.rmSync(folder, { recursive: true, force: true }));
 const video = { width: 1280, height: 720, fps: 30, kbps: 3500, gopSeconds: 2 };
 
 function stateWith(publish: PublishState): State {
-  return { capture: { kind: 'capturing' }, publish, destinations: [], settings: video, tuning: DEFAULT_TUNING, sources: [], audio: [], refusedEncoders: [], constantRate: false, replay: false };
+  return { capture: { kind: 'capturing' }, publish, destinations: [], canvases: [], settings: video, tuning: DEFAULT_TUNING, sources: [], audio: [], refusedEncoders: [], constantRate: false, replay: false };
 }
 
 let count = 0;
@@ -65,7 +65,7 @@ function rig(answer: (command: Command) => Outcome | undefined = () => undefined
       stats: () => undefined,
       encoders: () => undefined,
       notice: (notice) => notices.push(notice),
-      sceneKey: (scene) => shown.push(scene),
+      pageKey: (id) => shown.push(id),
       settings: () => undefined,
     },
     async () => undefined,
@@ -230,13 +230,13 @@ test('a window is captured by itself: nothing that covers it is in the picture',
   await studio.sources.list();
   const area = { x: 0, y: 0, width: 100, height: 100 };
   const state = { ...stateWith({ kind: 'idle' }), area };
-  studio.engineEvent({ type: 'state', state: { ...state, sources: [{ id: 'm', capture: { kind: 'capturing' } }] } });
+  studio.engineEvent({ type: 'state', state: { ...state, sources: [{ id: 'm', capture: { kind: 'capturing' }, onMain: true }] } });
   assert.deepEqual(studio.sources.capturedDesktop, area);
-  studio.engineEvent({ type: 'state', state: { ...state, sources: [{ id: 'w', capture: { kind: 'capturing' } }] } });
+  studio.engineEvent({ type: 'state', state: { ...state, sources: [{ id: 'w', capture: { kind: 'capturing' }, onMain: true }] } });
   assert.equal(studio.sources.capturedDesktop, undefined);
   // In a scene: a camera, and windows that no list had, are no part of the desktop either; a monitor among them is.
   const scene = (...ids: string[]): void => {
-    const sources = ids.map((id) => ({ id, capture: { kind: 'capturing' as const } }));
+    const sources = ids.map((id) => ({ id, capture: { kind: 'capturing' as const }, onMain: true }));
     studio.engineEvent({ type: 'state', state: { ...state, sources } });
   };
   scene('w', 'camera:/dev/video0', 'x11:window:0x1', 'win:find:a?title=b', 'x11:game', 'text:Hello?size=72');
@@ -245,6 +245,9 @@ test('a window is captured by itself: nothing that covers it is in the picture',
     scene('w', desktop);
     assert.deepEqual(studio.sources.capturedDesktop, area, desktop);
   }
+  // Another canvas may show it: the preview is not in that one.
+  studio.engineEvent({ type: 'state', state: { ...state, sources: [{ id: 'm', capture: { kind: 'capturing' }, onMain: false }] } });
+  assert.equal(studio.sources.capturedDesktop, undefined);
   studio.engineEvent({ type: 'state', state: { ...state, capture: { kind: 'idle' } } });
   assert.equal(studio.sources.capturedDesktop, undefined);
 });
@@ -324,7 +327,7 @@ test('a sceneâ€™s key that the engine watches shows its scene, beside the soundâ
   const watched = sent.map((command) => command.type === 'set_hot_keys' && command.keys.map(({ id }) => id));
   assert.deepEqual(watched, [['scene:Intro'], ['mute:microphone', 'scene:Intro']]);
   studio.engineEvent({ type: 'hot_key', id: 'scene:Intro' });
-  assert.deepEqual(shown, ['Intro']);
+  assert.deepEqual(shown, [idOfScene('Intro')]);
   sent.length = 0;
   studio.engineReady(true);
   await studio.air.endLive();

@@ -1,11 +1,16 @@
 /** The whole window. */
 import { useEffect, useState } from 'preact/hooks';
+import { actOf, type Act } from '../../shared/act_keys';
+import type { Bridge } from '../../shared/contract';
+import { chordOf, sameChord, sceneShownBy } from '../../shared/hot_keys';
+import { dictionaryOf } from '../../shared/i18n/index';
 import { isCapturing, isPublishing, type Actions } from '../actions';
-import { chordOf, sameChord } from '../../shared/hot_keys';
+import { perform } from '../acts';
 import type { MeterBus } from '../meters';
 import type { SceneDesk } from '../scene_desk';
 import { useStore, type PageState, type Store } from '../store';
-import { ActionBar, canGoLive } from './action_bar';
+import { ActionBar } from './action_bar';
+import { CanvasPanel } from './canvas_panel';
 import { makeUi, UiContext } from './context';
 import { DestinationPanel, type WhipDraft } from './destination_panel';
 import { Dialogs } from './dialogs';
@@ -26,7 +31,7 @@ function isTyping(target: EventTarget | null): boolean {
 }
 
 /** The keys that act anywhere in the window. */
-function onKey(event: KeyboardEvent, state: PageState, store: Store, actions: Actions, desk: SceneDesk, draft: WhipDraft): void {
+function onKey(event: KeyboardEvent, state: PageState, store: Store, actions: Actions, desk: SceneDesk, act: (act: Act) => void): void {
   if (state.askQuit || state.dialog !== undefined) return;
   const command = event.ctrlKey || event.metaKey;
   if (command && event.key.toLowerCase() === 'z' && !isTyping(event.target)) {
@@ -42,15 +47,14 @@ function onKey(event: KeyboardEvent, state: PageState, store: Store, actions: Ac
     void (isCapturing(state) ? actions.stop() : actions.start());
   } else if (command && event.key.toLowerCase() === 'l' && ready) {
     event.preventDefault();
-    if (isPublishing(state)) void actions.endLive();
-    else if (canGoLive(state, draft)) void actions.goLive(draft);
+    act(isPublishing(state) ? 'end_live' : 'go_live');
   } else if (command && event.shiftKey && event.key.toLowerCase() === 'r') {
     // In any case: elsewhere these keys load the page anew.
     event.preventDefault();
-    if (state.host.kind === 'running' && isCapturing(state)) void actions.toggleRecording();
+    act('record');
   } else if (command && event.shiftKey && event.key.toLowerCase() === 's') {
     event.preventDefault();
-    if (state.host.kind === 'running' && state.state?.replay === true) void actions.saveReplay();
+    act('save_replay');
   } else if (!command && !event.altKey && !isTyping(event.target)) {
     const { audio } = state.settings;
     // A key that the user gave another meaning has that one alone.
@@ -59,6 +63,16 @@ function onKey(event: KeyboardEvent, state: PageState, store: Store, actions: Ac
     else if (event.key === 'M') void actions.changeAudio({ systemMuted: !audio.systemMuted });
     else if (event.key === 'i') store.set({ figures: !state.figures });
   }
+}
+
+/** A hot key was pressed, in whatever program: that one can't see why nothing happens, so it is said here. */
+function followHotKey(id: string, store: Store, desk: SceneDesk, act: (act: Act) => boolean): void {
+  const scene = sceneShownBy(id);
+  if (scene !== undefined) return desk.jumpTo(scene);
+  const wanted = actOf(id);
+  if (wanted === undefined || act(wanted)) return;
+  const words = dictionaryOf(store.get().language);
+  store.toast({ tone: 'warning', title: words[`act_${wanted}`], detail: words.actNotNow });
 }
 
 /** `:focus-visible` is missing in the oldest runtime: a class tells whether the keyboard was used last. */
@@ -78,15 +92,28 @@ function useKeyboardFocus(): void {
   }, []);
 }
 
-export function App({ store, actions, meters, desk }: { store: Store; actions: Actions; meters: MeterBus; desk: SceneDesk }) {
+interface AppParts {
+  store: Store;
+  actions: Actions;
+  meters: MeterBus;
+  desk: SceneDesk;
+  onHotKey: Bridge['onHotKey'];
+}
+
+export function App({ store, actions, meters, desk, onHotKey }: AppParts) {
   const state = useStore(store);
   const [draft, setDraft] = useState<WhipDraft>({ url: state.settings.whipUrl, key: '', keep: false });
   useKeyboardFocus();
 
   useEffect(() => {
-    const listener = (event: KeyboardEvent): void => onKey(event, store.get(), store, actions, desk, draft);
+    const act = (wanted: Act): boolean => perform(wanted, store, actions, draft);
+    const listener = (event: KeyboardEvent): void => onKey(event, store.get(), store, actions, desk, act);
+    const end = onHotKey((id) => followHotKey(id, store, desk, act));
     document.addEventListener('keydown', listener);
-    return () => document.removeEventListener('keydown', listener);
+    return () => {
+      end();
+      document.removeEventListener('keydown', listener);
+    };
   }, [draft]);
 
   const { theme } = state.settings;
@@ -115,6 +142,7 @@ export function App({ store, actions, meters, desk }: { store: Store; actions: A
           <div class="settings-scroll">
             <ScenePanel />
             <PicturePanel />
+            <CanvasPanel />
             <DestinationPanel draft={draft} onDraft={setDraft} />
             <RecordPanel />
           </div>

@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import { isAddress, knownServices, SAVED_KINDS, takesKey, type DestinationDraft, type PublicDestination, type SavedKind } from '../../shared/destinations';
 import { sayProblem, type TextKey } from '../../shared/i18n/index';
+import { CanvasChoice } from './canvas_panel';
 import { useUi } from './context';
 import { Field, Select } from './controls';
 
@@ -29,6 +30,7 @@ export function DestinationForm({ saved, onDone }: { saved?: PublicDestination; 
     id: saved?.id,
     name: saved?.name ?? chosen?.name ?? '',
     kind: saved?.kind ?? chosen?.kind ?? 'rtmp',
+    canvas: saved?.canvas,
     url: saved?.url ?? chosen?.servers[0]?.url ?? '',
   });
   const [test, setTest] = useState<Test>({ state: 'none' });
@@ -111,6 +113,7 @@ export function DestinationForm({ saved, onDone }: { saved?: PublicDestination; 
           />
         </Field>
       )}
+      <CanvasChoice value={draft.canvas} testid="destination-canvas" onChange={(canvas) => change({ canvas })} />
       {draft.kind === 'rtp' && <p class="quiet wide">{words.destinationRtpNote}</p>}
       {chosen?.keyPage !== undefined && <p class="quiet wide">{words.destinationKeyPage} {chosen.keyPage}</p>}
       {!state.boot.canKeepSecrets && takesKey(draft.kind) && <p class="quiet wide">{words.destinationKeyFile}</p>}

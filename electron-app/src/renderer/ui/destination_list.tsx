@@ -11,7 +11,7 @@ import { DestinationProfiles } from './destination_profiles';
 import { Icon } from './icons';
 import { Sparkline } from './sparkline';
 
-type Row = Pick<SavedDestination, 'id' | 'name' | 'url' | 'on'> & Pick<PublicDestination, 'sdpFile'>;
+type Row = Pick<SavedDestination, 'id' | 'name' | 'url' | 'on' | 'canvas'> & Pick<PublicDestination, 'sdpFile'>;
 
 function stateWord(words: Dictionary, its: DestinationState | undefined): string {
   switch (its?.state.kind) {
@@ -77,8 +77,11 @@ function DestinationRow({ row, onEdit }: { row: Row; onEdit?(): void }) {
   const { state, actions, words } = useUi();
   const its = state.state?.destinations.find((each) => each.id === row.id);
   const stats = state.stats?.destinations.find((each) => each.id === row.id);
+  const canvas = state.settings.canvases?.find((each) => each.id === row.canvas)?.name;
   const kind = its?.state.kind ?? 'idle';
-  const chosen = state.settings.primaryDestination;
+  // The choice of one canvas is none of another's.
+  const { primaryDestination, destinations } = state.settings;
+  const chosen = destinations.find((each) => each.id === primaryDestination)?.canvas === row.canvas ? primaryDestination : undefined;
   const steers = its?.primary === true && kind !== 'idle';
   // One star: the choice where there is one. Who stands in for it while it is not live is said in words.
   const primary = chosen === undefined ? steers : chosen === row.id;
@@ -87,8 +90,8 @@ function DestinationRow({ row, onEdit }: { row: Row; onEdit?(): void }) {
     <li class="destination" data-testid={`destination-${row.id}`} data-state={kind}>
       <div class="destination-head">
         <span class={`destination-dot ${kind}`} aria-hidden="true" />
-        <span class="destination-name" title={row.url === '' ? undefined : hostOf(row.url)}>
-          {row.name}
+        <span class="destination-name" title={[hostOf(row.url), canvas].filter((word) => word !== undefined && word !== '').join(' · ')}>
+          {row.name} {canvas !== undefined && <span class="quiet">{canvas}</span>}
         </span>
         <span class="destination-state" role="status">
           {stateWord(words, its)}

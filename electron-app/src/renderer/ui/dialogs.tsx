@@ -4,6 +4,7 @@ import { AddSourceDialog } from './add_source';
 import { useUi } from './context';
 import { IconButton } from './controls';
 import { Dialog } from './dialog';
+import { KeysDialog } from './keys_dialog';
 import { SoundDesk } from './sound_desk';
 
 function QuitDialog() {
@@ -27,16 +28,6 @@ function QuitDialog() {
   );
 }
 
-const SHORTCUTS = [
-  ['Ctrl+Enter', 'shortcutStart'],
-  ['Ctrl+L', 'shortcutLive'],
-  ['Ctrl+Shift+R', 'shortcutRecord'],
-  ['Ctrl+Shift+S', 'shortcutReplay'],
-  ['M', 'shortcutMicrophone'],
-  ['Shift+M', 'shortcutSystem'],
-  ['I', 'shortcutFigures'],
-] as const;
-
 function AboutDialog() {
   const { state, store, words } = useUi();
   const { versions } = state.boot;
@@ -59,17 +50,6 @@ function AboutDialog() {
       <p>{words.aboutMit}</p>
       <p>{words.aboutGpl}</p>
       <p class="quiet">{words.aboutThird}</p>
-      <h3>{words.shortcuts}</h3>
-      <dl class="shortcuts">
-        {SHORTCUTS.map(([keys, label]) => (
-          <div key={keys}>
-            <dt>
-              <kbd>{keys}</kbd>
-            </dt>
-            <dd>{words[label]}</dd>
-          </div>
-        ))}
-      </dl>
     </Dialog>
   );
 }
@@ -78,6 +58,7 @@ export function Dialogs() {
   const { state } = useUi();
   if (state.askQuit) return <QuitDialog />;
   if (state.dialog === 'about') return <AboutDialog />;
+  if (state.dialog === 'keys') return <KeysDialog />;
   if (state.dialog === 'sound') return <SoundDesk />;
   if (state.dialog === 'add_source') return <AddSourceDialog />;
   return null;

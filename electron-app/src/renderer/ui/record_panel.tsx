@@ -1,6 +1,7 @@
 /** How recordings are written, and whether the last seconds are kept; shown while capturing. */
 import { RECORD_LIMITS } from '../../shared/recording';
 import { isCapturing, isRecording } from '../actions';
+import { CanvasChoice } from './canvas_panel';
 import { useUi } from './context';
 import { Field, NumberField, Panel, Select, Switch } from './controls';
 
@@ -33,6 +34,12 @@ export function RecordPanel() {
             onChange={(format) => void actions.changeRecording({ format: format === 'mkv' ? 'mkv' : 'mp4' })}
           />
         </Field>
+        <CanvasChoice
+          value={wanted.canvas}
+          testid="record-canvas"
+          disabled={busy}
+          onChange={(canvas) => void actions.changeRecording({ canvas: canvas ?? '' })}
+        />
         <Field label={words.recordSplitTime}>
           <NumberField
             value={wanted.splitMinutes}

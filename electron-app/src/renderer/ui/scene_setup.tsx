@@ -1,11 +1,9 @@
 /** What a scene has beside its sources: its canvas, its hot key, and how the stream goes over to it. */
 import { useState } from 'preact/hooks';
-import type { Problem } from '../../shared/model';
 import { CANVASES, withCanvas, type Scene } from '../../shared/scene';
-import { hotKeyText, pressedHotKey } from '../../shared/scene_keys';
 import { useUi } from './context';
 import { Field, NumberField, Select } from './controls';
-import { KeysProblem } from './key_chooser';
+import { HotKeyField } from './hot_key_field';
 import { useDesk } from './scene_context';
 
 const CUSTOM = 'custom';
@@ -55,53 +53,11 @@ function CanvasFields({ canvas }: { canvas: Scene['canvas'] }) {
   );
 }
 
-/** Why a key that is set shows its scene not from everywhere, where it does not. */
-function useKeyProblem(keys: string | undefined): Pick<Problem, 'code' | 'message'> | undefined {
-  const { state, words } = useUi();
-  if (keys === undefined) return undefined;
-  if (state.boot.desktopKeys) return state.state?.hotKeysProblem;
-  return state.settings.takenKeys.includes(keys) ? { code: 'hot_key_taken', message: words.problem_hot_key_taken } : undefined;
-}
-
-function HotKeyField({ scene }: { scene: string }) {
-  const { state, words } = useUi();
+function SceneKeyField({ scene }: { scene: string }) {
+  const { words } = useUi();
   const desk = useDesk();
-  const [listening, setListening] = useState(false);
-  const mac = state.boot.versions.platform.startsWith('darwin');
-  const keys = desk.keyOf(scene);
-  const problem = useKeyProblem(keys);
-
-  function onKeyDown(event: KeyboardEvent): void {
-    if (!listening || event.key === 'Tab') return;
-    event.preventDefault();
-    event.stopPropagation();
-    if (event.key === 'Escape') setListening(false);
-    else if (event.key === 'Delete' || event.key === 'Backspace') {
-      desk.setKey(scene, undefined);
-      setListening(false);
-    } else {
-      const pressed = pressedHotKey(event, mac);
-      if (pressed === undefined) return;
-      desk.setKey(scene, pressed);
-      setListening(false);
-    }
-  }
-
   return (
-    <Field label={words.hotKey}>
-      <button
-        type="button"
-        class={`hot-key${listening ? ' listening' : ''}`}
-        title={words.hotKeyHint}
-        data-testid="scene-hot-key"
-        onClick={() => setListening(true)}
-        onBlur={() => setListening(false)}
-        onKeyDown={onKeyDown}
-      >
-        {listening ? words.hotKeyPress : keys === undefined ? words.hotKeyNone : hotKeyText(keys, mac)}
-      </button>
-      {problem !== undefined && <KeysProblem problem={problem} testid="scene-key-problem" />}
-    </Field>
+    <HotKeyField label={words.hotKey} hint={words.hotKeyHint} keys={desk.keyOf(scene)} testid="scene-hot-key" problemId="scene-key-problem" onChoose={(keys) => desk.setKey(scene, keys)} />
   );
 }
 
@@ -114,7 +70,7 @@ export function SceneSetup() {
   return (
     <div class="fields">
       <CanvasFields key={scene.name} canvas={scene.canvas} />
-      <HotKeyField key={`key ${scene.name}`} scene={scene.name} />
+      <SceneKeyField key={`key ${scene.name}`} scene={scene.name} />
       <Field label={words.transition}>
         <Select
           value={transition.kind}

@@ -20,11 +20,13 @@ interface Shown {
   active: boolean;
   /** The user has opened it. */
   wanted: boolean;
+  /** What hearing it in the headphones does to the stream, by the engine's word for it. */
+  monitorProblem: string | undefined;
 }
 
 function Strip(props: Shown & { onChange(input: InputPreferences): void; onRemove?: () => void }) {
   const { words } = useUi();
-  const { input, title, active, wanted, onChange } = props;
+  const { input, title, active, wanted, monitorProblem, onChange } = props;
   const [open, setOpen] = useState(false);
   const toggle = (key: 'muted' | 'solo' | 'monitored', label: string, letter: string) => (
     <button
@@ -39,6 +41,7 @@ function Strip(props: Shown & { onChange(input: InputPreferences): void; onRemov
       {letter}
     </button>
   );
+  const comesBack = monitorProblem === 'comes_back';
   const used = input.filters.filter((filter) => filter.enabled).length;
   return (
     <li class={`desk-strip${active ? '' : ' inactive'}`} data-testid={`strip-${input.id}`}>
@@ -48,6 +51,11 @@ function Strip(props: Shown & { onChange(input: InputPreferences): void; onRemov
             {title}
           </span>
           {active ? <KeyState input={input.id} /> : <span class="desk-note">{wanted ? words.deskClosed : words.deskOff}</span>}
+          {monitorProblem !== undefined && (
+            <span class="desk-note warned" title={comesBack ? words.deskComesBackHint : words.deskHeardTwiceHint} data-testid={`monitor-problem-${input.id}`}>
+              {comesBack ? words.deskComesBack : words.deskHeardTwice}
+            </span>
+          )}
         </div>
         <div class="desk-level">
           <Meter input={input.id} label={`${words.level}: ${title}`} dimmed={input.muted || !active} />
@@ -173,7 +181,7 @@ export function SoundDesk() {
   if (audio.headphones !== undefined && !speakers.some(({ value }) => value === audio.headphones)) {
     speakers.push({ value: audio.headphones, label: audio.headphones });
   }
-  const activeOf = (id: string): boolean => state.state?.audio.find((each) => each.input === id)?.active ?? false;
+  const stateOf = (id: string) => state.state?.audio.find((each) => each.input === id);
   const builtIn = (id: string): InputPreferences => inputs.find((input) => input.id === id) ?? newInput(id);
   const { microphoneVolume, microphoneMuted, systemVolume, systemMuted } = audio;
   const all: Array<{ input: InputPreferences; wanted: boolean }> = [
@@ -193,7 +201,8 @@ export function SoundDesk() {
             key={input.id}
             input={input}
             title={nameOf(input)}
-            active={activeOf(input.id)}
+            active={stateOf(input.id)?.active ?? false}
+            monitorProblem={stateOf(input.id)?.monitorProblem}
             wanted={wanted}
             onChange={put}
             onRemove={isBuiltIn(input.id) ? undefined : () => remove(input.id)}

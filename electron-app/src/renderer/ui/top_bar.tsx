@@ -82,6 +82,7 @@ export function TopBar() {
           onClick={() => void actions.changeSettings({ theme: NEXT_THEME[theme] })}
         />
         <IconButton icon="clipboard" label={words.copyDiagnostics} testid="copy-diagnostics" onClick={() => void actions.copyDiagnostics()} />
+        <IconButton icon="keyboard" label={words.keys} testid="keys" onClick={() => store.set({ dialog: 'keys' })} />
         <IconButton icon="info" label={words.about} testid="about" onClick={() => store.set({ dialog: 'about' })} />
       </nav>
     </header>

@@ -1,4 +1,5 @@
 /** English: the dictionary that the others are checked against. `{name}` is filled in by the caller. */
+import { enCanvases } from './en_canvases';
 import { enDestinations } from './en_destinations';
 import { enRecording } from './en_recording';
 import { enTuning } from './en_tuning';
@@ -116,6 +117,10 @@ export const en = {
   deskMute: 'Mute in the stream',
   deskSolo: 'Solo: only soloed inputs are in the stream',
   deskMonitor: 'Hear it in the headphones, muted or not',
+  deskComesBack: 'Not in these headphones',
+  deskComesBackHint: 'They are the speaker that this input captures: it would be captured again and again. You hear it there anyway.',
+  deskHeardTwice: 'Viewers hear it twice',
+  deskHeardTwiceHint: 'What these headphones play is captured as system sound. Choose other headphones, or turn the system sound off.',
   deskFilters: 'Filters & keys',
   deskRemove: 'Remove this input',
   deskDelay: 'Delay, ms',
@@ -293,6 +298,7 @@ export const en = {
   preview_reconnecting: 'Connecting the preview…',
   ...enProblems,
   ...enScenes,
+  ...enCanvases,
   ...enDestinations,
   ...enRecording,
   ...enSound,

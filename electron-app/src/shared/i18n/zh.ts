@@ -1,5 +1,6 @@
 /** Chinese (simplified). A missing or misspelt key does not compile. */
 import type { Dictionary } from './en';
+import { zhCanvases } from './zh_canvases';
 import { zhDestinations } from './zh_destinations';
 import { zhRecording } from './zh_recording';
 import { zhTuning } from './zh_tuning';
@@ -112,6 +113,10 @@ export const zh: Dictionary = {
   deskMute: '在直播中静音',
   deskSolo: '独奏：直播中只有独奏的输入',
   deskMonitor: '在耳机中监听，静音时也能听到',
+  deskComesBack: '不在此耳机中播放',
+  deskComesBackHint: '此输入采集的正是这个扬声器：再次播放会被反复采集。你本来就能在那里听到它。',
+  deskHeardTwice: '观众会听到两遍',
+  deskHeardTwiceHint: '这副耳机播放的声音会作为系统声音被采集。请选择其他耳机，或关闭系统声音。',
   deskFilters: '滤镜与按键',
   deskRemove: '移除此输入',
   deskDelay: '延迟（毫秒）',
@@ -283,6 +288,7 @@ export const zh: Dictionary = {
   preview_reconnecting: '正在连接预览…',
   ...zhProblems,
   ...zhScenes,
+  ...zhCanvases,
   ...zhSound,
   ...zhDestinations,
   ...zhRecording,
