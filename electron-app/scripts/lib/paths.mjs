@@ -11,6 +11,8 @@ export const rust = path.join(root, "rust-native");
 /** What earlier runs of the set-up have done (stamps) and how it went (logs). Safe to delete. */
 export const state = path.join(app, ".setup");
 export const logs = path.join(state, "logs");
+/** Python packages of the tests' peers. */
+export const python = path.join(state, "python");
 /** The fallback Electron runtime. Safe to delete. */
 export const fallbackElectron = path.join(app, ".electron");
 /** The addon and its generated type file. */

@@ -5,7 +5,8 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import { builtinModules } from "node:module";
 import path from "node:path";
-import { app, cargoEnv, rust } from "../lib/paths.mjs";
+import { app, cargoEnv, ffmpegPrefix, rust } from "../lib/paths.mjs";
+import { SetupError } from "../lib/steps.mjs";
 
 // All systems that we build for, so that the file is the same wherever it is made.
 const targets = ["x86_64-unknown-linux-gnu", "x86_64-pc-windows-msvc", "aarch64-apple-darwin"];
@@ -92,11 +93,19 @@ export function nativeLibraries() {
   return [
     { name: "FFmpeg (libavcodec, libavformat, libavutil)", version: "5.1", license: "GPL-2.0-or-later in the default build, LGPL-2.1-or-later without the cargo feature `gpl`", source: "https://ffmpeg.org" },
     { name: "x264", version: "of the system", license: "GPL-2.0-or-later (only with the cargo feature `gpl`, which is on by default)", source: "https://www.videolan.org/developers/x264.html" },
+    { name: "SVT-AV1", version: "2.3.0", license: "BSD-3-Clause-Clear, with the Alliance for Open Media Patent License 1.0", source: "https://gitlab.com/AOMediaCodec/SVT-AV1", texts: svtTexts() },
     { name: "OpenH264", version: "in openh264-sys2", license: "BSD-2-Clause", source: "https://github.com/cisco/openh264" },
     { name: "Opus", version: "in opusic-sys", license: "BSD-3-Clause", source: "https://opus-codec.org" },
     { name: "AWS-LC", version: "in aws-lc-sys", license: "ISC AND (Apache-2.0 OR ISC)", source: "https://github.com/aws/aws-lc" },
     { name: "nv-codec-headers", version: "of the system", license: "MIT", source: "https://git.videolan.org/?p=ffmpeg/nv-codec-headers.git" },
   ];
+}
+
+// Copied there by the script that builds it: its own text, the patent licence, and those of what it is made of.
+function svtTexts() {
+  const file = path.join(ffmpegPrefix, "SVT-AV1.LICENSES");
+  if (!fs.existsSync(file)) throw new SetupError(`${file} is missing`, { hint: "run rust-native/ffmpeg/build" });
+  return [{ name: "SVT-AV1.LICENSES", text: fs.readFileSync(file, "utf8").trim() }];
 }
 
 function byName(a, b) {

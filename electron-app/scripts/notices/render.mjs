@@ -5,7 +5,7 @@
  * Apache-2.0 is: that text stands once, with its NOTICE files. The texts of all others stand in full, equal ones once.
  */
 export function renderNotices({ native, npm, rust }) {
-  const packages = [...npm, ...rust];
+  const packages = [...native, ...npm, ...rust];
   const { apache, texts } = collectTexts(packages);
   const parts = [
     "# Third-party notices",

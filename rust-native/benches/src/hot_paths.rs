@@ -51,6 +51,7 @@ pub fn named(name: &str) -> Result<Path, String> {
 /// In words.
 pub fn x264(preset: encoder::Preset) -> Result<Path, String> {
     let config = VideoConfig {
+        codec: media::VideoCodec::H264,
         size: HD,
         frame_rate: FrameRate::new(60).ok_or("no such frame rate")?,
         bitrate: Bitrate::from_kbps(6000),

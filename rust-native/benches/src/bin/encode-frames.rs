@@ -49,6 +49,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<String, Box<dyn std::error::Error>> {
     let config = VideoConfig {
+        codec: media::VideoCodec::H264,
         size: arguments.size,
         frame_rate: FrameRate::new(arguments.fps).ok_or("no such frame rate")?,
         bitrate: Bitrate::from_kbps(arguments.kbps),
