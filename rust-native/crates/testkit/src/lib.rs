@@ -4,6 +4,7 @@
 pub mod fuzz;
 pub mod hevc;
 pub mod nginx_rtmp;
+pub mod port;
 pub mod scratch;
 #[cfg(target_os = "linux")]
 pub mod shared_screen;

@@ -1,14 +1,14 @@
 //! Live streams sent on to servers that are not ours, and read back there.
 
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use live_server::{Config, ForwardSettings, LiveServer};
 use media::Secret;
 use serde_json::{Value, json};
-use testkit::nginx_rtmp;
 use testkit::scratch::{Folder, Running};
+use testkit::{nginx_rtmp, port};
 
 use crate::common::*;
 use crate::files::in_step;
@@ -16,14 +16,6 @@ use crate::studio::*;
 
 /// So many seconds are read back.
 const SECONDS: u32 = 7;
-
-fn free_tcp() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
-}
-
-fn free_udp() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
-}
 
 fn nginx(folder: &Folder, port: u16) -> Running {
     let child = Command::new(nginx_rtmp::PROGRAM).args(nginx_rtmp::configure(folder, port)).spawn();
@@ -93,12 +85,12 @@ fn forwarding(name: &str, to: &str, key: Option<&str>) -> Config {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nginx_and_an_srt_listener_get_every_picture_and_beep_and_a_dead_target_harms_nobody() {
     let folder = Folder::new("forward");
-    let (rtmp, srt, file) = (free_tcp(), free_udp(), folder.file("srt.mkv"));
+    let (rtmp, srt, file) = (port::free(), port::free(), folder.file("srt.mkv"));
     let (nginx, mut listener) = (nginx(&folder, rtmp), srt_listener(srt, &file));
     let to_nginx = forwarding("nginx", &format!("rtmp://127.0.0.1:{rtmp}/live"), Some("stream-key-there"));
     let server = LiveServer::start(to_nginx).await.expect("the server starts");
     for (name, url) in
-        [("srt", format!("srt://127.0.0.1:{srt}")), ("dead", format!("rtmp://127.0.0.1:{}/live/secret", free_tcp()))]
+        [("srt", format!("srt://127.0.0.1:{srt}")), ("dead", format!("rtmp://127.0.0.1:{}/live/secret", port::free()))]
     {
         let (status, made) = ask(&server, reqwest::Method::POST, "", &json!({ "name": name, "url": url }), KEY).await;
         assert_eq!((status, &made["state"], &made["origin"]), (201, &json!("waiting"), &json!("api")), "{made}");
