@@ -305,4 +305,43 @@ mod tests {
             assert_eq!(opus_frames(packet), frames, "{packet:?}");
         }
     }
+
+    fn borne(lasts: std::time::Duration) {
+        let corpus: [Vec<u8>; 6] = [
+            sets(),
+            vec![0x7c, 0x85, 0x81, 2],
+            vec![0x7c, 0x45, 3],
+            vec![0x65, 0x81, 0x41],
+            vec![0x41, 2, 0, 0, 3],
+            // Opus: two frames of 20 ms, and three of any size.
+            [&[0xfd][..], &[9; 20], &[0xff, 0x83, 4, 4], &[9; 20]].concat(),
+        ];
+        let (mut pictures, mut out, mut timestamp) = (Pictures::new(), Vec::new(), 1);
+        testkit::fuzz::run(&corpus, 37, lasts, |sample, dice| {
+            let _ = opus_frames(sample);
+            timestamp += dice.below(2) as u32 * 3000;
+            let mut packet = MediaPacket::for_tests(0, timestamp, sample);
+            packet.marker = dice.below(4) == 0;
+            pictures.push(&packet, &mut out);
+            if dice.below(50) == 0 {
+                pictures.gap();
+            }
+            let _ = pictures.parameter_sets().map(|sets| (sets.size(), sets.configuration_record()));
+            let kept = pictures.unit.as_ref().map_or(0, |(_, unit)| unit.len())
+                + pictures.fragments.as_ref().map_or(0, BytesMut::len);
+            assert!(kept < 64 << 20, "{kept} bytes kept");
+            out.clear();
+        });
+    }
+
+    #[test]
+    fn any_row_of_payloads_is_borne() {
+        borne(testkit::fuzz::QUICK);
+    }
+
+    #[test]
+    #[ignore = "ten minutes: test:long"]
+    fn any_row_of_payloads_is_borne_for_long() {
+        borne(testkit::fuzz::LONG);
+    }
 }
