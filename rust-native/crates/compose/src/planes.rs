@@ -227,30 +227,39 @@ impl Scaler {
             other => other.insert(Picture::black(even)),
         };
         convert(view, converted, Rect { x: 0, y: 0, size: even })?;
-        let smaller = f64::from(rect.size.width) < own[0] || f64::from(rect.size.height) < own[1];
-        // Both look at every source pixel. Hamming is the sharper one for text, but only where it shrinks.
-        let filter = if smaller { FilterType::Hamming } else { FilterType::Bilinear };
-        for (index, (source, target)) in converted.planes.iter().zip(&mut out.planes).enumerate() {
-            let scale = if index == 0 { 1.0 } else { 0.5 };
-            // The frame without the pixel that made it even.
-            let [width, height] = own.map(|side| side * scale);
-            let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(0.0, 0.0, width, height);
-            let source = TypedImageRef::<U8>::from_buffer(source.stride as u32, rows(source), &source.data)
-                .map_err(conversion)?;
-            // Cropped twice: the filter reads beyond the crop of its options, up to the image's edge.
-            let source = TypedCroppedImage::from_ref(&source, 0, 0, width.ceil() as u32, height.ceil() as u32)
-                .map_err(conversion)?;
-            let (left, top) = part(index, rect.x, rect.y);
-            let (width, height) = part(index, rect.size.width, rect.size.height);
-            let target_rows = rows(target);
-            let target = TypedImage::<U8>::from_buffer(target.stride as u32, target_rows, &mut target.data)
-                .map_err(conversion)?;
-            let mut target = TypedCroppedImageMut::new(target, left as u32, top as u32, width as u32, height as u32)
-                .map_err(conversion)?;
-            self.resizer.resize_typed(&source, &mut target, &options).map_err(conversion)?;
-        }
-        Ok(())
+        resize_planes(&mut self.resizer, (converted, own), (out, rect))
     }
+}
+
+/// Scales what of a picture has that size, from its corner, into that part of another.
+pub(crate) fn resize_planes(
+    resizer: &mut Resizer,
+    (source, own): (&Picture, [f64; 2]),
+    (out, rect): (&mut Picture, Rect),
+) -> Result<(), ComposeError> {
+    let smaller = f64::from(rect.size.width) < own[0] || f64::from(rect.size.height) < own[1];
+    // Both look at every source pixel. Hamming is the sharper one for text, but only where it shrinks.
+    let filter = if smaller { FilterType::Hamming } else { FilterType::Bilinear };
+    for (index, (source, target)) in source.planes.iter().zip(&mut out.planes).enumerate() {
+        let scale = if index == 0 { 1.0 } else { 0.5 };
+        // The frame without the pixel that made it even.
+        let [width, height] = own.map(|side| side * scale);
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(0.0, 0.0, width, height);
+        let source =
+            TypedImageRef::<U8>::from_buffer(source.stride as u32, rows(source), &source.data).map_err(conversion)?;
+        // Cropped twice: the filter reads beyond the crop of its options, up to the image's edge.
+        let source = TypedCroppedImage::from_ref(&source, 0, 0, width.ceil() as u32, height.ceil() as u32)
+            .map_err(conversion)?;
+        let (left, top) = part(index, rect.x, rect.y);
+        let (width, height) = part(index, rect.size.width, rect.size.height);
+        let target_rows = rows(target);
+        let target =
+            TypedImage::<U8>::from_buffer(target.stride as u32, target_rows, &mut target.data).map_err(conversion)?;
+        let mut target = TypedCroppedImageMut::new(target, left as u32, top as u32, width as u32, height as u32)
+            .map_err(conversion)?;
+        resizer.resize_typed(&source, &mut target, &options).map_err(conversion)?;
+    }
+    Ok(())
 }
 
 /// Rows of a plane, which is an image as wide as its stride.

@@ -21,6 +21,7 @@ mod ingest;
 mod media_path;
 mod publishing;
 mod recording;
+mod transcoding;
 
 pub use access::{AccessSettings, HookSettings, Network, TokenSettings, WhenUnreachable};
 pub use admin::AdminSettings;
@@ -30,10 +31,11 @@ pub use forward::ForwardSettings;
 pub(crate) use forward::USUAL_RATE;
 pub use hls::HlsSettings;
 pub use https::HttpsSettings;
-pub use ingest::{RtmpSettings, SrtSettings, TranscodingSettings};
+pub use ingest::{RtmpSettings, SrtSettings};
 pub use media_path::{IceServer, RtcSettings};
 pub use publishing::{PublishingSettings, SecondPublisher};
 pub use recording::{RecordingSettings, S3Settings};
+pub use transcoding::{LadderSettings, RenditionSettings, TranscodingSettings};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -228,7 +230,8 @@ impl Config {
                 ));
             }
         }
-        for checked in [self.https.check(), self.rtc.check(), self.rtmp.check(), self.srt.check(), self.hls.check()] {
+        let ports = [self.https.check(), self.rtc.check(), self.rtmp.check(), self.srt.check()];
+        for checked in ports.into_iter().chain([self.hls.check(), self.transcoding.check()]) {
             checked.map_err(|reason| ConfigProblem { line: None, reason })?;
         }
         if let Some(alerts) = &self.alerts {

@@ -12,6 +12,7 @@ use crate::relay::MediaPacket;
 
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
+const START_CODE: [u8; 4] = [0, 0, 0, 1];
 /// End of sequence, end of stream, filler data: nothing of them belongs into a file.
 const NOTHING: [u8; 3] = [10, 11, 12];
 /// A picture that is larger is none: a keyframe of 4K at the best quality has 4 MB.
@@ -19,17 +20,17 @@ const LARGEST: usize = 16 << 20;
 
 /// A picture or a packet of sound, and when it was.
 #[derive(Debug, Clone)]
-pub(super) struct Unit {
+pub(crate) struct Unit {
     /// RTP, on the stream's time line.
-    pub(super) timestamp: u32,
+    pub(crate) timestamp: u32,
     /// When that was on this machine's clock.
-    pub(super) wallclock: Instant,
+    pub(crate) wallclock: Instant,
     /// Whether that moment is the publisher's word, and so the same for both tracks.
-    pub(super) synced: bool,
+    pub(crate) synced: bool,
     /// A decoder may start here.
-    pub(super) keyframe: bool,
+    pub(crate) keyframe: bool,
     /// Length-prefixed NAL units without parameter sets (ISO/IEC 14496-15), or one Opus packet.
-    pub(super) data: Bytes,
+    pub(crate) data: Bytes,
 }
 
 impl Unit {
@@ -39,7 +40,7 @@ impl Unit {
     }
 
     /// A packet of sound; `None` for padding.
-    pub(super) fn sound(packet: &MediaPacket) -> Option<Self> {
+    pub(crate) fn sound(packet: &MediaPacket) -> Option<Self> {
         opus_frames(&packet.payload)?;
         Some(Self::of(packet, true, Bytes::copy_from_slice(&packet.payload)))
     }
@@ -47,7 +48,7 @@ impl Unit {
 
 /// One publisher's pictures.
 #[derive(Debug)]
-pub(super) struct Pictures {
+pub(crate) struct Pictures {
     sps: Option<Bytes>,
     pps: Option<Bytes>,
     /// What the present picture has so far.
@@ -62,23 +63,23 @@ pub(super) struct Pictures {
 }
 
 impl Pictures {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { sps: None, pps: None, unit: None, fragments: None, waits: true, suspect: true, damaged: false }
     }
 
     /// What a decoder needs beforehand, as it was last sent.
-    pub(super) fn parameter_sets(&self) -> Option<ParameterSets> {
+    pub(crate) fn parameter_sets(&self) -> Option<ParameterSets> {
         let sps = self.sps.clone().filter(|sps| sps.len() >= 4)?;
         Some(ParameterSets { sps, pps: self.pps.clone()? })
     }
 
     /// Whether nothing can be shown before a keyframe comes.
-    pub(super) fn wait_for_keyframe(&self) -> bool {
+    pub(crate) fn wait_for_keyframe(&self) -> bool {
         self.waits
     }
 
     /// Something is missing for good.
-    pub(super) fn gap(&mut self) {
+    pub(crate) fn gap(&mut self) {
         self.unit = None;
         self.fragments = None;
         self.damaged = false;
@@ -87,7 +88,7 @@ impl Pictures {
     }
 
     /// Takes the next payload; whole pictures are added to `out`.
-    pub(super) fn push(&mut self, packet: &MediaPacket, out: &mut Vec<Unit>) {
+    pub(crate) fn push(&mut self, packet: &MediaPacket, out: &mut Vec<Unit>) {
         if self.unit.as_ref().is_some_and(|(unit, _)| unit.timestamp != packet.timestamp) {
             out.extend(self.finish());
         }
@@ -184,8 +185,25 @@ impl Pictures {
     }
 }
 
+/// Length-prefixed NAL units as a byte stream (ITU-T H.264 annex B), with parameter sets in front.
+pub(crate) fn annex_b(data: &[u8], sets: Option<&ParameterSets>) -> Bytes {
+    let mut out = BytesMut::with_capacity(data.len() + 128);
+    for set in sets.into_iter().flat_map(|sets| [&sets.sps, &sets.pps]) {
+        out.put_slice(&START_CODE);
+        out.put_slice(set);
+    }
+    let mut rest = data;
+    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+        let Some((unit, next)) = tail.split_at_checked(u32::from_be_bytes(*length) as usize) else { break };
+        out.put_slice(&START_CODE);
+        out.put_slice(unit);
+        rest = next;
+    }
+    out.freeze()
+}
+
 /// How long a packet sounds, in frames of 48 kHz (RFC 6716 section 3.1); `None` for what is no packet.
-pub(super) fn opus_frames(packet: &[u8]) -> Option<u32> {
+pub(crate) fn opus_frames(packet: &[u8]) -> Option<u32> {
     let (toc, rest) = packet.split_first()?;
     let config = toc >> 3;
     let frame = match config {

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use super::reply::Problem;
 use super::{From, Site};
 use crate::auth;
-use crate::figures::StreamInfo;
+use crate::figures::{RenditionState, StreamInfo};
 
 pub(super) async fn metrics(
     State(site): State<Arc<Site>>,
@@ -69,6 +69,17 @@ fn write_files(site: &Site, streams: &[StreamInfo], out: &mut String) {
     }
 }
 
+/// Renditions that are being made: no more than `transcoding.max_renditions`.
+fn write_renditions(streams: &[StreamInfo], out: &mut String) {
+    let name = "tidecast_stream_renditions";
+    let _ = write!(out, "# HELP {name} Renditions that are being made, without the source\n# TYPE {name} gauge\n");
+    for info in streams {
+        // The source is the first of them.
+        let made = info.renditions.iter().skip(1).filter(|rendition| rendition.state == RenditionState::Running);
+        let _ = writeln!(out, "{name}{{stream=\"{}\"}} {}", info.name, made.count());
+    }
+}
+
 fn text(site: &Site) -> String {
     let mut out = String::new();
     let streams = site.figures.all();
@@ -82,6 +93,7 @@ fn text(site: &Site) -> String {
         }
     }
     write_files(site, &streams, &mut out);
+    write_renditions(&streams, &mut out);
     let totals = &site.figures.totals;
     for (name, help, counter) in [
         ("tidecast_packets_in_total", "Media packets received", &totals.packets_in),

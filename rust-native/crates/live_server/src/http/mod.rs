@@ -7,6 +7,7 @@ mod backend;
 mod chunks;
 mod connections;
 mod forwards;
+mod layers;
 mod metrics;
 mod pages;
 mod patient;
@@ -176,6 +177,7 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
                 .delete(sessions::delete_viewer)
                 .options(sessions::preflight_session),
         )
+        .route("/whep/{stream}/{session}/layer", get(layers::show).post(layers::choose).options(layers::preflight))
         .route("/hls/{stream}/{file}", get(chunks::hls))
         .route("/dash/{stream}/manifest.mpd", get(chunks::dash))
         .route("/api/v1/streams", get(api::streams))

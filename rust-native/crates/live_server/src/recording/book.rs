@@ -122,7 +122,7 @@ impl Book {
     pub(crate) fn chunk(&mut self, at: SystemTime, broken: bool, weights: &[Weight]) {
         let mut seconds = [0.0; 2];
         for weight in weights {
-            seconds[weight.kind as usize] = weight.seconds;
+            seconds[place(weight.kind)] = weight.seconds;
             self.meta.bytes += weight.bytes as u64;
         }
         let longest = seconds.into_iter().fold(0.0, f64::max);
@@ -147,14 +147,14 @@ impl Book {
             );
             attributes.push_str(",AUDIO=\"sound\"");
         }
-        let main = self.tracks.first().map_or("video", |track| track.kind.name());
+        let main = self.tracks.first().map_or(Kind::Video, |track| track.kind).name();
         let _ = write!(out, "#EXT-X-STREAM-INF:{attributes}\n{main}.m3u8\n");
         out
     }
 
     /// A track's playlist (RFC 8216 section 4.3.3.5: one that ended is VOD, one that goes on an event).
     pub(crate) fn media(&self, kind: Kind, ended: bool) -> String {
-        let longest = self.chunks.iter().map(|chunk| chunk.seconds[kind as usize]).fold(1.0, f64::max);
+        let longest = self.chunks.iter().map(|chunk| chunk.seconds[place(kind)]).fold(1.0, f64::max);
         let mut out = format!(
             "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:{}\n",
             longest.round() as u64,
@@ -172,13 +172,18 @@ impl Book {
             if index == 0 || chunk.broken {
                 let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", date_time(chunk.at));
             }
-            let _ = write!(out, "#EXTINF:{:.5},\n{}\n", chunk.seconds[kind as usize], chunk_name(kind, index + 1));
+            let _ = write!(out, "#EXTINF:{:.5},\n{}\n", chunk.seconds[place(kind)], chunk_name(kind, index + 1));
         }
         if ended {
             out.push_str("#EXT-X-ENDLIST\n");
         }
         out
     }
+}
+
+/// Which of a chunk's two lengths is a track's.
+fn place(kind: Kind) -> usize {
+    usize::from(kind == Kind::Audio)
 }
 
 pub(crate) fn header_name(kind: Kind, run: usize) -> String {

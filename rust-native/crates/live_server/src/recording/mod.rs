@@ -142,7 +142,8 @@ impl Recordings {
         let store = self.rule(rule)?.store.clone();
         // Of one that is written the playlists are given without their end.
         let key = (rule.to_owned(), stream.to_owned(), id.to_owned());
-        let open = match (self.0.entries.read().get(&key), file.strip_suffix(".m3u8").and_then(Kind::named)) {
+        let kind = file.strip_suffix(".m3u8").and_then(Kind::named).filter(|kind| Kind::ALL.contains(kind));
+        let open = match (self.0.entries.read().get(&key), kind) {
             (None, _) => return Err(StoreError::Missing),
             (Some(entry), Some(kind)) => entry.book.as_ref().map(|book| book.media(kind, false)),
             (Some(_), None) => None,

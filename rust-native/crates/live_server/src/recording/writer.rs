@@ -47,7 +47,9 @@ struct Head {
 fn whole(window: &Window, next: u64) -> Vec<(Head, Vec<Piece>)> {
     let mut found = Vec::new();
     for run in &window.runs {
-        let kinds: Vec<Kind> = run.headers.iter().map(|header| header.kind).collect();
+        // What is made of the source while somebody watches is nothing to keep.
+        let published = run.headers.iter().filter(|header| Kind::ALL.contains(&header.kind));
+        let kinds: Vec<Kind> = published.clone().map(|header| header.kind).collect();
         let Some(first) = kinds.first() else { continue };
         let mut pieces = Vec::new();
         for segment in window.rendition(*first).segments.iter().filter(|segment| segment.run == run.index) {
@@ -64,10 +66,15 @@ fn whole(window: &Window, next: u64) -> Vec<(Head, Vec<Piece>)> {
                 pieces.push(Piece { number: segment.number, at: window.origin + start, bodies });
             }
         }
-        let tracks = run.headers.iter().map(|header| Track { kind: header.kind, codecs: header.what.codecs() });
-        let headers = run.headers.iter().map(|header| (header.kind, header.body.clone()));
+        let tracks = published.clone().map(|header| Track { kind: header.kind, codecs: header.what.codecs() });
+        let headers = published.map(|header| (header.kind, header.body.clone()));
         if !pieces.is_empty() {
-            let head = Head { run: run.number, tracks: tracks.collect(), size: run.size(), headers: headers.collect() };
+            let head = Head {
+                run: run.number,
+                tracks: tracks.collect(),
+                size: run.size(Kind::Video),
+                headers: headers.collect(),
+            };
             found.push((head, pieces));
         }
     }

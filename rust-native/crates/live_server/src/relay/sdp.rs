@@ -9,13 +9,15 @@ pub(super) enum Offered {
     SendOnly,
     /// It watches.
     RecvOnly,
+    /// It watches, and is to say what its line carries.
+    RecvMeasured,
 }
 
 impl Offered {
     fn attribute(self) -> &'static str {
         match self {
             Self::SendOnly => "a=sendonly",
-            Self::RecvOnly => "a=recvonly",
+            Self::RecvOnly | Self::RecvMeasured => "a=recvonly",
         }
     }
 }

@@ -24,6 +24,8 @@ mod hls_load;
 mod https;
 #[cfg(target_os = "linux")]
 mod ingest_files;
+#[cfg(target_os = "linux")]
+mod ladder;
 mod media;
 mod program;
 mod protocol;

@@ -35,9 +35,14 @@ pub struct Reel {
 
 impl Reel {
     pub fn new(seconds: u32, fps: u32) -> Self {
+        Self::sized(SIZE, seconds, fps, 0)
+    }
+
+    /// Pictures of that size; with grain of so many levels in them they take the bits that they may.
+    pub fn sized(size: Size, seconds: u32, fps: u32, grain: u8) -> Self {
         let config = VideoConfig {
             codec: media::VideoCodec::H264,
-            size: SIZE,
+            size,
             frame_rate: FrameRate::new(fps).expect("a rate"),
             bitrate: Bitrate::from_kbps(400),
             gop: Duration::from_secs(2),
@@ -49,9 +54,14 @@ impl Reel {
         let mut units = Vec::new();
         for number in 0..seconds * fps {
             let at = START + Duration::from_nanos(u64::from(number) * 1_000_000_000 / u64::from(fps));
-            let mut picture = Picture::black(SIZE);
+            let mut picture = Picture::black(size);
             if number.is_multiple_of(fps) {
-                picture.planes[0].data.fill(235);
+                picture.planes[0].data.fill(235 - grain);
+            }
+            let mut noise = 0x9e37_79b9_u32 ^ number;
+            for luma in picture.planes[0].data.iter_mut().filter(|_| grain > 0) {
+                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                *luma += (noise >> 24) as u8 % grain;
             }
             picture.captured_at = at;
             units.extend(video.encode(&picture, at, false).expect("encoded"));
@@ -192,13 +202,19 @@ impl Played {
 }
 
 pub fn play(file: &Path) -> Played {
+    play_stream(file, 0, SIZE)
+}
+
+/// The picture of that number, which has that size, and the first sound.
+pub fn play_stream(file: &Path, picture: usize, size: Size) -> Played {
+    let (map, select) = (format!("0:v:{picture}"), format!("v:{picture}"));
     // Stamps stay as fine as they are: by a rate that is guessed over a pause, two pictures would have the same.
-    let read = ["-v", "error", "-i", "FILE", "-an", "-fps_mode", "passthrough", "-enc_time_base", "-1"];
+    let read = ["-v", "error", "-i", "FILE", "-an", "-map", &map, "-fps_mode", "passthrough", "-enc_time_base", "-1"];
     let pictures = output_of("ffmpeg", &[&read[..], &["-f", "rawvideo", "-pix_fmt", "gray", "-"]].concat(), file);
-    let area = SIZE.area() as usize;
-    let times = packets(file, "v");
+    let area = size.area() as usize;
+    let times = packets(file, &select);
     assert_eq!(pictures.len(), times.len() * area, "every picture is decoded");
-    let white = |picture: &[u8]| picture.iter().map(|luma| u64::from(*luma)).sum::<u64>() > 128 * SIZE.area();
+    let white = |picture: &[u8]| picture.iter().map(|luma| u64::from(*luma)).sum::<u64>() > 128 * size.area();
     let lit: Vec<_> = pictures.chunks_exact(area).map(white).collect();
     let flashes = (0..lit.len()).filter(|n| lit[*n] && (*n == 0 || !lit[n - 1])).map(|n| times[n]).collect();
     let first = packets(file, "a").first().copied().expect("sound");

@@ -69,7 +69,14 @@ fn sections(config: &Config) -> Vec<Section> {
                 ("second_publisher", second.to_owned()),
             ],
         ),
-        section("transcoding", vec![("most_videos", config.transcoding.most_videos.to_string())]),
+        section(
+            "transcoding",
+            vec![
+                ("most_videos", config.transcoding.most_videos.to_string()),
+                ("max_renditions", config.transcoding.max_renditions.to_string()),
+                ("linger_seconds", config.transcoding.linger_seconds.to_string()),
+            ],
+        ),
         section("hls", vec![("enabled", hls.enabled.to_string()), ("always", hls.always.to_string())]),
         section(
             "limits",

@@ -57,6 +57,7 @@ impl Stream {
             let Some((sequence, timestamp)) = line.place(sequence, packet.timestamp, now) else { continue };
             self.spread(MediaPacket {
                 track: packet.track,
+                rung: None,
                 sequence,
                 timestamp,
                 marker: packet.marker,

@@ -120,6 +120,7 @@ impl Stream {
                 .and_then(|publisher| publisher.round_trip)
                 .map(|rtt| rtt.as_secs_f64() * 1000.0),
             publisher_loss: publisher.and_then(|publisher| publisher.loss).map(f64::from),
+            renditions: if live { self.renditions(now) } else { Vec::new() },
         }
     }
 }

@@ -159,6 +159,19 @@ impl Peer {
         Self::open(server, "/whep/live", TOKEN, Direction::RecvOnly).await
     }
 
+    /// A viewer who asks for something in its address.
+    pub async fn viewer_of(server: &LiveServer, query: &str) -> Self {
+        Self::open(server, &format!("/whep/live?{query}"), TOKEN, Direction::RecvOnly).await
+    }
+
+    /// Says what the line carries, as a player does.
+    pub fn estimate(&mut self, bits_per_second: u64) {
+        let mid = self.video;
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_rx_by_mid(mid, None).expect("a stream");
+        stream.request_remb(bits_per_second.into());
+    }
+
     /// Reads what has come and sends what is due; never waits.
     pub fn step(&mut self) {
         let mut buffer = vec![0; 4096];
