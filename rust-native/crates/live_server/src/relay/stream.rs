@@ -8,6 +8,7 @@ use media::Size;
 use str0m::Event;
 use str0m::rtp::RtpPacket;
 
+use super::SessionId;
 use super::fed::FedPublisher;
 use super::gop::{GopCache, Pushed};
 use super::h264;
@@ -196,7 +197,11 @@ impl Stream {
             match event {
                 Event::Connected => {
                     self.changed = true;
-                    tracing::info!(stream = self.name, session = %short(&viewer.connection.session), "a viewer is connected");
+                    tracing::info!(
+                        stream = self.name,
+                        session = viewer.connection.session.public(),
+                        "a viewer is connected"
+                    );
                     let in_vain = self.asks_in_vain() && self.gop.frames() > 0;
                     let plan = if in_vain {
                         Join::Replay
@@ -237,7 +242,10 @@ impl Stream {
             return;
         }
         let before = self.live.replace(peer);
-        tracing::info!(stream = self.name, takes_over = before.is_some(), "a publisher is connected");
+        let session = self.publishers.get(&peer).map(|publisher| &publisher.connection.session);
+        let session =
+            session.or_else(|| self.fed.get(&peer).map(|publisher| &publisher.session)).map(SessionId::public);
+        tracing::info!(stream = self.name, session, takes_over = before.is_some(), "a publisher is connected");
         if let Some(publisher) = self.publishers.get(&peer) {
             self.has = (publisher.video.is_some(), publisher.audio.is_some());
         }
@@ -415,9 +423,4 @@ impl Stream {
             .chain(self.lost.map(|lost| lost + self.manners.grace))
             .min()
     }
-}
-
-/// Enough of a session's name to tell it apart in a log; the whole name is a key to it.
-pub(super) fn short(session: &super::SessionId) -> &str {
-    session.0.get(..6).unwrap_or_default()
 }

@@ -54,6 +54,8 @@ pub(super) struct Viewer {
     backlog: VecDeque<Waiting>,
     next_piece: Option<Instant>,
     wants_keyframe: bool,
+    /// Its first picture has left.
+    pictured: bool,
     pub(super) budget: ViewerBudget,
 }
 
@@ -80,6 +82,7 @@ impl Viewer {
             backlog: VecDeque::new(),
             next_piece: None,
             wants_keyframe: true,
+            pictured: false,
             budget: ViewerBudget::new(now),
         }
     }
@@ -182,6 +185,10 @@ impl Viewer {
             for _ in 0..PIECE {
                 let (Some(waiting), Some(out)) = (self.backlog.pop_front(), &mut self.video) else { break };
                 write(&mut self.connection, out, &waiting.packet, waiting.timestamp, waiting.wallclock);
+                if !self.pictured {
+                    self.pictured = true;
+                    outbox.joined(self.connection.age(now));
+                }
             }
             self.next_piece = (!self.backlog.is_empty()).then_some(now + PIECE_INTERVAL);
         }

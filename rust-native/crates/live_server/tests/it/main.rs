@@ -24,7 +24,10 @@ mod hls_load;
 mod https;
 #[cfg(target_os = "linux")]
 mod ingest_files;
+mod joins;
 mod media;
+#[cfg(target_os = "linux")]
+mod metrics;
 mod program;
 mod protocol;
 mod publishers;
