@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 use serde::Serialize;
 
+use crate::histogram::Histogram;
 use crate::relay::Role;
 
 /// One stream, as `/api/v1/streams` shows it.
@@ -93,6 +94,8 @@ pub(crate) struct Totals {
     /// Wrong keys and tokens.
     pub(crate) publishers_refused: AtomicU64,
     pub(crate) viewers_refused: AtomicU64,
+    /// From a viewer's offer to the first packet of its first picture.
+    pub(crate) joins: Histogram,
 }
 
 impl Totals {

@@ -19,6 +19,7 @@ mod config;
 mod error;
 mod figures;
 mod forward;
+mod histogram;
 mod hook;
 mod http;
 mod ingest;

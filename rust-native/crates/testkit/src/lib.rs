@@ -10,6 +10,8 @@ pub mod scratch;
 pub mod shared_screen;
 pub mod sine;
 #[cfg(target_os = "linux")]
+pub mod small_disk;
+#[cfg(target_os = "linux")]
 pub mod sound;
 pub mod time_pattern;
 #[cfg(target_os = "linux")]

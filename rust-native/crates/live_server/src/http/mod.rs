@@ -34,6 +34,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::admin::Admin;
+use crate::alerts::Standing;
 use crate::auth::{Counter, KeyChecker};
 use crate::chunks::Shelves;
 use crate::config::Config;
@@ -55,6 +56,7 @@ pub(crate) struct Site {
     readers: readers::Readers,
     recordings: Recordings,
     forwards: Forwards,
+    alerts: Standing,
     /// Wrong tokens.
     failures: Mutex<Counter>,
     /// New sessions.
@@ -90,6 +92,7 @@ impl Site {
             readers: readers::Readers::default(),
             recordings: Recordings::default(),
             forwards: Forwards::default(),
+            alerts: Standing::default(),
             failures: Mutex::default(),
             openings: Mutex::default(),
             draining: AtomicBool::new(false),
@@ -124,6 +127,10 @@ impl Site {
 
     pub(crate) fn forwards(&self) -> &Forwards {
         &self.forwards
+    }
+
+    pub(crate) fn alerts(&self) -> &Standing {
+        &self.alerts
     }
 
     /// A stream's figures.
@@ -184,6 +191,7 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
         .route("/api/v1/streams/{stream}", get(api::stream))
         .route("/api/v1/streams/{stream}/forwards", get(forwards::list).post(forwards::add))
         .route("/api/v1/streams/{stream}/forwards/{name}", axum::routing::delete(forwards::remove))
+        .route("/api/v1/streams/{stream}/forwards/{name}/retry", post(forwards::retry))
         .route("/api/v1/recordings", get(recordings::list))
         .route("/api/v1/recordings/{rule}/{stream}/{id}", get(recordings::one).delete(recordings::delete))
         .route("/recordings/{rule}/{stream}/{id}/{file}", get(recordings::file))

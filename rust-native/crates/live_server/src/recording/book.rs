@@ -194,6 +194,21 @@ pub(crate) fn chunk_name(kind: Kind, number: usize) -> String {
     format!("{}-{number:05}.m4s", kind.name())
 }
 
+/// The numbers of a run's chunks, as a playlist of [`Book::media`] says.
+pub(crate) fn chunks_of(playlist: &str, run: usize) -> Vec<usize> {
+    let ours = format!("-{run}.mp4\"");
+    let (mut in_run, mut found) = (false, Vec::new());
+    for line in playlist.lines() {
+        if let Some(map) = line.strip_prefix("#EXT-X-MAP:") {
+            in_run = map.ends_with(&ours);
+        } else if in_run && !line.starts_with('#') {
+            let number = line.strip_suffix(".m4s").and_then(|name| name.rsplit_once('-')?.1.parse::<usize>().ok());
+            found.extend(number);
+        }
+    }
+    found
+}
+
 /// Adds a token to every address in a playlist, for players that can't send headers.
 pub(crate) fn with_query(playlist: &str, query: &str) -> String {
     if query.is_empty() {
@@ -263,6 +278,12 @@ mod tests {
                 .multivariant()
                 .contains("CODECS=\"avc1.42c01e,opus\",RESOLUTION=640x360,AUDIO=\"sound\"\nvideo.m3u8\n")
         );
+    }
+
+    #[test]
+    fn the_chunks_of_a_run_are_those_under_its_header() {
+        let text = book().media(Kind::Video, false);
+        assert_eq!([0, 1, 2].map(|run| chunks_of(&text, run)), [vec![1, 2], vec![3], vec![]]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use media::Size;
 use str0m::Event;
 use str0m::rtp::RtpPacket;
 
+use super::SessionId;
 use super::fed::FedPublisher;
 use super::gop::{GopCache, Pushed};
 use super::h264;
@@ -218,7 +219,10 @@ impl Stream {
             return;
         }
         let before = self.live.replace(peer);
-        tracing::info!(stream = self.name, takes_over = before.is_some(), "a publisher is connected");
+        let session = self.publishers.get(&peer).map(|publisher| &publisher.connection.session);
+        let session =
+            session.or_else(|| self.fed.get(&peer).map(|publisher| &publisher.session)).map(SessionId::public);
+        tracing::info!(stream = self.name, session, takes_over = before.is_some(), "a publisher is connected");
         if let Some(publisher) = self.publishers.get(&peer) {
             self.has = (publisher.video.is_some(), publisher.audio.is_some());
         }
@@ -372,9 +376,4 @@ impl Stream {
             .chain(self.lost.map(|lost| lost + self.manners.grace))
             .min()
     }
-}
-
-/// Enough of a session's name to tell it apart in a log; the whole name is a key to it.
-pub(super) fn short(session: &super::SessionId) -> &str {
-    session.0.get(..6).unwrap_or_default()
 }

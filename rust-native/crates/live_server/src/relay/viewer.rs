@@ -95,6 +95,8 @@ pub(super) struct Viewer {
     backlog: VecDeque<Waiting>,
     next_piece: Option<Instant>,
     wants_keyframe: bool,
+    /// Its first picture has left.
+    pictured: bool,
     pub(super) budget: ViewerBudget,
     /// What it asked for.
     pub(super) quality: Quality,
@@ -134,6 +136,7 @@ impl Viewer {
             backlog: VecDeque::new(),
             next_piece: None,
             wants_keyframe: true,
+            pictured: false,
             budget: ViewerBudget::new(now),
             quality,
             target: None,
@@ -275,6 +278,10 @@ impl Viewer {
             for _ in 0..PIECE {
                 let (Some(waiting), Some(out)) = (self.backlog.pop_front(), &mut self.video) else { break };
                 write(&mut self.connection, out, &waiting.packet, waiting.timestamp, waiting.wallclock);
+                if !self.pictured {
+                    self.pictured = true;
+                    outbox.joined(self.connection.age(now));
+                }
             }
             self.next_piece = (!self.backlog.is_empty()).then_some(now + PIECE_INTERVAL);
         }

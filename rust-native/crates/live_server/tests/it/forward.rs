@@ -138,3 +138,68 @@ async fn forwards_are_added_and_taken_away_by_the_publisher_alone_and_the_config
     assert_eq!(left.len(), 1, "{left:?}");
     server.shutdown().await;
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forward_that_was_added_is_there_after_a_restart_and_its_key_for_the_servers_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new("forward-kept");
+    let kept = |folder: &Folder| {
+        let mut config = config();
+        config.publishing.grace_seconds = 0;
+        let settings = live_server::AdminSettings {
+            password: Some(Secret::new(crate::admin::PASSWORD)),
+            folder: Some(folder.file("state")),
+            ..Default::default()
+        };
+        config.admin = Some(settings);
+        config
+    };
+    let rtmp = free_tcp();
+    let (post, delete) = (reqwest::Method::POST, reqwest::Method::DELETE);
+    let first = LiveServer::start(kept(&folder)).await.expect("the server starts");
+    let wanted = json!({ "name": "kept", "url": format!("rtmp://127.0.0.1:{rtmp}/live"), "key": "stream-key-there" });
+    assert_eq!(ask(&first, post.clone(), "", &wanted, KEY).await.0, 201);
+    first.shutdown().await;
+    let file = folder.file("state").join("forwards.json");
+    assert_eq!(std::fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
+
+    let server = LiveServer::start(kept(&folder)).await.expect("the server starts");
+    assert_eq!(get(&server).await[0]["origin"], "api");
+    let mut publisher = Publisher::start(&server, &Reel::new(60, 30)).await;
+    let waits = until_states(&server, &[("kept", "reconnecting")]).await.remove(0);
+    assert!(waits["reconnects"].as_u64().is_some_and(|count| count >= 1) && waits["code"].is_string(), "{waits}");
+    // The target is there now, and gets its key; who looks after the server tries again at once.
+    let nginx = nginx(&folder, rtmp);
+    let cookie = crate::admin::cookie(&server).await;
+    let act = async |method, path: &str, body| crate::admin::ask(&server, method, path, Some(&cookie), body).await;
+    assert_eq!(act(post.clone(), "streams/live/forwards/kept/retry", None).await.status(), 204);
+    assert_eq!(act(post.clone(), "streams/live/forwards/none/retry", None).await.status(), 404);
+    until_states(&server, &[("kept", "live")]).await;
+    let begun = Instant::now();
+    let sent = loop {
+        let one = get(&server).await.remove(0);
+        let bytes = one["sent_bytes_total"].as_u64().unwrap_or_default();
+        if one["bitrate_kbps"].as_f64().is_some_and(|kbps| kbps > 10.0) {
+            break bytes;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{one}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(sent > 10_000, "{sent}");
+    let overview = crate::admin::read(act(reqwest::Method::GET, "overview", None).await).await;
+    assert_eq!((&overview["forwards"][0]["name"], &overview["forwards"][0]["state"]), (&"kept".into(), &"live".into()));
+    assert!(!overview.to_string().contains("stream-key-there"));
+    let more = json!({ "name": "more", "url": "srt://127.0.0.1:1" });
+    assert_eq!(act(post, "streams/live/forwards", Some(more)).await.status(), 201);
+    for (name, left) in [("kept", 1), ("more", 0)] {
+        assert_eq!(act(delete.clone(), &format!("streams/live/forwards/{name}"), None).await.status(), 204);
+        assert_eq!(get(&server).await.len(), left);
+    }
+    assert!(!std::fs::read_to_string(&file).expect("a file").contains("stream-key-there"), "it is gone from the disk");
+    tokio::task::block_in_place(|| publisher.stop());
+    server.shutdown().await;
+    drop(nginx);
+    assert!(!nginx_rtmp::recordings(&folder).is_empty());
+}

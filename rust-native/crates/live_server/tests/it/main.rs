@@ -24,9 +24,12 @@ mod hls_load;
 mod https;
 #[cfg(target_os = "linux")]
 mod ingest_files;
+mod joins;
 #[cfg(target_os = "linux")]
 mod ladder;
 mod media;
+#[cfg(target_os = "linux")]
+mod metrics;
 mod program;
 mod protocol;
 mod publishers;

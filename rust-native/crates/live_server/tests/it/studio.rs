@@ -123,6 +123,80 @@ impl Drop for Publisher {
     }
 }
 
+/// A publisher that encodes as it goes, ten seconds from keyframe to keyframe but for those that are asked for.
+pub struct Camera {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Vec<Instant>>>,
+}
+
+impl Camera {
+    /// Publishes, and returns when the stream is live.
+    pub async fn start(server: &LiveServer) -> Self {
+        let mut peer = Peer::publisher(server).await;
+        until(&mut [&mut peer], "the publisher connects", |peers| peers[0].connected);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || film(&mut peer, &stopped));
+        let begun = Instant::now();
+        while !server.streams()[0].live {
+            assert!(begun.elapsed() < crate::common::PATIENCE, "the stream is not live");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Self { stop, thread: Some(thread) }
+    }
+
+    /// Says goodbye; gives when it was asked for keyframes.
+    pub fn stop(mut self) -> Vec<Instant> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().expect("it runs").join().expect("the camera did not panic")
+    }
+}
+
+impl Drop for Camera {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn film(peer: &mut Peer, stop: &AtomicBool) -> Vec<Instant> {
+    let config = VideoConfig {
+        codec: media::VideoCodec::H264,
+        size: SIZE,
+        frame_rate: FrameRate::new(30).expect("a rate"),
+        bitrate: Bitrate::from_kbps(400),
+        gop: Duration::from_secs(10),
+        threads: 1,
+        tune: encoder::Tune::default(),
+    };
+    let mut encoder = encoder::open(&config).expect("an encoder").encoder;
+    let (start, mut number, mut sequence, mut answered) = (Instant::now(), 0u32, 40_000, 0);
+    while !stop.load(Ordering::Relaxed) {
+        peer.step();
+        let after = Duration::from_millis(u64::from(number) * 1000 / 30);
+        if start.elapsed() < after {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
+        }
+        let asked = peer.keyframe_requests.len() > answered;
+        answered = peer.keyframe_requests.len();
+        let mut picture = Picture::black(SIZE);
+        picture.planes[0].data.fill(16 + (number % 200) as u8);
+        picture.captured_at = START + after;
+        if let Some(unit) = encoder.encode(&picture, START + after, asked).expect("encoded") {
+            let timestamp =
+                3_000_000_000u32.wrapping_add((unit.pts.since(START).as_nanos() * 90_000 / 1_000_000_000) as u32);
+            let payloads = payloads(&unit.payload);
+            for (index, payload) in payloads.iter().enumerate() {
+                peer.send(true, sequence, timestamp, index == payloads.len() - 1, payload, start + after);
+                sequence += 1;
+            }
+        }
+        number += 1;
+    }
+    peer.close();
+    std::mem::take(&mut peer.keyframe_requests)
+}
+
 fn play_out(reel: &Reel, peer: &mut Peer, stop: &AtomicBool) {
     let start = Instant::now();
     let (mut video_sequence, mut audio_sequence) = (40_000, 7);

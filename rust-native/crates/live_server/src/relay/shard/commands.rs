@@ -11,7 +11,7 @@ use super::super::negotiate::{self, Negotiated};
 use super::super::publisher::Publisher;
 use super::super::sdp::{self, Offered};
 use super::super::socket::{MediaSocket, Outbox};
-use super::super::stream::{PeerId, Stream, short};
+use super::super::stream::{PeerId, Stream};
 use super::super::viewer::Viewer;
 use super::super::visitors::{Visitor, Which};
 use super::super::{Command, LayerState, Opened, Opening, Patched, Refusal, Role, SessionId};
@@ -109,7 +109,7 @@ impl Shard {
                 stream.add_viewer(peer, Viewer::new(connection, video, audio, quality, now));
             }
         }
-        tracing::debug!(stream = name, session = short(&session), ?role, "a session is opened");
+        tracing::debug!(stream = name, session = session.public(), ?role, "a session is opened");
         self.sessions.insert(session.clone(), peer);
         let protocol = match role {
             Role::Publish => "whip",

@@ -9,7 +9,7 @@ use super::super::keyframes::{Join, plan_join};
 use super::super::packet::Track;
 use super::super::socket::Outbox;
 use super::super::viewer::Viewer;
-use super::{PeerId, Stream, short};
+use super::{PeerId, Stream};
 
 impl Stream {
     pub(in crate::relay) fn add_viewer(&mut self, peer: PeerId, mut viewer: Viewer) {
@@ -26,7 +26,7 @@ impl Stream {
             match event {
                 Event::Connected => {
                     self.changed = true;
-                    tracing::info!(stream = self.name, session = %short(&viewer.connection.session), "a viewer is connected");
+                    tracing::info!(stream = self.name, session = viewer.connection.session.public(), "a viewer is connected");
                     self.join(peer, now);
                 }
                 Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => {

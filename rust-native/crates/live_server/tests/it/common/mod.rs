@@ -75,6 +75,8 @@ pub struct Peer {
     pub stuck: bool,
     /// Every so many media datagrams are lost on the way in and out.
     pub lose: Option<u32>,
+    /// It keeps what it sent, and sends it again to who lost it.
+    pub repairs: bool,
     media_datagrams: u32,
     video_ssrc: u32,
 }
@@ -128,6 +130,7 @@ impl Peer {
             etag: String::new(),
             stuck: false,
             lose: None,
+            repairs: true,
             media_datagrams: 0,
             video_ssrc: 0,
         };
@@ -249,7 +252,7 @@ impl Peer {
         let mut api = self.rtc.direct_api();
         let stream = api.stream_tx_by_mid(mid, None).expect("a stream");
         let rtp = RtpWrite::new(payload_type, sequence.into(), timestamp, wallclock, payload);
-        stream.write_rtp(rtp.marker(marker).nackable(video));
+        stream.write_rtp(rtp.marker(marker).nackable(video && self.repairs));
         self.rtc.handle_input(Input::Timeout(Instant::now())).expect("time is taken");
         self.drain();
     }
