@@ -2,6 +2,7 @@
 
 pub mod audio;
 pub mod canvas;
+pub mod codec;
 pub mod hot_keys;
 pub mod input;
 pub mod output;

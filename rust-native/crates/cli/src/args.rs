@@ -78,8 +78,9 @@ pub(crate) struct StreamOptions {
     #[arg(long)]
     pub(crate) audio_file: Option<std::path::PathBuf>,
     /// A further picture with an encoder of its own, as often as wanted:
-    /// NAME[,size=WIDTHxHEIGHT][,fps=N][,kbps=N],scene=FILE (or ,source=ID), such as
-    /// `tall,size=720x1280,scene=tall.json`; what is left out is as on the main one
+    /// NAME[,size=WIDTHxHEIGHT][,fps=N][,kbps=N][,codec=NAME],scene=FILE (or ,source=ID), such as
+    /// `tall,size=720x1280,scene=tall.json`; what is left out is as on the main one, and
+    /// h264
     #[arg(long, value_parser = crate::canvas::parse)]
     pub(crate) canvas: Vec<crate::canvas::CanvasLine>,
     /// Add every --canvas also where the machine has no room for it
@@ -90,6 +91,10 @@ pub(crate) struct StreamOptions {
     /// `NAME=KIND:URL` sends the --canvas of that name there
     #[arg(long)]
     pub(crate) to: Vec<String>,
+    /// Offer each `whip:` destination the picture in half and a quarter of its size, too, for SFUs that choose for each
+    /// viewer (simulcast, RFC 8853); what one does not take is not encoded
+    #[arg(long)]
+    pub(crate) simulcast: bool,
     /// Write the description that players of an RTP destination open (SDP) to this file
     #[arg(long)]
     pub(crate) sdp: Option<std::path::PathBuf>,

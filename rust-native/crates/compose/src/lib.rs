@@ -8,6 +8,7 @@ mod blend;
 mod card;
 mod error;
 mod geometry;
+mod half;
 mod halve;
 mod key;
 mod layer;
@@ -26,6 +27,7 @@ pub use card::Card;
 pub use error::ComposeError;
 pub use geometry::{Rect, fit};
 pub use rescale::Rescaler;
+pub use half::{half_size, halve};
 pub use stage::{Counts, Stage};
 
 use planes::{Scaler, View};

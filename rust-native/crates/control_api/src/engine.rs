@@ -103,12 +103,12 @@ impl Engine {
                 self.hot_keys.press(&code, down);
                 Ok(Reply::Done)
             }
-            Command::TestDestination { destination } => {
-                destination_commands::test_destination(&destination).await.map(|()| Reply::Done)
+            Command::TestDestination { destination, codec } => {
+                destination_commands::test_destination(&destination, codec).await.map(|()| Reply::Done)
             }
             command => {
                 let asks_for_room = match &command {
-                    Command::EstimateCanvas { .. } => true,
+                    Command::EstimateCanvas { .. } | Command::EstimateSimulcast { .. } => true,
                     Command::SetCanvas { force, .. } => !force,
                     _ => false,
                 };

@@ -31,8 +31,10 @@ mod keyframes;
 mod listing;
 mod live;
 mod local_server;
+mod lower;
 mod meter;
 mod monitoring;
+mod outlet;
 mod pipeline;
 mod preview;
 mod problem;
@@ -51,8 +53,8 @@ pub use ::sound::{Effect, Filter};
 pub use audio::{AudioInputChange, AudioInputState, AudioSource};
 pub use canvas::{CanvasCost, CanvasRoom, CanvasSettings, CanvasState, CanvasStats};
 pub use command::{
-    AudioInput, CardText, Command, Described, Destination, Encoders, LocalServer, MicrophoneInfo, Preview, Reach,
-    RefusedEncoder, Reply, SourceProblem, Sources, VideoSettings, VideoSourceInfo,
+    AudioInput, CardText, CodecChoice, Command, Described, Destination, Encoders, LocalServer, MicrophoneInfo, Preview,
+    Reach, RefusedEncoder, Reply, SourceProblem, Sources, VideoSettings, VideoSourceInfo,
 };
 pub use engine::{Engine, EngineOptions};
 pub use event::{

@@ -13,6 +13,7 @@ use stream::Broadcast;
 
 pub(crate) use crate::encode_orders::{EncodeControl, Feed, Wish};
 use crate::encode_thread::Encode;
+use crate::lower::LowerHubs;
 
 /// What the encode's thread has to tell.
 #[derive(Debug)]
@@ -58,6 +59,7 @@ pub(crate) type Opener = Box<dyn FnMut(&VideoConfig, &[&str]) -> Result<Opened, 
 pub(crate) struct Pipeline {
     control: EncodeControl,
     counters: Arc<Counters>,
+    lower: LowerHubs,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -83,16 +85,23 @@ impl Pipeline {
         let counters = Arc::new(Counters::default());
         let worker_control = control.clone();
         let worker_counters = Arc::clone(&counters);
+        let lower = LowerHubs::new(control.bell.clone());
+        let worker_lower = lower.clone();
         let thread = std::thread::Builder::new().name(thread.to_owned()).spawn(move || {
-            let encode = Encode::new(worker_control, worker_counters, hub, opener, on_event);
+            let encode = Encode::new(worker_control, worker_counters, (hub, worker_lower), opener, on_event);
             encode.run();
         })?;
-        Ok(Self { control, counters, thread: Some(thread) })
+        Ok(Self { control, counters, lower, thread: Some(thread) })
     }
 
     /// A handle to leave orders with.
     pub(crate) fn control(&self) -> EncodeControl {
         self.control.clone()
+    }
+
+    /// Lower encodings of the same pictures, made while somebody reads them.
+    pub(crate) fn lower(&self) -> &LowerHubs {
+        &self.lower
     }
 
     /// Whether pictures are left out, as the machine can't do more.

@@ -23,5 +23,5 @@ pub use destination::{Destination, PublishStatus, Pulse, test, test_with_codec};
 pub use failure::Failure;
 pub use health::Health;
 pub use retry::{RetryPolicy, Verdict};
-pub use target::{BackendTarget, MpegTsTarget, RtmpTarget, RtpTarget, SrtTarget, Target, WhipTarget};
-pub use webrtc_transport::PathLimit;
+pub use target::{BackendTarget, Carrier, MpegTsTarget, RtmpTarget, RtpTarget, SrtTarget, Target, WhipTarget};
+pub use webrtc_transport::{LowerLayer, PathLimit};

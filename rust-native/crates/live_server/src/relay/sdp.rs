@@ -44,6 +44,10 @@ pub(super) fn normalized_offer(offer: &str, direction: Offered) -> String {
         if line.starts_with("a=candidate:") || line == "a=end-of-candidates" {
             continue;
         }
+        // One encoding is passed on: several (RFC 8853) are declined by an answer that does not name them.
+        if line.starts_with("a=simulcast:") || line.starts_with("a=rid:") {
+            continue;
+        }
         if DIRECTIONS.contains(&line) {
             if line == "a=sendrecv" {
                 push(direction.attribute());
@@ -160,6 +164,13 @@ mod tests {
         assert!(!normalized.contains("sendrecv"));
         let other = normalized_offer("v=0\nm=audio 9 X 111\na=inactive\n", Offered::SendOnly);
         assert!(other.contains("a=inactive") && !other.contains("sendonly"));
+    }
+
+    #[test]
+    fn an_offer_of_several_encodings_is_taken_as_one_of_one() {
+        let offer = "m=video 9 X 96\r\na=rid:f send\r\na=rid:h send\r\na=ssrc:5 cname:c\r\na=simulcast:send f;h\r\n";
+        let normalized = normalized_offer(offer, Offered::SendOnly);
+        assert!(!normalized.contains("a=rid:") && !normalized.contains("simulcast") && normalized.contains("a=ssrc:5"));
     }
 
     #[test]

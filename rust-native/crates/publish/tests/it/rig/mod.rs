@@ -44,7 +44,7 @@ pub(crate) fn frame_rate() -> FrameRate {
 pub(crate) struct Feed {
     codec: VideoCodec,
     pub(crate) hub: Broadcast<AccessUnit>,
-    wanted: Arc<AtomicBool>,
+    pub(crate) wanted: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     pictures: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
