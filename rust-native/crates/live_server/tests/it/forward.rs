@@ -187,7 +187,7 @@ async fn a_forward_that_was_added_is_there_after_a_restart_and_its_key_for_the_s
         assert!(begun.elapsed() < PATIENCE, "{one}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    assert!(sent > 10_000, "{sent}");
+    assert!(sent > 1000, "{sent}");
     let overview = crate::admin::read(act(reqwest::Method::GET, "overview", None).await).await;
     assert_eq!((&overview["forwards"][0]["name"], &overview["forwards"][0]["state"]), (&"kept".into(), &"live".into()));
     assert!(!overview.to_string().contains("stream-key-there"));
