@@ -5,7 +5,7 @@ use napi_derive::napi;
 use crate::output::RefusedEncoder;
 
 /// How pictures are coded.
-#[napi(string_enum = "snake_case")]
+#[napi(string_enum = "lowercase")]
 pub enum Codec {
     H264,
     Hevc,

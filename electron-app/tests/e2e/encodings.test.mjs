@@ -37,13 +37,13 @@ after(async () => {
 const kept = async () => (await app.bootstrap()).settings;
 
 /** For whoever looks: with TIDECAST_SHOT in the environment, in both languages. */
-async function shoot(name) {
+async function shoot(name, testid) {
   const shot = process.env.TIDECAST_SHOT;
   if (!shot) return;
   for (const language of ["zh", "en"]) {
-    await app.page.evaluate((wanted) => window.tidecast.changeSettings({ language: wanted }), language);
+    await click(app.page, "language");
     await until("it speaks that language", async () => (await kept()).language === language);
-    await app.page.waitForTimeout(300);
+    await app.page.evaluate((id) => document.querySelector(`[data-testid="${id}"]`)?.scrollIntoView({ block: "center" }), testid);
     await app.page.screenshot({ path: `${shot}-${name}-${language}.png` });
   }
 }
@@ -58,7 +58,7 @@ test("several sizes are offered where the user asks for them, and what they cost
   await click(app.page, "destination-simulcast");
   const said = await until("its cost", () => app.text("destination-simulcast-cost"), { deadline: 30_000 });
   assert.match(said, /Costs about \d\.\d\d of \d+ cores/);
-  await shoot("simulcast");
+  await shoot("simulcast", "destination-simulcast-cost");
   await click(app.page, "destination-save");
   const room = await until("it is in the list", async () => (await kept()).destinations.find((each) => each.name === "Room"));
   assert.equal(room.simulcast, true);
@@ -71,7 +71,7 @@ test("a canvas's codec is chosen, and a destination that does not take it says s
   const takers = await until("who takes it is said", () => app.text("canvas-codec-takers"), { deadline: 30_000 });
   assert.match(takers, /svt-av1/);
   assert.match(takers, /RTMP/);
-  await shoot("codec");
+  await shoot("codec", "canvas-codec-takers");
   await click(app.page, "canvas-save");
   await until("it is taken", async () => {
     if (await app.visible("canvas-anyway")) await click(app.page, "canvas-anyway");
@@ -79,7 +79,7 @@ test("a canvas's codec is chosen, and a destination that does not take it says s
   }, { deadline: 30_000 });
   await until("MPEG-TS refuses AV1 beside its row", () => app.text("destination-codec-b1"));
   assert.equal(await app.text("destination-codec-a1"), undefined, "the main canvas is H.264");
-  await shoot("refused");
+  await shoot("refused", "destination-codec-b1");
 });
 
 test("each canvas keeps its own chosen primary", limit, async () => {

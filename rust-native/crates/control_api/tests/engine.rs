@@ -161,7 +161,7 @@ async fn what_a_canvas_would_cost_is_measured_before_anything_runs_and_too_much_
             name: "A".to_owned(),
             scene: scene.to_string(),
             settings,
-            codec: VideoCodec::H264,
+            codec: media::VideoCodec::H264,
         }
     };
     let mut costs = Vec::new();

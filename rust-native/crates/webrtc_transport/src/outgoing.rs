@@ -40,7 +40,7 @@ pub(crate) struct Outgoing {
     clock: StreamClock,
     video_sequences: [u16; MOST_LAYERS],
     audio_sequence: u16,
-    has_shown: bool,
+    has_shown: [bool; MOST_LAYERS],
 }
 
 impl Outgoing {
@@ -49,7 +49,7 @@ impl Outgoing {
         // packets, where some take a number for an old one.
         let start = || rand::random::<u16>() >> 1;
         let video_sequences = [start(), start(), start()];
-        Self { negotiated, sources, clock, video_sequences, audio_sequence: start(), has_shown: false }
+        Self { negotiated, sources, clock, video_sequences, audio_sequence: start(), has_shown: [false; MOST_LAYERS] }
     }
 
     /// The packets of one unit of that encoding, in order; none for sound that the other side refused.
@@ -61,9 +61,9 @@ impl Outgoing {
         }
     }
 
-    /// Whether there was a picture: what comes before the first is not missed.
-    pub(crate) fn has_shown(&self) -> bool {
-        self.has_shown
+    /// Whether there was a picture of that encoding: what comes before the first is not missed.
+    pub(crate) fn has_shown(&self, layer: usize) -> bool {
+        self.has_shown[layer]
     }
 
     /// The number that the newest packet of that encoding has.
@@ -72,7 +72,7 @@ impl Outgoing {
     }
 
     fn video(&mut self, unit: &AccessUnit, layer: usize) -> Vec<rtp::Packet> {
-        self.has_shown = true;
+        self.has_shown[layer] = true;
         let payloads = h264::packetize(&unit.payload, h264::MAX_PAYLOAD);
         let timestamp = self.clock.rtp(Track::Video, unit.pts);
         let last = payloads.len().saturating_sub(1);

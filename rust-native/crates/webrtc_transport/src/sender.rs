@@ -240,16 +240,18 @@ impl Sender {
             // No peer subscribes to it, and browsers have no decoder for it in WebRTC.
             Track::Aac | Track::Input(_) | Track::Hevc | Track::Av1 => return Ok(()),
         }
-        let has_shown = flowing.outgoing.has_shown();
+        let has_shown = flowing.outgoing.has_shown(layer);
         if flowing.video[layer] != Video::Flows {
             self.counters.skipped_units.fetch_add(u64::from(has_shown), Ordering::Relaxed);
             return Ok(());
         }
-        let dropped = self.units.stats().dropped;
-        if !has_shown {
-            self.counters.dropped_before.store(dropped, Ordering::Relaxed);
+        if layer == 0 {
+            let dropped = self.units.stats().dropped;
+            if !has_shown {
+                self.counters.dropped_before.store(dropped, Ordering::Relaxed);
+            }
+            self.counters.reader_dropped.store(dropped, Ordering::Relaxed);
         }
-        self.counters.reader_dropped.store(dropped, Ordering::Relaxed);
         let packets = flowing.outgoing.packets(unit, layer);
         self.counters.written(layer, flowing.outgoing.last_video_sequence(layer));
         for packet in packets {
