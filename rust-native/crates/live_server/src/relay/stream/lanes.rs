@@ -22,6 +22,7 @@ pub(super) const FAILED: &str = "rendition_failed";
 const START: u64 = 1 << 32;
 /// After a failure nothing is tried for so long: what an encoder has refused once it refuses again.
 const REST: Duration = Duration::from_secs(60);
+
 /// What all streams' renditions share.
 #[derive(Clone)]
 pub(in crate::relay) struct Workshop {
@@ -166,6 +167,7 @@ impl Ladder {
         unborn || self.worker.as_ref().is_some_and(Worker::wants_keyframe)
     }
 
+    /// Has a lane made from now on; says whether its worker is a new one.
     pub(super) fn start(&mut self, index: usize, stream: &str, fps: f64, place: Place) -> Result<bool, std::io::Error> {
         let fresh = self.worker.is_none();
         if fresh {
