@@ -15,6 +15,7 @@ mod placement;
 mod planes;
 mod raster;
 mod region;
+mod resample;
 mod stage;
 mod tiles;
 
