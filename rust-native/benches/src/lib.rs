@@ -2,6 +2,8 @@
 //! the work on a picture, piece by piece; what receivers keep, and how what they kept is read back.
 
 pub mod depacketize;
+#[cfg(target_os = "linux")]
+pub mod grab;
 pub mod hot_paths;
 #[cfg(target_os = "linux")]
 pub mod load;

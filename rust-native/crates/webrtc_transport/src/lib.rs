@@ -18,6 +18,7 @@ mod stats;
 mod timing;
 
 pub use error::TransportError;
+pub use h264::{MAX_PAYLOAD, packetize};
 pub use path::PathLimit;
 pub use peer::{IceServer, Offered, Peer, PeerEvent, PeerHandle, PeerKind};
 pub use stats::PeerStats;
