@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use control_api::{Effort, Tuning, VideoSettings};
+use control_api::{Effort, Held, Preset, Tuning, VideoSettings};
 use media::VideoCodec;
 
 /// Tidecast without a window.
@@ -139,9 +139,20 @@ pub(crate) struct TuningOptions {
     /// Spread fresh blocks over all pictures instead of large keyframes; for WHIP alone
     #[arg(long)]
     intra_refresh: bool,
+    /// Encode with this one and no other, by its name in `tidecast encoders`
+    #[arg(long, value_name = "NAME")]
+    encoder: Option<String>,
+    /// x264's preset: ultrafast, superfast or veryfast. It stays: pictures that take too long are left out
+    #[arg(long, value_parser = parse_preset, conflicts_with = "use_room")]
+    preset: Option<Preset>,
 }
 
 impl TuningOptions {
+    /// What the engine may not choose by itself.
+    pub(crate) fn held(&self) -> Held {
+        Held { encoder: self.encoder.clone(), preset: self.preset }
+    }
+
     /// As the engine takes it.
     pub(crate) fn tuning(&self) -> Tuning {
         Tuning {
@@ -162,6 +173,14 @@ pub(crate) enum StatsFormat {
 pub(crate) fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
     sides.ok_or_else(|| "write it as WIDTHxHEIGHT, such as 1280x720".to_owned())
+}
+
+fn parse_preset(text: &str) -> Result<Preset, String> {
+    let known = [Preset::Ultrafast, Preset::Superfast, Preset::Veryfast];
+    known
+        .into_iter()
+        .find(|preset| preset.name() == text)
+        .ok_or_else(|| "write ultrafast, superfast or veryfast".to_owned())
 }
 
 #[cfg(test)]

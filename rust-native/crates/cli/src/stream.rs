@@ -31,7 +31,8 @@ pub(crate) async fn run(options: StreamOptions) -> Result<(), Problem> {
         }
         let _ = events.send(event);
     };
-    let engine = Engine::start(EngineOptions::default(), emit).await?;
+    let held = options.tuning.held();
+    let engine = Engine::start(EngineOptions { held, ..EngineOptions::default() }, emit).await?;
     for command in granted {
         engine.dispatch(command).await?;
     }

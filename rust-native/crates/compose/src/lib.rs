@@ -16,6 +16,7 @@ mod placement;
 mod planes;
 mod raster;
 mod region;
+mod resample;
 mod rescale;
 mod stage;
 mod tiles;

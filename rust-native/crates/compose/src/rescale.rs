@@ -1,21 +1,20 @@
 //! A picture at another size: what was decoded is made smaller before it is encoded once more.
 
-use fast_image_resize::Resizer;
 use media::{Picture, Size};
 
-use crate::planes::{is_whole, resize_planes};
+use crate::planes::{PlaneScaler, is_whole};
 use crate::{ComposeError, Rect};
 
 /// Makes pictures of one size out of pictures of any; keeps their time.
 pub struct Rescaler {
     output: Size,
-    resizer: Resizer,
+    planes: PlaneScaler,
 }
 
 impl Rescaler {
     /// For pictures of that size, rounded up to even numbers.
     pub fn new(output: Size) -> Self {
-        Self { output: output.even(), resizer: Resizer::default() }
+        Self { output: output.even(), planes: PlaneScaler::default() }
     }
 
     /// The size of the pictures.
@@ -29,7 +28,9 @@ impl Rescaler {
     /// [`ComposeError::EmptyFrame`] and [`ComposeError::EmptyPicture`] where one of them has no pixel, and
     /// [`ComposeError::Conversion`] for a picture that lacks some of its memory.
     pub fn rescale(&mut self, picture: &Picture, out: &mut Picture) -> Result<(), ComposeError> {
-        if picture.size.area() == 0 {
+        // Two pixels share a colour: an odd one at the edge is left out.
+        let own = [picture.size.width & !1, picture.size.height & !1];
+        if own.contains(&0) {
             return Err(ComposeError::EmptyFrame);
         }
         if self.output.area() == 0 {
@@ -41,8 +42,7 @@ impl Rescaler {
         if !is_whole(out, self.output) {
             *out = Picture::black(self.output);
         }
-        let own = [picture.size.width, picture.size.height].map(f64::from);
-        resize_planes(&mut self.resizer, (picture, own), (out, Rect { x: 0, y: 0, size: self.output }))?;
+        self.planes.draw((picture, own.map(f64::from)), (out, Rect { x: 0, y: 0, size: self.output }));
         out.captured_at = picture.captured_at;
         Ok(())
     }

@@ -63,16 +63,14 @@ impl Further {
 pub(crate) struct Canvases {
     list: Vec<Further>,
     /// Where their encoders come from: the seam at which a test lets one fail.
-    pub(crate) opener: fn() -> Opener,
-}
-
-impl Default for Canvases {
-    fn default() -> Self {
-        Self { list: Vec::new(), opener: || Box::new(encoder::open_except) }
-    }
+    pub(crate) opener: Box<dyn Fn() -> Opener + Send + Sync>,
 }
 
 impl Canvases {
+    pub(crate) fn new(opener: impl Fn() -> Opener + Send + Sync + 'static) -> Self {
+        Self { list: Vec::new(), opener: Box::new(opener) }
+    }
+
     pub(crate) fn get(&self, id: &str) -> Option<&Further> {
         self.list.iter().find(|canvas| canvas.id == id)
     }

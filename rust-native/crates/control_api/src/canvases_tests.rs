@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::canvas_cost::Measured;
-use crate::{CanvasRoom, Command, Destination, Reply};
+use crate::{CanvasRoom, Command, Destination, Held, Reply};
 
 /// Far above what anything here takes, on a machine that builds something else besides.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -32,8 +32,9 @@ impl Rig {
         let events: Arc<Mutex<Vec<Event>>> = Arc::default();
         let told = Arc::clone(&events);
         let mut session =
-            Session::new(orders, connections, Arc::new(move |event| told.lock().push(event))).expect("a session");
-        session.canvases.opener = opener;
+            Session::new(orders, connections, Arc::new(move |event| told.lock().push(event)), Held::default())
+                .expect("a session");
+        session.canvases.opener = Box::new(opener);
         Self { session, inbox, events }
     }
 

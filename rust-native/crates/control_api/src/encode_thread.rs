@@ -232,7 +232,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
     fn effective(&self) -> (VideoConfig, FrameRate) {
         let whole = (self.wanted, self.wanted.frame_rate);
         let (mut config, cap) = self.allowed.map_or(whole, |rendition| rendition.apply(&self.wanted));
-        config.tune.preset = self.governor.preset();
+        config.tune.preset = self.wish.preset.unwrap_or_else(|| self.governor.preset());
         config.tune.intra_refresh = self.wish.intra_refresh;
         config.tune.content = self.judge.content();
         if self.encoding.abilities().is_some_and(|abilities| !abilities.live_bitrate) && config.size == self.config.size
@@ -345,7 +345,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             tracing::info!(preset = self.governor.preset().name(), every = self.governor.every(), "work per picture");
         }
         self.counters.every.store(self.governor.every(), Ordering::Relaxed);
-        self.counters.preset.store(self.governor.preset() as u32, Ordering::Relaxed);
+        self.counters.preset.store(self.config.tune.preset as u32, Ordering::Relaxed);
     }
 
     fn encode(&mut self, at: MediaTime) {

@@ -25,6 +25,7 @@ mod engine;
 mod event;
 mod fade;
 mod governor;
+mod held;
 mod hot_keys;
 mod input_tracks;
 mod keyframes;
@@ -56,10 +57,12 @@ pub use command::{
     AudioInput, CardText, CodecChoice, Command, Described, Destination, Encoders, LocalServer, MicrophoneInfo, Preview,
     Reach, RefusedEncoder, Reply, SourceProblem, Sources, VideoSettings, VideoSourceInfo,
 };
+pub use encoder::Preset;
 pub use engine::{Engine, EngineOptions};
 pub use event::{
     Area, CaptureState, DestinationState, DestinationStats, Event, Problem, PublishState, SourceState, State, Stats,
 };
+pub use held::Held;
 pub use hot_keys::{HotKey, HotKeyAction};
 pub use recording::{RecordFormat, Recording, RecordingState, RecordingStats, ReplayStats};
 pub use scene::{Scene, SceneError, Transition};

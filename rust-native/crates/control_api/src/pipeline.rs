@@ -68,12 +68,13 @@ impl Pipeline {
     pub(crate) fn start(
         config: VideoConfig,
         hub: Broadcast<AccessUnit>,
+        opener: Opener,
         on_event: impl Fn(PipelineEvent) + Send + 'static,
     ) -> std::io::Result<Self> {
-        Self::start_with("encode-video", config, hub, Box::new(encoder::open_except), on_event)
+        Self::start_with("encode-video", config, hub, opener, on_event)
     }
 
-    /// As [`Self::start`], on a thread of that name, with encoders from elsewhere: the seam at which a test lets one fail.
+    /// As [`Self::start`], on a thread of that name.
     pub(crate) fn start_with(
         thread: &str,
         config: VideoConfig,

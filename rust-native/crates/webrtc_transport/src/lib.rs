@@ -20,6 +20,7 @@ mod stats;
 mod timing;
 
 pub use error::TransportError;
+pub use h264::{MAX_PAYLOAD, packetize};
 pub use layers::LowerLayer;
 pub use path::PathLimit;
 pub use peer::{IceServer, Offered, Peer, PeerEvent, PeerHandle, PeerKind};
