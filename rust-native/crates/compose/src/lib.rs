@@ -1,14 +1,14 @@
 //! A captured frame becomes the picture that is encoded: placed, scaled, converted.
 //!
 //! BGRA in, I420 with the BT.709 matrix in limited range out (ITU-R BT.709-6, ITU-T H.273). The source keeps its
-//! aspect; what it doesn't fill is black. A picture that is one already can be made smaller ([`Rescaler`]). Several sources at once are a [`Stage`]: a scene, of which only what
-//! changed is drawn again. No thread, no queue and no device lives here: one call does one picture.
+//! aspect; what it doesn't fill is black. A picture that is one already can be made smaller ([`Rescaler`], [`halve`]).
+//! Several sources at once are a [`Stage`]: a scene, of which only what changed is drawn again. No thread, no queue and no
+//! device lives here: one call does one picture.
 
 mod blend;
 mod card;
 mod error;
 mod geometry;
-mod half;
 mod halve;
 mod key;
 mod layer;
@@ -27,8 +27,7 @@ pub use blend::dissolve;
 pub use card::Card;
 pub use error::ComposeError;
 pub use geometry::{Rect, fit};
-pub use rescale::Rescaler;
-pub use half::{half_size, halve};
+pub use rescale::{Rescaler, half_size, halve};
 pub use stage::{Counts, Stage};
 
 use planes::{Scaler, View};

@@ -73,8 +73,8 @@ mod sse2 {
     pub(in super::super) fn interleaved(a: Bytes, b: Bytes) -> [Bytes; 2] {
         // SAFETY: as above.
         unsafe {
-            let (a, b): (__m128i, __m128i) = (std::mem::transmute(a), std::mem::transmute(b));
-            [std::mem::transmute(_mm_unpacklo_epi8(a, b)), std::mem::transmute(_mm_unpackhi_epi8(a, b))]
+            let (a, b) = (std::mem::transmute::<Bytes, __m128i>(a), std::mem::transmute::<Bytes, __m128i>(b));
+            [_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b)].map(|both| std::mem::transmute::<__m128i, Bytes>(both))
         }
     }
 }

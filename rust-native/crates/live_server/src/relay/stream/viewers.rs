@@ -26,7 +26,11 @@ impl Stream {
             match event {
                 Event::Connected => {
                     self.changed = true;
-                    tracing::info!(stream = self.name, session = viewer.connection.session.public(), "a viewer is connected");
+                    tracing::info!(
+                        stream = self.name,
+                        session = viewer.connection.session.public(),
+                        "a viewer is connected"
+                    );
                     self.join(peer, now);
                 }
                 Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => {
