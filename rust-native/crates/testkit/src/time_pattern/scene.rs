@@ -133,7 +133,7 @@ impl Painter {
         let shift = (f64::from(place & 0x3ff) + 2048.0 + into * speed) as usize;
         let mut grain = hash(stamp as u32) | 1;
         for y in self.zones.motion.clone() {
-            let source = ((y / 3) as usize + (place >> 10) as usize & (TEXTURE - 1)) * TEXTURE;
+            let source = (((y / 3) as usize + (place >> 10) as usize) & (TEXTURE - 1)) * TEXTURE;
             let texture = &self.texture[source..source + TEXTURE];
             for (x, pixel) in self.row(pixels, y).iter_mut().enumerate() {
                 grain = grain.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
