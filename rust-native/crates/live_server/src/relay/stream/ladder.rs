@@ -23,6 +23,9 @@ use crate::ladder::{Places, Plan, Quality, Rung, plans};
 
 /// How often it is looked at who wants what.
 const LOOK: Duration = Duration::from_millis(100);
+/// Who reads files watches for so long after each question: a player asks once in a target duration (three seconds), and
+/// waits for the first segment of what has just been begun.
+const READERS_ASK: Duration = Duration::from_secs(10);
 
 impl Stream {
     /// Another configuration: what runs and is still there goes on.
@@ -55,8 +58,9 @@ impl Stream {
             let wants = |viewer: &Viewer| viewer.wants(rung) || viewer.quality == Quality::Rung(rung);
             let watched = self.viewers.values().any(wants);
             let read = self.outlet.as_ref().and_then(|outlet| outlet.read(rung));
+            let reads = read.is_some_and(|at| now.saturating_duration_since(at) < READERS_ASK);
             let lane = &mut self.ladder.lanes[index];
-            lane.wanted = lane.wanted.max(read).max(watched.then_some(now));
+            lane.wanted = lane.wanted.max((watched || reads).then_some(now));
             let lingers = |at: Instant| now.saturating_duration_since(at) < self.ladder.linger;
             let wanted = live && lane.wanted.is_some_and(lingers) && !lane.rests(now);
             match (lane.is_running(), wanted) {
