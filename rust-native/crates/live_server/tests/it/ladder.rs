@@ -203,9 +203,10 @@ async fn each_rendition_is_in_step_and_has_the_sources_keyframes() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
-    for (path, name) in [(MULTI, "hls.mkv"), (DASH, "dash.mkv")] {
+    // It opens one representation of DASH after the other, and each where the show is then.
+    for (path, name, seconds) in [(MULTI, "hls.mkv", 6), (DASH, "dash.mkv", 12)] {
         let file = folder.file(name);
-        record_as_is(&server, path, 6, &file).await;
+        record_as_is(&server, path, seconds, &file).await;
         let source = keyframes(&file, 0);
         for (picture, size) in [SOURCE, MIDDLE, SMALL].into_iter().enumerate() {
             let lower = keyframes(&file, picture);
