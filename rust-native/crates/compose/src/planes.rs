@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use media::{Picture, Plane, Size, VideoFrame};
+use media::{Picture, Size, VideoFrame};
 use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
 use crate::halve::halved;
