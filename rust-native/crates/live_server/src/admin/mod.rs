@@ -28,7 +28,7 @@ pub use log_book::LogBook;
 pub(crate) use log_book::{Asked, Found};
 pub(crate) use made_keys::{KeyProblem, MadeKey, MadeKeys, Wish};
 pub use password::set_admin_password;
-pub(crate) use password::stored as stored_password;
+pub(crate) use password::{stored as stored_password, write_private};
 pub(crate) use reports::{Report, ReportSum, Reports};
 pub(crate) use sign_ins::SignIns;
 pub(crate) use thumbnail::{Thumbnails, draw};

@@ -41,7 +41,7 @@ pub(crate) fn stored(settings: &AdminSettings) -> Result<Option<Secret>, String>
 }
 
 /// Writes a file that only this user can read: beside its place, then moved there whole.
-pub(super) fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
     }

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 /// A packet that was lost is asked for within 100 ms and comes a round trip later: longer than this, and the part it
 /// belongs to would be late for players that stand 1.5 s behind.
-pub(super) const PATIENCE: Duration = Duration::from_millis(350);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(350);
 /// Packets that wait behind a gap: 350 ms at 30 Mbit/s.
 const MOST: usize = 1200;
 
 /// What comes next.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next<T> {
+pub(crate) enum Next<T> {
     Item(T),
     /// Something is missing here for good.
     Gap,
@@ -22,26 +22,26 @@ pub(super) enum Next<T> {
 
 /// One track's packets.
 #[derive(Debug)]
-pub(super) struct Order<T> {
+pub(crate) struct Order<T> {
     next: Option<u64>,
     waiting: BTreeMap<u64, T>,
     blocked: Option<Instant>,
 }
 
 impl<T> Order<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { next: None, waiting: BTreeMap::new(), blocked: None }
     }
 
     /// Takes a packet; one that was given up, or came twice, is left out.
-    pub(super) fn push(&mut self, sequence: u64, item: T) {
+    pub(crate) fn push(&mut self, sequence: u64, item: T) {
         if self.next.is_none_or(|next| sequence >= next) {
             self.waiting.entry(sequence).or_insert(item);
         }
     }
 
     /// The next one in order, if it is there.
-    pub(super) fn pop(&mut self, now: Instant) -> Option<Next<T>> {
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<Next<T>> {
         let first = *self.waiting.first_key_value()?.0;
         if self.next.is_none_or(|next| next == first) {
             self.next = Some(first + 1);

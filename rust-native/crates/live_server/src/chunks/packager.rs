@@ -75,7 +75,7 @@ pub(super) struct Packager {
 impl Packager {
     pub(super) fn new(shelf: Arc<Shelf>, rules: Rules, keyframe: Arc<AtomicBool>, start: Instant) -> Self {
         Self {
-            handout: Handout::new(shelf.units(), start),
+            handout: Handout::new(shelf.units(), shelf.joins.clone(), start),
             shelf,
             segmenter: Segmenter::new(rules),
             start,
@@ -108,6 +108,7 @@ impl Packager {
                 tracing::warn!(%error, "a stream can't be packed; it begins anew with the next keyframe");
                 self.stop();
             }
+            self.handout.let_in();
             self.publish();
             if leave(&self.shelf) {
                 return;

@@ -19,17 +19,17 @@ const LARGEST: usize = 16 << 20;
 
 /// A picture or a packet of sound, and when it was.
 #[derive(Debug, Clone)]
-pub(super) struct Unit {
+pub(crate) struct Unit {
     /// RTP, on the stream's time line.
-    pub(super) timestamp: u32,
+    pub(crate) timestamp: u32,
     /// When that was on this machine's clock.
-    pub(super) wallclock: Instant,
+    pub(crate) wallclock: Instant,
     /// Whether that moment is the publisher's word, and so the same for both tracks.
-    pub(super) synced: bool,
+    pub(crate) synced: bool,
     /// A decoder may start here.
-    pub(super) keyframe: bool,
+    pub(crate) keyframe: bool,
     /// Length-prefixed NAL units without parameter sets (ISO/IEC 14496-15), or one Opus packet.
-    pub(super) data: Bytes,
+    pub(crate) data: Bytes,
 }
 
 impl Unit {
@@ -39,7 +39,7 @@ impl Unit {
     }
 
     /// A packet of sound; `None` for padding.
-    pub(super) fn sound(packet: &MediaPacket) -> Option<Self> {
+    pub(crate) fn sound(packet: &MediaPacket) -> Option<Self> {
         opus_frames(&packet.payload)?;
         Some(Self::of(packet, true, Bytes::copy_from_slice(&packet.payload)))
     }
@@ -47,7 +47,7 @@ impl Unit {
 
 /// One publisher's pictures.
 #[derive(Debug)]
-pub(super) struct Pictures {
+pub(crate) struct Pictures {
     sps: Option<Bytes>,
     pps: Option<Bytes>,
     /// What the present picture has so far.
@@ -62,23 +62,23 @@ pub(super) struct Pictures {
 }
 
 impl Pictures {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { sps: None, pps: None, unit: None, fragments: None, waits: true, suspect: true, damaged: false }
     }
 
     /// What a decoder needs beforehand, as it was last sent.
-    pub(super) fn parameter_sets(&self) -> Option<ParameterSets> {
+    pub(crate) fn parameter_sets(&self) -> Option<ParameterSets> {
         let sps = self.sps.clone().filter(|sps| sps.len() >= 4)?;
         Some(ParameterSets { sps, pps: self.pps.clone()? })
     }
 
     /// Whether nothing can be shown before a keyframe comes.
-    pub(super) fn wait_for_keyframe(&self) -> bool {
+    pub(crate) fn wait_for_keyframe(&self) -> bool {
         self.waits
     }
 
     /// Something is missing for good.
-    pub(super) fn gap(&mut self) {
+    pub(crate) fn gap(&mut self) {
         self.unit = None;
         self.fragments = None;
         self.damaged = false;
@@ -87,7 +87,7 @@ impl Pictures {
     }
 
     /// Takes the next payload; whole pictures are added to `out`.
-    pub(super) fn push(&mut self, packet: &MediaPacket, out: &mut Vec<Unit>) {
+    pub(crate) fn push(&mut self, packet: &MediaPacket, out: &mut Vec<Unit>) {
         if self.unit.as_ref().is_some_and(|(unit, _)| unit.timestamp != packet.timestamp) {
             out.extend(self.finish());
         }
@@ -185,7 +185,7 @@ impl Pictures {
 }
 
 /// How long a packet sounds, in frames of 48 kHz (RFC 6716 section 3.1); `None` for what is no packet.
-pub(super) fn opus_frames(packet: &[u8]) -> Option<u32> {
+pub(crate) fn opus_frames(packet: &[u8]) -> Option<u32> {
     let (toc, rest) = packet.split_first()?;
     let config = toc >> 3;
     let frame = match config {

@@ -146,6 +146,7 @@ impl Site {
             None => String::new(),
         };
         let shelf = self.shelves.get(stream);
+        self.pulls.wish(stream);
         if shelf.is_none() && !self.figures.get(stream).is_some_and(|info| info.live) {
             return Err(Problem::NotOnAir);
         }

@@ -4,12 +4,15 @@ mod access;
 mod admin;
 mod api;
 mod backend;
+mod bodies;
 mod chunks;
 mod connections;
+mod flv;
 mod forwards;
 mod metrics;
 mod pages;
 mod patient;
+mod pulls;
 mod readers;
 mod recordings;
 mod reply;
@@ -39,6 +42,8 @@ use crate::config::Config;
 use crate::figures::{Figures, StreamInfo};
 use crate::forward::Forwards;
 use crate::hook::Hook;
+use crate::ingest::Pulls;
+use crate::play::Seats;
 use crate::recording::Recordings;
 use crate::relay::{Departed, Relay};
 
@@ -52,8 +57,11 @@ pub(crate) struct Site {
     /// Streams that are packed.
     shelves: Shelves,
     readers: readers::Readers,
+    /// Players that are sent a stream.
+    seats: Seats,
     recordings: Recordings,
     forwards: Forwards,
+    pulls: Pulls,
     /// Wrong tokens.
     failures: Mutex<Counter>,
     /// New sessions.
@@ -87,8 +95,10 @@ impl Site {
             hook,
             shelves: Shelves::default(),
             readers: readers::Readers::default(),
+            seats: Seats::default(),
             recordings: Recordings::default(),
             forwards: Forwards::default(),
+            pulls: Pulls::default(),
             failures: Mutex::default(),
             openings: Mutex::default(),
             draining: AtomicBool::new(false),
@@ -107,10 +117,14 @@ impl Site {
     }
 
     /// Tells the hook of an end that the media thread knows nothing of.
-    fn tell_departed(&self, departed: Departed) {
+    pub(crate) fn tell_departed(&self, departed: Departed) {
         if let Some(departures) = self.departures.upgrade() {
             let _ = departures.try_send(departed);
         }
+    }
+
+    pub(crate) fn seats(&self) -> &Seats {
+        &self.seats
     }
 
     pub(crate) fn hook(&self) -> &Hook {
@@ -123,6 +137,16 @@ impl Site {
 
     pub(crate) fn forwards(&self) -> &Forwards {
         &self.forwards
+    }
+
+    pub(crate) fn pulls(&self) -> &Pulls {
+        &self.pulls
+    }
+
+    /// Whether anybody watches a stream, by whatever protocol.
+    pub(crate) fn is_watched(&self, stream: &str) -> bool {
+        let relayed = self.figures.get(stream).is_some_and(|info| info.viewers > 0);
+        relayed || self.readers.of(stream) > 0 || self.seats.of(stream) > 0
     }
 
     /// A stream's figures.
@@ -178,10 +202,12 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
         )
         .route("/hls/{stream}/{file}", get(chunks::hls))
         .route("/dash/{stream}/manifest.mpd", get(chunks::dash))
+        .route("/live/{file}", get(flv::play))
         .route("/api/v1/streams", get(api::streams))
         .route("/api/v1/streams/{stream}", get(api::stream))
         .route("/api/v1/streams/{stream}/forwards", get(forwards::list).post(forwards::add))
         .route("/api/v1/streams/{stream}/forwards/{name}", axum::routing::delete(forwards::remove))
+        .route("/api/v1/streams/{stream}/pull", get(pulls::show).put(pulls::set).delete(pulls::remove))
         .route("/api/v1/recordings", get(recordings::list))
         .route("/api/v1/recordings/{rule}/{stream}/{id}", get(recordings::one).delete(recordings::delete))
         .route("/recordings/{rule}/{stream}/{id}/{file}", get(recordings::file))
