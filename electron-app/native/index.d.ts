@@ -132,6 +132,8 @@ export interface CanvasSettings {
   scene: string
   /** Size, rate and quality of its own encode; the shorter side holds, the longer one follows the aspect. */
   settings: VideoSettings
+  /** As what it is encoded: `"h264"`, `"hevc"` or `"av1"`; H.264 where absent. */
+  codec?: Codec
 }
 
 /** One further canvas. */
@@ -144,6 +146,8 @@ export interface CanvasState {
   scene: string
   /** As encoded while nothing holds it back. */
   settings: VideoSettings
+  /** As what it is encoded. */
+  codec: Codec
   /** It is drawn and encoded; else it waits for the capture, or has failed. */
   live: boolean
   /** The encoder in use. */
@@ -198,6 +202,21 @@ export interface Chord {
   meta: boolean
 }
 
+/** How pictures are coded. */
+export type Codec = 'h264' | 'hevc' | 'av1'
+
+/** A codec that an encode may have. */
+export interface CodecChoice {
+  /** Which. */
+  codec: Codec
+  /** The encoder that makes it here; absent where none does. */
+  encoder?: string
+  /** Those that do not, each with its reason. */
+  refused: Array<RefusedEncoder>
+  /** The kinds of destinations that take it; an RTMP server says so itself when it is asked. */
+  takenBy: Array<string>
+}
+
 /** One request to the engine; what each does is told at the engine's own type of the same name. */
 export type Command =
   | { type: 'list_sources' }
@@ -229,11 +248,12 @@ export type Command =
   | { type: 'start_destination'; id: string }
   | { type: 'stop_destination'; id: string }
   | { type: 'retry_destination'; id: string }
-  | { type: 'test_destination'; destination: Destination }
+  | { type: 'test_destination'; destination: Destination; codec?: Codec }
   | { type: 'choose_primary'; id: string }
   | { type: 'set_canvas'; canvas: CanvasSettings; force: boolean }
   | { type: 'remove_canvas'; id: string }
   | { type: 'estimate_canvas'; canvas: CanvasSettings }
+  | { type: 'estimate_simulcast'; canvas?: string }
   | { type: 'start_recording'; recording: Recording }
   | { type: 'stop_recording' }
   | { type: 'pause_recording'; paused: boolean }
@@ -259,7 +279,7 @@ export interface Described {
 /** Where a stream goes. */
 export type Destination =
   | { kind: 'local_server' }
-  | { kind: 'whip'; url: string; key?: string }
+  | { kind: 'whip'; url: string; key?: string; simulcast: boolean }
   | { kind: 'backend'; url: string; key?: string }
   | { kind: 'rtmp'; url: string; key?: string; preferOpus: boolean }
   | { kind: 'srt'; url: string; passphrase?: string; streamId?: string; latencyMs?: number }
@@ -300,6 +320,8 @@ export interface DestinationStats {
   loss?: number
   /** From the attempt's start to its first media byte, milliseconds. */
   firstByteMs?: number
+  /** Encodings of the picture that a WebRTC destination is sent: more than one where it takes simulcast; 0 elsewhere. */
+  encodings: number
 }
 
 /** What a filter does, with its settings: dB and ms. */
@@ -325,6 +347,8 @@ export interface Encoders {
   msPer1080PFrame: number
   /** What suits this machine. */
   proposal: VideoSettings
+  /** Every codec, whether it can be had here or not. */
+  codecs: Array<CodecChoice>
 }
 
 /** How an engine is started. */

@@ -2,6 +2,7 @@
 
 use napi_derive::napi;
 
+use crate::codec::Codec;
 use crate::input::VideoSettings;
 use crate::output::Problem;
 
@@ -16,6 +17,8 @@ pub struct CanvasSettings {
     pub scene: String,
     /// Size, rate and quality of its own encode; the shorter side holds, the longer one follows the aspect.
     pub settings: VideoSettings,
+    /// As what it is encoded: `"h264"`, `"hevc"` or `"av1"`; H.264 where absent.
+    pub codec: Option<Codec>,
 }
 
 /// One further canvas.
@@ -29,6 +32,8 @@ pub struct CanvasState {
     pub scene: String,
     /// As encoded while nothing holds it back.
     pub settings: VideoSettings,
+    /// As what it is encoded.
+    pub codec: Codec,
     /// It is drawn and encoded; else it waits for the capture, or has failed.
     pub live: bool,
     /// The encoder in use.
@@ -86,7 +91,8 @@ pub struct CanvasCost {
 
 impl From<CanvasSettings> for control_api::CanvasSettings {
     fn from(it: CanvasSettings) -> Self {
-        Self { id: it.id, name: it.name, scene: it.scene, settings: it.settings.into() }
+        let codec = it.codec.map(Into::into).unwrap_or_default();
+        Self { id: it.id, name: it.name, scene: it.scene, settings: it.settings.into(), codec }
     }
 }
 
@@ -97,6 +103,7 @@ impl From<control_api::CanvasState> for CanvasState {
             name: it.name,
             scene: it.scene,
             settings: it.settings.into(),
+            codec: it.codec.into(),
             live: it.live,
             encoder: it.encoder,
             problem: it.problem.map(Into::into),

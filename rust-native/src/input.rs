@@ -5,6 +5,7 @@ use napi_derive::napi;
 
 use crate::audio::{AudioInputChange, AudioSource};
 use crate::canvas::CanvasSettings;
+use crate::codec::Codec;
 use crate::hot_keys::HotKey;
 use crate::tuning::Tuning;
 
@@ -40,11 +41,12 @@ pub enum Command {
     StartDestination { id: String },
     StopDestination { id: String },
     RetryDestination { id: String },
-    TestDestination { destination: Destination },
+    TestDestination { destination: Destination, codec: Option<Codec> },
     ChoosePrimary { id: String },
     SetCanvas { canvas: CanvasSettings, force: bool },
     RemoveCanvas { id: String },
     EstimateCanvas { canvas: CanvasSettings },
+    EstimateSimulcast { canvas: Option<String> },
     StartRecording { recording: Recording },
     StopRecording,
     PauseRecording { paused: bool },
@@ -139,7 +141,7 @@ pub enum Reach {
 #[napi(discriminant = "kind", discriminant_case = "snake_case")]
 pub enum Destination {
     LocalServer,
-    Whip { url: String, key: Option<String> },
+    Whip { url: String, key: Option<String>, simulcast: bool },
     Backend { url: String, key: Option<String> },
     Rtmp { url: String, key: Option<String>, prefer_opus: bool },
     Srt { url: String, passphrase: Option<String>, stream_id: Option<String>, latency_ms: Option<u32> },
@@ -191,11 +193,15 @@ impl From<Command> for control_api::Command {
             Command::StartDestination { id } => Self::StartDestination { id },
             Command::StopDestination { id } => Self::StopDestination { id },
             Command::RetryDestination { id } => Self::RetryDestination { id },
-            Command::TestDestination { destination } => Self::TestDestination { destination: destination.into() },
+            Command::TestDestination { destination, codec } => Self::TestDestination {
+                destination: destination.into(),
+                codec: codec.map(Into::into).unwrap_or_default(),
+            },
             Command::ChoosePrimary { id } => Self::ChoosePrimary { id },
             Command::SetCanvas { canvas, force } => Self::SetCanvas { canvas: canvas.into(), force },
             Command::RemoveCanvas { id } => Self::RemoveCanvas { id },
             Command::EstimateCanvas { canvas } => Self::EstimateCanvas { canvas: canvas.into() },
+            Command::EstimateSimulcast { canvas } => Self::EstimateSimulcast { canvas },
             Command::StartRecording { recording } => Self::StartRecording { recording: recording.into() },
             Command::StopRecording => Self::StopRecording,
             Command::PauseRecording { paused } => Self::PauseRecording { paused },
@@ -274,7 +280,7 @@ impl From<Destination> for control_api::Destination {
     fn from(destination: Destination) -> Self {
         match destination {
             Destination::LocalServer => Self::LocalServer,
-            Destination::Whip { url, key } => Self::Whip { url, key: key.map(Secret::new) },
+            Destination::Whip { url, key, simulcast } => Self::Whip { url, key: key.map(Secret::new), simulcast },
             Destination::Backend { url, key } => Self::Backend { url, key: key.map(Secret::new) },
             Destination::Rtmp { url, key, prefer_opus } => Self::Rtmp { url, key: key.map(Secret::new), prefer_opus },
             Destination::Srt { url, passphrase, stream_id, latency_ms } => Self::Srt {

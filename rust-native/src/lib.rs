@@ -2,6 +2,7 @@
 
 pub mod audio;
 pub mod canvas;
+pub mod codec;
 pub mod hot_keys;
 pub mod input;
 pub mod output;
@@ -38,7 +39,7 @@ impl Engine {
     pub fn new(options: EngineOptions, on_event: Function<'_, Event, ()>) -> napi::Result<Self> {
         log_to_stderr();
         let on_event = on_event.build_threadsafe_function().weak::<true>().callee_handled::<false>().build()?;
-        let options = MediaOptions { allowed_origins: options.allowed_origins };
+        let options = MediaOptions { allowed_origins: options.allowed_origins, ..MediaOptions::default() };
         let emit = move |event: control_api::Event| {
             // Refused only while the process ends: then nobody listens any more.
             let _ = on_event.call(event.into(), ThreadsafeFunctionCallMode::NonBlocking);

@@ -6,6 +6,7 @@ use napi_derive::napi;
 
 use crate::audio::AudioInputState;
 use crate::canvas::{CanvasCost, CanvasState, CanvasStats};
+use crate::codec::CodecChoice;
 use crate::input::{Reach, VideoSettings};
 use crate::tuning::{Aim, Tuning};
 
@@ -170,6 +171,8 @@ pub struct Encoders {
     pub ms_per_1080p_frame: f64,
     /// What suits this machine.
     pub proposal: VideoSettings,
+    /// Every codec, whether it can be had here or not.
+    pub codecs: Vec<CodecChoice>,
 }
 
 /// An encoder that can't be used here.
@@ -293,6 +296,8 @@ pub struct DestinationStats {
     pub loss: Option<f64>,
     /// From the attempt's start to its first media byte, milliseconds.
     pub first_byte_ms: Option<f64>,
+    /// Encodings of the picture that a WebRTC destination is sent: more than one where it takes simulcast; 0 elsewhere.
+    pub encodings: u32,
 }
 
 /// The figures of one second.

@@ -52,6 +52,7 @@ export const testPackages = [
   "gstreamer1.0-plugins-base",
   "gstreamer1.0-plugins-good",
   "gstreamer1.0-plugins-bad",
+  "gstreamer1.0-plugins-ugly", // x264, for the bench's comparison
   "gstreamer1.0-libav",
   "util-linux", // unshare: disks and networks of the tests' own
   "pipewire",

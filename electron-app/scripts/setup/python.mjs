@@ -1,4 +1,5 @@
-// What the tests speak to and no system package has: an S3 store that is not ours, from PyPI, in a folder of its own.
+// What the tests speak to and no system package has, from PyPI, in a folder of its own: an S3 store that is not ours, and
+// the reader of metrics that Prometheus' own authors wrote.
 
 import fs from "node:fs";
 import path from "node:path";
@@ -8,8 +9,9 @@ import { command, step } from "../lib/steps.mjs";
 import { ensurePackages } from "./packages.mjs";
 import { pipPackages } from "./package-list.mjs";
 
-/** moto is the store; the others are what its server needs for S3 alone (its own "server" extra is three times that). */
-const peers = ["moto==5.2.5", "flask", "flask-cors", "py-partiql-parser"];
+/** moto is the store, prometheus-client the reader; the others are what the store's server needs for S3 alone (its own
+ * "server" extra is three times that). */
+const peers = ["moto==5.2.5", "prometheus-client==0.23.1", "flask", "flask-cors", "py-partiql-parser"];
 
 export async function ensurePythonPeers(stamps, options) {
   const inputs = hashInputs({ base: python, facts: peers });

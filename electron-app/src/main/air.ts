@@ -1,7 +1,7 @@
 /** Going live and ending it: the local server, a WHIP address, and the list's places. */
 import type { GoLiveTarget } from '../shared/contract';
 import { LOCAL_ID } from '../shared/destinations';
-import type { Destination, Problem } from '../shared/model';
+import type { Codec, Destination, Problem } from '../shared/model';
 import type { Asked } from './destination_list';
 import type { EngineLine } from './engine_line';
 import { ProblemError } from './problem';
@@ -37,7 +37,8 @@ export class Air {
       if (!this.line.isCapturing) throw new ProblemError(NOT_CAPTURING);
       if (target.kind === 'list') return;
       if (target.kind === 'whip') {
-        const destination = key === undefined || key === '' ? { kind: target.kind, url: target.url } : { kind: target.kind, url: target.url, key };
+        const given = key === undefined || key === '' ? {} : { key };
+        const destination = { kind: target.kind, url: target.url, ...given, simulcast: target.simulcast === true };
         await this.line.send({ type: 'start_publish', destination });
         return;
       }
@@ -47,7 +48,7 @@ export class Air {
   }
 
   /** Goes live to every place that is switched on; one that can't be reached does not hold back the others. */
-  goLiveToList(wanted: { local: boolean; list: Asked[]; primary?: string }): Promise<void> {
+  goLiveToList(wanted: { local: boolean; list: Asked[]; primaries: readonly string[] }): Promise<void> {
     return this.line.change(async () => {
       if (!this.line.isCapturing) throw new ProblemError(NOT_CAPTURING);
       if (!wanted.local && wanted.list.length === 0) throw new ProblemError(NOTHING_ON);
@@ -55,10 +56,7 @@ export class Air {
       // One whose canvas has failed holds back no other; what was wrong with the first is told at the end.
       const refused: unknown[] = [];
       for (const each of wanted.list) await this.begin(each).catch((error: unknown) => refused.push(error));
-      const { primary } = wanted;
-      if (primary !== undefined && this.knows(primary)) {
-        await this.line.send({ type: 'choose_primary', id: primary });
-      }
+      for (const id of wanted.primaries) if (this.knows(id)) await this.line.send({ type: 'choose_primary', id });
       if (refused.length > 0) throw refused[0];
     });
   }
@@ -95,8 +93,8 @@ export class Air {
   }
 
   /** Beside the queue: a test of a server that does not answer must not hold up the stream's end. */
-  async testDestination(destination: Destination): Promise<void> {
-    await this.line.ask({ type: 'test_destination', destination });
+  async testDestination(destination: Destination, codec: Codec): Promise<void> {
+    await this.line.ask({ type: 'test_destination', destination, codec });
   }
 
   endLive(): Promise<void> {

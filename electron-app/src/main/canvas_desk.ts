@@ -33,9 +33,11 @@ export class CanvasDesk {
   remove(id: string): Promise<void> {
     return this.line.change(async () => {
       if (this.line.session.canvases?.[id] !== undefined) await this.line.send({ type: 'remove_canvas', id });
-      const { canvases = [], destinations, recording } = this.settings.get();
+      const { canvases = [], destinations, recording, canvasPrimaries = [] } = this.settings.get();
+      const its = destinations.filter((each) => each.canvas === id).map((each) => each.id);
       this.settings.update({
         canvases: canvases.filter((each) => each.id !== id),
+        canvasPrimaries: canvasPrimaries.filter((each) => !its.includes(each)),
         destinations: destinations.map((each) => (each.canvas === id ? { ...each, canvas: undefined } : each)),
         recording: recording.canvas === id ? { ...recording, canvas: undefined } : recording,
       });
@@ -45,6 +47,13 @@ export class CanvasDesk {
   /** What it would cost on this machine. */
   async cost(draft: CanvasDraft): Promise<CanvasCost> {
     const reply = await this.line.ask({ type: 'estimate_canvas', canvas: this.wanted(draft) });
+    if (reply.type !== 'canvas_cost') throw unexpected(reply);
+    return reply.cost;
+  }
+
+  /** What its smaller sizes would cost beside it; an absent name is the main one. */
+  async simulcastCost(canvas: string | undefined): Promise<CanvasCost> {
+    const reply = await this.line.ask(canvas === undefined ? { type: 'estimate_simulcast' } : { type: 'estimate_simulcast', canvas });
     if (reply.type !== 'canvas_cost') throw unexpected(reply);
     return reply.cost;
   }

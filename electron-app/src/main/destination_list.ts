@@ -3,7 +3,9 @@ import { randomBytes } from 'crypto';
 import * as path from 'path';
 import { LOCAL_ID, MOST_DESTINATIONS, sdpName, toEngine, type DestinationDraft, type PublicDestination, type SavedDestination } from '../shared/destinations';
 import { MOST_PROFILES, profilesWithout, switchedOn, switchesTo, type DestinationProfile } from '../shared/destination_profiles';
+import { DEFAULT_CODEC } from '../shared/codecs';
 import type { Destination } from '../shared/model';
+import { primariesOf, withChosen, withoutChosen } from '../shared/primaries';
 import type { KeyStore } from './key_store';
 import { NOTHING_ON } from './air';
 import { ProblemError } from './problem';
@@ -31,18 +33,20 @@ export class DestinationList {
       throw new ProblemError({ code: 'list_full', message: 'The list is full.', hint: 'Remove a destination first.' });
     }
     const id = old?.id ?? randomBytes(8).toString('hex');
-    const { name, kind, url, canvas } = draft;
-    const next: SavedDestination = { id, name, kind, url, canvas, on: old?.on ?? true };
+    const { name, kind, url, canvas, simulcast } = draft;
+    const next: SavedDestination = { id, name, kind, url, canvas, on: old?.on ?? true, simulcast: kind === 'whip' ? simulcast : undefined };
     // A key belongs to the address that it was typed for.
     if (draft.key !== undefined) this.keys.set(id, draft.key);
     this.update(old === undefined ? [...list, next] : list.map((each) => (each.id === id ? next : each)));
+    // The star of one canvas is none of another's.
+    if (old !== undefined && old.canvas !== canvas) this.settings.update(withoutChosen(this.settings.get(), id));
     if (this.studio.air.listIsLive) await this.studio.air.putDestination(this.asked(next), next.on);
   }
 
   async remove(id: string): Promise<void> {
     await this.studio.air.removeDestination(id);
     this.update(this.settings.get().destinations.filter((each) => each.id !== id));
-    this.settings.update({ destinationProfiles: profilesWithout(this.profiles, id) });
+    this.settings.update({ destinationProfiles: profilesWithout(this.profiles, id), ...withoutChosen(this.settings.get(), id) });
     if (this.keys.has(id)) this.keys.set(id, '');
   }
 
@@ -60,11 +64,12 @@ export class DestinationList {
 
   async test(draft: DestinationDraft): Promise<void> {
     const saved = draft.key === undefined && draft.id !== undefined ? this.keys.get(draft.id) : draft.key;
-    await this.studio.air.testDestination(toEngine(draft, saved));
+    const canvas = this.settings.get().canvases?.find((each) => each.id === draft.canvas);
+    await this.studio.air.testDestination(toEngine(draft, saved), canvas?.codec ?? DEFAULT_CODEC);
   }
 
   async choosePrimary(id: string): Promise<void> {
-    this.settings.update({ primaryDestination: id });
+    this.settings.update(withChosen(this.settings.get(), id));
     await this.studio.air.choosePrimary(id);
   }
 
@@ -104,10 +109,11 @@ export class DestinationList {
   }
 
   /** What goes live: everything that is switched on. */
-  wanted(): { local: boolean; list: Asked[]; primary?: string } {
-    const { destinations, localInList, primaryDestination } = this.settings.get();
+  wanted(): { local: boolean; list: Asked[]; primaries: string[] } {
+    const settings = this.settings.get();
+    const { destinations, localInList } = settings;
     const list = destinations.filter((each) => each.on).map((each) => this.asked(each));
-    return { local: localInList, list, primary: primaryDestination };
+    return { local: localInList, list, primaries: primariesOf(settings) };
   }
 
   private asked(saved: SavedDestination): Asked {

@@ -70,6 +70,7 @@ function goLiveTarget(value: unknown, path: string): GoLiveTarget {
     key: optional(f.key, `${path}.key`, (v, p) => text(v, p, 2048)),
     useSavedKey: flag(f.useSavedKey, `${path}.useSavedKey`),
     keepKey: flag(f.keepKey, `${path}.keepKey`),
+    simulcast: optional(f.simulcast, `${path}.simulcast`, flag),
   };
 }
 
@@ -103,6 +104,7 @@ const settingsChange = partial<Required<SettingsChange>>({
   cursor: flag,
   destination: (v, p) => oneOf(v, p, DESTINATION_KINDS),
   whipUrl: (v, p) => text(v, p, 2048),
+  whipSimulcast: flag,
   scenes: parseScenes,
   transition: parseTransition,
   sceneKeys: parseSceneKeys,
@@ -138,6 +140,7 @@ export const parsers: Parsers = {
   },
   removeCanvas: one(identifier),
   canvasCost: one(canvasDraft),
+  simulcastCost: one((value, path) => optional(value, path, identifier)),
   saveDestination: one(destinationDraft),
   removeDestination: one(identifier),
   switchDestination: one((value, path) => {

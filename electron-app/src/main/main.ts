@@ -287,6 +287,7 @@ function run(): void {
     saveCanvas: (draft, force) => changed(studio.canvases.save(draft, force)),
     removeCanvas: (id) => changed(studio.canvases.remove(id)),
     canvasCost: (draft) => studio.canvases.cost(draft),
+    simulcastCost: (canvas) => studio.canvases.simulcastCost(canvas),
     saveDestination: (draft) => changed(list.save(draft)),
     removeDestination: (id) => changed(list.remove(id)),
     switchDestination: ({ id, on }) => changed(list.turn(id, on)),

@@ -35,6 +35,7 @@ const bridge: Bridge = {
   saveCanvas: call('saveCanvas'),
   removeCanvas: call('removeCanvas'),
   canvasCost: call('canvasCost'),
+  simulcastCost: call('simulcastCost'),
   saveDestination: call('saveDestination'),
   removeDestination: call('removeDestination'),
   switchDestination: call('switchDestination'),

@@ -90,6 +90,7 @@ export function makeActions(bridge: Bridge, store: Store) {
       key,
       useSavedKey: key === undefined && settings.hasSavedWhipKey,
       keepKey: whip.keep,
+      simulcast: settings.whipSimulcast,
     };
   }
 
@@ -228,6 +229,7 @@ export function makeActions(bridge: Bridge, store: Store) {
     saveCanvas: (draft: CanvasDraft, force: boolean) => bridge.saveCanvas(draft, force),
     removeCanvas: (id: string) => ask(bridge.removeCanvas(id)),
     canvasCost: (draft: CanvasDraft) => bridge.canvasCost(draft),
+    simulcastCost: (canvas: string | undefined) => bridge.simulcastCost(canvas),
     /** Whether it was taken; what was wrong is told. */
     saveDestination: async (draft: DestinationDraft): Promise<boolean> => {
       const answer = await bridge.saveDestination(draft);

@@ -38,6 +38,68 @@ export interface Session {
   key: string | null;
 }
 
+export interface Forward {
+  stream: string;
+  name: string;
+  url: string;
+  origin: 'configuration' | 'api';
+  state: 'waiting' | 'connecting' | 'live' | 'reconnecting' | 'failed';
+  code: string | null;
+  message: string | null;
+  hint: string | null;
+  sent_bytes_total: number;
+  bitrate_kbps: number;
+  reconnects: number;
+  dropped_units: number;
+  round_trip_ms: number | null;
+}
+
+export interface NewForward {
+  name: string;
+  url: string;
+  key?: string;
+  passphrase?: string;
+}
+
+export interface Alert {
+  alert: string;
+  kind: 'stream_down' | 'bitrate_low' | 'loss_high' | 'disk_low';
+  subject: string;
+  state: 'firing' | 'pending' | 'well';
+  value: number | null;
+  limit: number | null;
+  since_ms: number | null;
+}
+
+export interface Rule {
+  name: string;
+  streams: string[];
+  place: string;
+  split_minutes: number;
+  keep_days: number | null;
+  keep_gb: number | null;
+  recordings: number;
+  open: number;
+  bytes: number;
+  free_bytes: number | null;
+  fails: boolean;
+}
+
+export interface Recording {
+  rule: string;
+  stream: string;
+  id: string;
+  began_ms: number;
+  duration_ms: number;
+  bytes: number;
+  width: number | null;
+  height: number | null;
+  breaks: number;
+  lost_seconds: number;
+  open: boolean;
+  problem: string | null;
+}
+
 export interface Overview {
   at_ms: number;
   version: string;
@@ -45,6 +107,10 @@ export interface Overview {
   streams: Stream[];
   sessions: Session[];
   sessions_total: number;
+  forwards: Forward[];
+  alerts: Alert[];
+  alerts_total: number;
+  recordings_version: number;
   log_newest: number;
 }
 
@@ -106,6 +172,14 @@ export interface Wish {
   most_viewers: number;
 }
 
+const placeOf = ({ rule, stream, id }: Recording) => `recordings/${rule}/${stream}/${id}`;
+
+/** A recording's playlist, for a player on this page. */
+export const playlistOf = (recording: Recording) => `/api/v1/admin/${placeOf(recording)}/index.m3u8`;
+
+/** A recording as one file; a publisher's return begins another part. */
+export const wholeOf = (recording: Recording, part: number) => `/api/v1/admin/${placeOf(recording)}/whole.mp4?part=${part}`;
+
 export const api = {
   status: () => ask<Status>('GET', 'session'),
   signIn: (password: string) => ask<Status>('POST', 'session', { password }),
@@ -115,6 +189,11 @@ export const api = {
   keys: () => ask<{ kept: boolean; keys: Key[] }>('GET', 'keys'),
   makeKey: (wish: Wish) => ask<{ key: Key; secret: string }>('POST', 'keys', wish),
   revokeKey: (id: string) => ask<{ ended: number }>('DELETE', `keys/${id}`),
+  addForward: (stream: string, forward: NewForward) => ask<Forward>('POST', `streams/${stream}/forwards`, forward),
+  removeForward: (forward: Forward) => ask<void>('DELETE', `streams/${forward.stream}/forwards/${forward.name}`),
+  retryForward: (forward: Forward) => ask<void>('POST', `streams/${forward.stream}/forwards/${forward.name}/retry`),
+  recordings: () => ask<{ rules: Rule[]; recordings: Recording[] }>('GET', 'recordings'),
+  deleteRecording: (recording: Recording) => ask<void>('DELETE', placeOf(recording)),
   log: (words: string, level: string) => ask<{ lines: Line[]; searched: number }>('GET', `log?q=${encodeURIComponent(words)}&level=${level}`),
   settings: () => ask<Section[]>('GET', 'settings'),
 };

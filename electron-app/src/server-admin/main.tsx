@@ -1,17 +1,19 @@
-/** The live server's admin pages: one page, four tabs, alive by server-sent events. */
+/** The live server's admin pages: one page, six tabs, alive by server-sent events. */
 import { render } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { Alerts } from './alerts';
 import { api, Refused, watch, type Overview, type Status } from './api';
 import { DeskContext, explain } from './context';
 import { Door } from './door';
 import { Keys } from './keys';
 import { Log } from './log';
 import { Mark } from './parts';
+import { Recordings } from './recordings';
 import { Settings } from './settings';
 import { Streams } from './streams';
 import { firstLanguage, keepLanguage, speaker, type Say } from './words';
 
-const TABS = ['streams', 'keys', 'log', 'settings'] as const;
+const TABS = ['streams', 'recordings', 'alerts', 'keys', 'log', 'settings'] as const;
 type Tab = (typeof TABS)[number];
 
 const TOAST_MS = 5000;
@@ -79,6 +81,7 @@ function Inside({ say, language, switcher, onOut }: { say: Say; language: string
       window.removeEventListener('hashchange', move);
     };
   }, []);
+  const firing = overview?.alerts.filter((each) => each.state === 'firing').length ?? 0;
   const desk = useMemo(() => ({ say, language, tell, fail }), [say, language]);
   async function leave() {
     await api.signOut().catch(fail);
@@ -93,7 +96,10 @@ function Inside({ say, language, switcher, onOut }: { say: Say; language: string
         </div>
         <nav class="tabs" aria-label={say('title')}>
           {TABS.map((each) => (
-            <a key={each} href={`#${each}`} aria-current={each === tab ? 'page' : undefined} data-testid={`tab-${each}`}>{say(each)}</a>
+            <a key={each} href={`#${each}`} aria-current={each === tab ? 'page' : undefined} data-testid={`tab-${each}`}>
+              {say(each)}
+              {each === 'alerts' && firing > 0 ? <b class="count" data-testid="firing">{firing}</b> : null}
+            </a>
           ))}
         </nav>
         <div class="facts">
@@ -105,6 +111,8 @@ function Inside({ say, language, switcher, onOut }: { say: Say; language: string
       <main>
         {tab === 'settings' ? <Settings /> : null}
         {tab === 'keys' && overview ? <Keys streams={overview.streams.map((each) => each.name)} /> : null}
+        {tab === 'recordings' && overview ? <Recordings version={overview.recordings_version} /> : null}
+        {tab === 'alerts' && overview ? <Alerts overview={overview} /> : null}
         {tab === 'log' ? <Log newest={overview?.log_newest ?? 0} /> : null}
         {tab === 'streams' && overview ? <Streams overview={overview} /> : null}
       </main>

@@ -12,7 +12,7 @@ export function Mark() {
 }
 
 /** A dialog over the page: Escape and a click beside it close it, the keyboard stays inside. */
-export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
+export function Dialog({ title, onClose, children, wide = false }: { title: string; onClose: () => void; children: ComponentChildren; wide?: boolean }) {
   const box = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const before = document.activeElement;
@@ -22,7 +22,7 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
   return (
     <dialog
       ref={box}
-      class="dialog"
+      class={wide ? 'dialog wide' : 'dialog'}
       aria-label={title}
       data-testid="dialog"
       onCancel={(event) => {

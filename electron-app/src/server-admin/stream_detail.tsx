@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { api, type Overview, type Reports, type Session, type Stream } from './api';
 import { useDesk } from './context';
+import { Forwards } from './forwards';
 import { bitrate, ceiling, chartPath, clock, duration, percent } from './figures';
 import { Choice, Dialog, Figure } from './parts';
 import { Health } from './streams';
@@ -41,6 +42,7 @@ export function StreamDetail({ stream, overview }: { stream: Stream; overview: O
       </dl>
       <Chart stream={stream} at={overview.at_ms} />
       <ReportPanel reports={stream.reports} />
+      <Forwards stream={stream.name} forwards={overview.forwards.filter((each) => each.stream === stream.name)} />
       <Sessions sessions={here} at={overview.at_ms} more={overview.sessions_total - overview.sessions.length} />
     </section>
   );

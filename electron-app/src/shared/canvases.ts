@@ -1,6 +1,7 @@
 /** The canvases that the user keeps beside the main one: how they are remembered, checked, and told to the engine. Pure. */
 import { identifier } from './destinations';
-import type { CanvasSettings } from './model';
+import { CODECS, DEFAULT_CODEC } from './codecs';
+import type { CanvasSettings, Codec } from './model';
 import { fields, integer, oneOf, optional, Refused, text } from './parse';
 import { CANVASES, newItem, type Scene } from './scene';
 import { LIMITS } from './video_settings';
@@ -25,6 +26,8 @@ export interface SavedCanvas {
   short: number;
   fps: number;
   kbps: number;
+  /** As what it is encoded; absent: H.264. */
+  codec?: Codec;
 }
 
 /** What the user has chosen; without an id it is a new one. */
@@ -45,6 +48,7 @@ export function canvasDraft(value: unknown, path: string): CanvasDraft {
     short,
     fps: integer(f.fps, `${path}.fps`, LIMITS.fps.min, LIMITS.fps.max),
     kbps: integer(f.kbps, `${path}.kbps`, LIMITS.kbps.min, LIMITS.kbps.max),
+    codec: optional(f.codec, `${path}.codec`, (v, p) => oneOf(v, p, CODECS)),
   };
 }
 
@@ -72,7 +76,7 @@ export function toEngine(canvas: CanvasDraft, scenes: readonly Scene[], gopSecon
   const { name, short, fps, kbps } = canvas;
   // The engine finds the longer side by the scene's aspect.
   const settings = { width: short, height: short, fps, kbps, gopSeconds };
-  return { id: canvas.id ?? 'new', name, scene: JSON.stringify(scene), settings };
+  return { id: canvas.id ?? 'new', name, scene: JSON.stringify(scene), settings, codec: canvas.codec ?? DEFAULT_CODEC };
 }
 
 function sceneOf(canvas: CanvasDraft, scenes: readonly Scene[]): Scene | undefined {

@@ -126,7 +126,7 @@ export type GoLiveTarget =
   | { kind: 'local' }
   /** Every place of the list that is switched on. */
   | { kind: 'list' }
-  | { kind: 'whip'; url: string; key?: string; useSavedKey: boolean; keepKey: boolean };
+  | { kind: 'whip'; url: string; key?: string; useSavedKey: boolean; keepKey: boolean; simulcast?: boolean };
 
 /** Video settings, one or several at once. */
 export type VideoChange = Partial<VideoSettings>;
@@ -137,6 +137,7 @@ export interface SettingsChange {
   cursor?: boolean;
   destination?: DestinationKind;
   whipUrl?: string;
+  whipSimulcast?: boolean;
   scenes?: Scene[];
   transition?: Transition;
   sceneKeys?: SceneKey[];
@@ -170,6 +171,8 @@ export interface Calls {
   saveCanvas: { args: [draft: CanvasDraft, force: boolean]; result: void };
   removeCanvas: { args: [id: string]; result: void };
   canvasCost: { args: [draft: CanvasDraft]; result: CanvasCost };
+  /** Of the smaller sizes of that canvas; an absent name is the main one. */
+  simulcastCost: { args: [canvas: string | undefined]; result: CanvasCost };
   saveDestination: { args: [draft: DestinationDraft]; result: void };
   removeDestination: { args: [id: string]; result: void };
   /** Remembered; acts at once while live. */

@@ -25,6 +25,8 @@ export interface SavedDestination {
   on: boolean;
   /** The further canvas that it takes; absent: the main one. */
   canvas?: string;
+  /** WHIP: the picture is offered in smaller sizes, too; absent: it is not. */
+  simulcast?: boolean;
 }
 
 /** As the page sees it: without the key, but with whether there is one. */
@@ -42,6 +44,7 @@ export interface DestinationDraft {
   url: string;
   key?: string;
   canvas?: string;
+  simulcast?: boolean;
 }
 
 export interface Service {
@@ -79,6 +82,7 @@ export function savedDestination(value: unknown, path: string): SavedDestination
     url: text(f.url, `${path}.url`, 2048),
     on: flag(f.on, `${path}.on`),
     canvas: optional(f.canvas, `${path}.canvas`, identifier),
+    simulcast: optional(f.simulcast, `${path}.simulcast`, flag),
   };
 }
 
@@ -105,6 +109,7 @@ export function destinationDraft(value: unknown, path: string): DestinationDraft
     url,
     key: optional(f.key, `${path}.key`, (v, p) => text(v, p, 2048)),
     canvas: optional(f.canvas, `${path}.canvas`, identifier),
+    simulcast: optional(f.simulcast, `${path}.simulcast`, flag),
   };
 }
 
@@ -121,11 +126,11 @@ export function sdpName(destination: Pick<SavedDestination, 'name' | 'url'>): st
 }
 
 /** As the engine takes it; `sdpFile` is where RTP's description goes. */
-export function toEngine(destination: Pick<SavedDestination, 'kind' | 'url'>, key: string | undefined, sdpFile?: string): Destination {
+export function toEngine(destination: Pick<SavedDestination, 'kind' | 'url' | 'simulcast'>, key: string | undefined, sdpFile?: string): Destination {
   const given = key === undefined || key === '' ? {} : { key };
   switch (destination.kind) {
     case 'whip':
-      return { kind: 'whip', url: destination.url, ...given };
+      return { kind: 'whip', url: destination.url, ...given, simulcast: destination.simulcast === true };
     case 'backend':
       return { kind: 'backend', url: destination.url, ...given };
     case 'rtmp':

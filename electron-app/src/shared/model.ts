@@ -16,6 +16,8 @@ export type {
   CanvasSettings,
   CanvasState,
   CanvasStats,
+  Codec,
+  CodecChoice,
   CaptureState,
   Command,
   Described,

@@ -28,7 +28,8 @@ export interface Session {
   destinations: { readonly [id: string]: { name: string; destination: Destination; canvas?: string; running: boolean } };
   /** Further canvases by their id, in the order in which they were added; absent: none. */
   canvases?: { readonly [id: string]: CanvasSettings };
-  primary?: string;
+  /** The chosen destinations, one for each canvas at the most; absent: none. */
+  primaries?: readonly string[];
   /** Length of the replay buffer, where it is on. A recording is not in here: a new engine must not begin a file unasked. */
   replaySeconds?: number;
   /** What the engine may change by itself; absent: its own default. */
@@ -107,15 +108,18 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
     }
     case 'remove_destination': {
       const { [command.id]: _gone, ...destinations } = session.destinations;
-      return { ...session, destinations, primary: session.primary === command.id ? undefined : session.primary };
+      return { ...session, destinations, primaries: session.primaries?.filter((each) => each !== command.id) };
     }
     case 'start_destination':
     case 'retry_destination':
       return switched(session, command.id, true);
     case 'stop_destination':
       return switched(session, command.id, false);
-    case 'choose_primary':
-      return { ...session, primary: command.id };
+    case 'choose_primary': {
+      const canvasOf = (id: string): string | undefined => session.destinations[id]?.canvas;
+      const others = (session.primaries ?? []).filter((each) => each !== command.id && canvasOf(each) !== canvasOf(command.id));
+      return { ...session, primaries: [...others, command.id] };
+    }
     case 'start_local_server': {
       // The port and token that the engine chose, so that a link given out survives a restart of the engine.
       const made = reply.type === 'local_server' ? reply.localServer : undefined;
@@ -140,6 +144,7 @@ export function remember(session: Session, command: Command, reply: Reply): Sess
     case 'describe_sources':
     case 'probe_encoders':
     case 'estimate_canvas':
+    case 'estimate_simulcast':
     case 'open_preview':
     case 'test_destination':
     case 'reset_loudness':
@@ -206,6 +211,6 @@ export function replay(session: Session): Command[] {
     commands.push({ type: 'add_destination', id, ...rest });
     if (running) commands.push({ type: 'start_destination', id });
   }
-  if (session.primary !== undefined) commands.push({ type: 'choose_primary', id: session.primary });
+  for (const id of session.primaries ?? []) commands.push({ type: 'choose_primary', id });
   return commands;
 }

@@ -5,7 +5,7 @@
  * the clear: `sealedWhipKey` is what the system's secure storage made of the key, and is absent where there is none.
  */
 import { inputPreferences, type InputPreferences } from './audio_inputs';
-import { savedCanvases, type SavedCanvas } from './canvases';
+import { MOST_CANVASES, savedCanvases, type SavedCanvas } from './canvases';
 import { destinationProfiles, type DestinationProfile } from './destination_profiles';
 import { identifier, savedDestinations, type SavedDestination } from './destinations';
 import { hotKeyPreferences, type HotKeyPreference } from './hot_keys';
@@ -53,6 +53,8 @@ export interface Settings {
   audio: AudioPreferences;
   destination: DestinationKind;
   whipUrl: string;
+  /** That address is offered the picture in smaller sizes, too; absent: it is not. */
+  whipSimulcast?: boolean;
   /** Sources that the user made (a region, a text, …), by their ids. */
   ownSources: string[];
   /** The lasting id of the source that was captured last. */
@@ -65,6 +67,8 @@ export interface Settings {
   localInList: boolean;
   /** Owns the encode's bitrate; absent: the first that runs. */
   primaryDestination?: string;
+  /** As that, for further canvases: one for each at the most; absent: none. */
+  canvasPrimaries?: readonly string[];
   /** Named choices among the list; absent: none. */
   destinationProfiles?: DestinationProfile[];
   /** Pictures beside the main one; absent: none. */
@@ -136,6 +140,11 @@ export function sourceIds(value: unknown, path: string): string[] {
   return value.map((id: unknown, index) => sourceId(id, `${path}[${index}]`));
 }
 
+function identifiers(value: unknown, path: string): string[] {
+  if (!Array.isArray(value) || value.length > MOST_CANVASES) throw new Refused(path, `at most ${MOST_CANVASES} ids`);
+  return value.map((id: unknown, index) => identifier(id, `${path}[${index}]`));
+}
+
 /** Reads the parsed JSON of a settings file; throws `Refused` where it is not one of ours. */
 export function parseSettings(value: unknown): Settings {
   const f = fields(value, 'settings');
@@ -149,6 +158,7 @@ export function parseSettings(value: unknown): Settings {
     audio: audioPreferences(f.audio, 'settings.audio'),
     destination: oneOf(f.destination, 'settings.destination', DESTINATION_KINDS),
     whipUrl: text(f.whipUrl, 'settings.whipUrl', 2048),
+    whipSimulcast: optional(f.whipSimulcast, 'settings.whipSimulcast', flag),
     // Absent in files of before there were such sources.
     ownSources: optional(f.ownSources, 'settings.ownSources', sourceIds) ?? [],
     lastSource: optional(f.lastSource, 'settings.lastSource', sourceId),
@@ -157,6 +167,7 @@ export function parseSettings(value: unknown): Settings {
     destinations: optional(f.destinations, 'settings.destinations', savedDestinations) ?? [],
     localInList: optional(f.localInList, 'settings.localInList', flag) ?? true,
     primaryDestination: optional(f.primaryDestination, 'settings.primaryDestination', identifier),
+    canvasPrimaries: optional(f.canvasPrimaries, 'settings.canvasPrimaries', identifiers),
     destinationProfiles: optional(f.destinationProfiles, 'settings.destinationProfiles', destinationProfiles),
     canvases: optional(f.canvases, 'settings.canvases', savedCanvases),
     window: optional(f.window, 'settings.window', (v, p) => {

@@ -8,9 +8,10 @@ import path from "node:path";
 import { startDisplay } from "../rigs/display.mjs";
 import { freePort, isHeld } from "../rigs/pages.mjs";
 import { startPattern } from "../rigs/pattern.mjs";
-import { cpuOf, freshFolder, json, ours, systems, talk } from "../rigs/programs.mjs";
+import { freshFolder, json, ours, systems, talk } from "../rigs/programs.mjs";
 import { startSound } from "../rigs/sound.mjs";
 import { pause, until } from "../rigs/wait.mjs";
+import { clocks, spent } from "./measure.mjs";
 
 const [width, height, fps, kbps] = [1920, 1080, 30, 6000];
 /** Into its stride: connections, rate control, the first keyframes. */
@@ -18,22 +19,33 @@ const warmUpMs = 3000;
 /** Of the pictures in the measured time; the rest may be on its way, or late on a machine that is not alone. */
 const leastReceived = 0.9;
 const kinds = ["rtmp", "srt", "rtp", "whip"];
+/** WebRTC peers beside the first. */
+const furtherPeers = 2;
 
-export async function destinationRounds(plan, say) {
+export function destinationSeconds(plan) {
+  return 5 + plan.rounds * ((plan.peersOnly ? 2 : 7) * (plan.cpuSeconds + 7) + 5);
+}
+
+export async function destinationRounds(plan, say, step) {
   const folder = freshFolder("bench-destinations");
   const display = await startDisplay({ width, height, windowManager: false });
   const speaker = await startSound();
-  const recorder = talk(ours("whip-recorder"), []);
+  const programs = Array.from({ length: 1 + furtherPeers }, () => talk(ours("whip-recorder"), []));
   const rounds = [];
   try {
-    const { url } = await recorder.waitLine("the recorder's address", (line) => json(line)?.url && json(line));
-    const rig = { plan, folder, display, speaker, recorder, url, say };
+    const recorders = [];
+    for (const program of programs) {
+      const { url } = await program.waitLine("the recorder's address", (line) => json(line)?.url && json(line));
+      recorders.push({ recorder: program, url });
+    }
+    const rig = { plan, folder, display, speaker, recorders, say };
     for (let index = 0; index < plan.rounds; index += 1) {
+      step(`round ${index + 1} of ${plan.rounds}: destinations`);
       rounds.push(await oneRound(rig, index));
       say(`round ${index + 1}: ${text(rounds[index])}`);
     }
   } finally {
-    await recorder.stop();
+    for (const program of programs) await program.stop();
     await speaker.stop();
     await display.stop();
   }
@@ -42,14 +54,25 @@ export async function destinationRounds(plan, say) {
 
 async function oneRound(rig, index) {
   const record = path.join(rig.folder, "recording.mp4");
+  // Without sound, so that the peers are all there is.
+  const peers = (count) => measure(rig, { to: Array(count).fill("whip"), sound: false });
+  const moves = () => startPattern(rig.display, { width, height, content: "motion", fps, overrideRedirect: true });
+  if (rig.plan.peersOnly) {
+    const pattern = await moves();
+    const [one, more] = [await peers(1), await peers(1 + furtherPeers)];
+    await pattern.stop();
+    return { peer: (more.cores - one.cores) / furtherPeers };
+  }
   const one = () => measure(rig, { to: ["rtmp"] });
   const all = () => measure(rig, { to: kinds, record });
   await rig.speaker.tone("speaker", 1000, 10 * rig.plan.cpuSeconds + 120, { amplitude: 0.2 });
-  const moving = await startPattern(rig.display, { width, height, content: "motion", fps, overrideRedirect: true });
+  const moving = await moves();
   // Which comes first changes from round to round: neither always meets a warm or a busy machine.
   let alone, together;
   if (index % 2 === 0) [alone, together] = [await one(), await all()];
   else [together, alone] = [await all(), await one()];
+  const onePeer = await peers(1);
+  const morePeers = await peers(1 + furtherPeers);
   await moving.stop();
   // The sound's work is small beside a picture's: it is measured where there is none.
   const still = { source: "color:336699", size: "320x180" };
@@ -66,19 +89,24 @@ async function oneRound(rig, index) {
     aac: mixed.of("audio-mixer") - opus.of("audio-mixer"),
     // By the thread that makes them: the rest is a file that is a little longer.
     track: apart.of("audio-tracks") / 2,
+    peer: (morePeers.cores - onePeer.cores) / furtherPeers,
   };
 }
 
-function text({ alone, together, each, aac, track }) {
+function text({ alone, together, each, aac, track, peer }) {
+  const further = `a further WebRTC peer ${peer.toFixed(4)} cores`;
+  if (!alone) return further;
   const parts = ({ cores, of, encoded }) => `${cores.toFixed(3)} cores (encode ${of("encode-video").toFixed(3)}, network ${of("tokio-rt-worker").toFixed(3)}; ${encoded.toFixed(1)} pictures a second encoded)`;
-  return `one destination ${parts(alone)}, four and a recording ${parts(together)}: ${each.toFixed(4)} each; AAC ${aac.toFixed(4)}, an input's own track ${track.toFixed(4)}`;
+  return `one destination ${parts(alone)}, four and a recording ${parts(together)}: ${each.toFixed(4)} each; AAC ${aac.toFixed(4)}, an input's own track ${track.toFixed(4)}; ${further}`;
 }
 
 /** Processor time while it goes to all of `to` and into `record`; `of` gives that of the threads of a name, in cores. */
-async function measure(rig, { to = [], record, source, size = `${width}x${height}`, more = [] }) {
+async function measure(rig, { to = [], record, source, size = `${width}x${height}`, sound = true, more = [] }) {
   const receivers = [];
-  for (const kind of to) receivers.push(await receive(rig, kind));
-  const args = ["stream", "--no-cursor", "--stats", "json", "--size", size, "--fps", String(fps), "--kbps", String(kbps), "--system-sound", ...more];
+  const free = [...rig.recorders];
+  for (const kind of to) receivers.push(await receive(rig, kind, free));
+  const args = ["stream", "--no-cursor", "--stats", "json", "--size", size, "--fps", String(fps), "--kbps", String(kbps), ...more];
+  if (sound) args.push("--system-sound");
   if (source) args.push("--source", source);
   for (const { address } of receivers) args.push("--to", address);
   if (record) args.push("--record", record);
@@ -91,10 +119,11 @@ async function measure(rig, { to = [], record, source, size = `${width}x${height
     }, { deadline: 40_000 });
     await pause(warmUpMs);
     const { pid } = stream.child;
-    const [line, threads, before, at] = [stream.lines.length, threadsOf(pid), cpuOf(pid), performance.now()];
+    const [line, before, at] = [stream.lines.length, clocks([pid]), performance.now()];
     await pause(rig.plan.cpuSeconds * 1000);
     const seconds = (performance.now() - at) / 1000;
-    const [cores, after] = [(cpuOf(pid) - before) / 1000 / seconds, threadsOf(pid)];
+    const after = clocks([pid]);
+    const of = (name) => spent(before, after, name) / 1000 / seconds;
     const stats = stream.lines.slice(line).map(json).filter((event) => event?.type === "stats");
     stream.child.kill("SIGINT");
     await until("the stream ends", stream.ended, { deadline: 15_000 });
@@ -108,7 +137,7 @@ async function measure(rig, { to = [], record, source, size = `${width}x${height
     const dropped = stats.flatMap(({ destinations }) => destinations).filter((each) => each.dropped_units > 0);
     if (dropped.length > 0) rig.say(`  left out: ${dropped.map((each) => `${each.id} ${each.dropped_units}`).join(", ")}`);
     const encoded = stats.reduce((sum, each) => sum + each.fps_encoded, 0) / Math.max(1, stats.length);
-    return { cores, encoded, of: (name) => coresOf(threads, after, name, seconds) };
+    return { cores: of(""), encoded, of };
   } finally {
     await stream.stop();
     for (const receiver of receivers) await receiver.stop();
@@ -121,31 +150,9 @@ function pictures(file) {
   return Number.parseInt(execFileSync(systems("ffprobe", "ffmpeg"), args, { encoding: "utf8" }), 10);
 }
 
-/** Each thread's name and time so far, ns. */
-function threadsOf(pid) {
-  const found = new Map();
-  for (const id of fs.readdirSync(`/proc/${pid}/task`)) {
-    try {
-      const name = fs.readFileSync(`/proc/${pid}/task/${id}/comm`, "utf8").trim();
-      const [time] = fs.readFileSync(`/proc/${pid}/task/${id}/schedstat`, "utf8").split(" ");
-      found.set(id, { name, time: Number(time) });
-    } catch {
-      // it ended while we looked
-    }
-  }
-  return found;
-}
-
-/** x264's threads bear the name of the one that opened the encoder. */
-function coresOf(before, after, name, seconds) {
-  let sum = 0;
-  for (const [id, thread] of after) if (thread.name.startsWith(name)) sum += thread.time - (before.get(id)?.time ?? 0);
-  return sum / 1e9 / seconds;
-}
-
 /** A peer that listens: where to send, and how many pictures came once the sender has gone. */
-async function receive(rig, kind) {
-  if (kind === "whip") return whip(rig);
+async function receive(rig, kind, free) {
+  if (kind === "whip") return whip(free.shift());
   const port = kind === "rtp" ? await freePorts(4) : await freePort();
   const [address, input] = {
     rtmp: [`rtmp://127.0.0.1:${port}/live/name`, ["-listen", "1", "-i", `rtmp://127.0.0.1:${port}/live/name`]],

@@ -14,7 +14,11 @@ const sizes = { "720p30": [1280, 720, 4000], "1080p30": [1920, 1080, 6000] };
 /** After a change of size: the first pictures are a keyframe and a settling rate control. */
 const settleMs = 3000;
 
-export async function latencyRounds(plan, say) {
+export function latencySeconds(plan) {
+  return 15 + Math.max(plan.rounds * (5 * plan.latencySeconds + 40), plan.soakMs / 1000 + plan.latencySeconds * 5 + 40);
+}
+
+export async function latencyRounds(plan, say, step) {
   const display = await startDisplay({ width: 3300, height: 1100 });
   const viewerDisplay = await startDisplay({ width: 1280, height: 900 });
   const pattern = await startPattern(display, { width: 1280, height: 720, x: 1330, y: 20, content: "cells", title: "Tide pattern" });
@@ -36,6 +40,7 @@ export async function latencyRounds(plan, say) {
     let begun;
     for (let index = 0; index < plan.rounds; index += 1) {
       const line = [];
+      step(`round ${index + 1} of ${plan.rounds}: glass to glass`);
       let ours;
       for (const [name, [width, height, kbps]] of Object.entries(sizes)) {
         await app.page.evaluate((change) => window.tidecast.changeVideo(change), { width, height, kbps, fps: 30 });
@@ -72,6 +77,7 @@ export async function latencyRounds(plan, say) {
       found.rssStart = memoryOf(host);
       begun = Date.now();
     }
+    if (Date.now() - begun < plan.soakMs) step("memory");
     while (Date.now() - begun < plan.soakMs) await pause(Math.min(5000, plan.soakMs - (Date.now() - begun)));
     if (app.hosts()[0] !== host) throw new Error("the engine host died during the bench");
     found.rssEnd = memoryOf(host);

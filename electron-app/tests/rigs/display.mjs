@@ -40,6 +40,7 @@ export async function startDisplay({ width = 1920, height = 1080, windowManager 
   return {
     display,
     env,
+    pid: server.pid,
     width,
     height,
     /** Declares a monitor of its own for a part of the screen: a second screen for the price of none. */

@@ -52,7 +52,7 @@ export async function startPattern(display, options = {}) {
  */
 export function installReader({ selector, content = "cells", region = [0, 0, 1, 1] }) {
   if (window.tidecastPattern) window.tidecastPattern.stop();
-  const share = content === "motion" ? 8 / 64 : 16 / 64;
+  const share = ["motion", "terminal", "film"].includes(content) ? 8 / 64 : 16 / 64;
   const flashZone = { bars: undefined, cells: [28, 36], still: [28, 36], flash: [16, 64] }[content];
   const [left, top, wide, high] = region;
   // Eight pixels a cell: the browser averages while it scales, and little is read back.

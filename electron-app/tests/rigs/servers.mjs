@@ -9,13 +9,17 @@ import { until } from "./wait.mjs";
 export const publishKey = "rig-publish-key-0123456789abcdef";
 export const viewToken = "rig-view-token-0123456789abcdefgh";
 
-/** Starts it with one stream, `live`; `open` leaves out the view token, `more` is what else stands in its file. */
-export async function startServer({ open = false, port, more = "" } = {}) {
+/**
+ * Starts it with one stream, `live`; `open` leaves out the view token, `more` is what else stands in its file, `under` a
+ * command that becomes it (`taskset …`).
+ */
+export async function startServer({ open = false, port, more = "", under = [] } = {}) {
   const folder = freshFolder("server");
   const config = path.join(folder, "server.toml");
   const http = `127.0.0.1:${port ?? (await freePort())}`;
   fs.writeFileSync(config, `http = "${http}"\n[streams.live]\npublish_key = "${publishKey}"\n${open ? "" : `view_token = "${viewToken}"\n`}${more}`);
-  const server = talk(ours("tidecast-server"), ["--config", config]);
+  const [program, ...args] = [...under, ours("tidecast-server"), "--config", config];
+  const server = talk(program, args);
   const base = `http://${http}`;
   await until("the server answers", async () => {
     if (server.ended()) throw new Error(server.errors.concat(server.lines).slice(-5).join(" | "));

@@ -22,10 +22,11 @@ test('a source fills its canvas, and a scene is shown as it is now', () => {
 });
 
 test('what the file or the page says of a canvas is checked', () => {
-  assert.deepEqual(savedCanvases([saved], 'canvases'), [{ ...saved, scene: undefined }]);
+  assert.deepEqual(savedCanvases([saved], 'canvases'), [{ ...saved, scene: undefined, codec: undefined }]);
+  assert.equal(toEngine(savedCanvases([{ ...saved, codec: 'av1' }], 'canvases')[0] ?? saved, [], 2)?.codec, 'av1');
   const { id: _id, ...draft } = saved;
   assert.equal(canvasDraft(draft, 'canvas').id, undefined);
-  for (const bad of [{ ...saved, short: 721 }, { ...saved, shape: '2:3' }, { ...saved, fps: 0 }, { ...saved, id: 'a b' }, { ...saved, kbps: '1' }]) {
+  for (const bad of [{ ...saved, short: 721 }, { ...saved, shape: '2:3' }, { ...saved, fps: 0 }, { ...saved, id: 'a b' }, { ...saved, kbps: '1' }, { ...saved, codec: 'vp9' }]) {
     assert.throws(() => canvasDraft(bad, 'canvas'), JSON.stringify(bad));
   }
   assert.throws(() => savedCanvases([draft], 'canvases'), /id/);

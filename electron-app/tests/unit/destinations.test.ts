@@ -96,3 +96,10 @@ test('a backend is reached by ws and wss only, and gets its key apart from the a
   assert.deepEqual(toEngine(saved, undefined), { kind: 'backend', url: 'wss://a.example/ws/live' });
   assert.equal(destinationDraft({ name: 'SFU', kind: 'backend', url: ' wss://a.example/x ' }, 'draft').url, 'wss://a.example/x');
 });
+
+test('only a WHIP server is offered several sizes, and only where that was asked for', () => {
+  const url = 'https://a.example/whip/live';
+  assert.deepEqual(toEngine({ kind: 'whip', url }, undefined), { kind: 'whip', url, simulcast: false });
+  assert.deepEqual(toEngine({ kind: 'whip', url, simulcast: true }, 'k'), { kind: 'whip', url, key: 'k', simulcast: true });
+  assert.ok(!('simulcast' in toEngine({ kind: 'rtmp', url: 'rtmp://a/b', simulcast: true }, undefined)));
+});

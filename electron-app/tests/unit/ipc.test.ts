@@ -14,8 +14,8 @@ test('good arguments pass as they are', () => {
   assert.deepEqual(parsers.changeVideo([{ kbps: 2500, fps: 60 }]), [{ kbps: 2500, fps: 60 }]);
   assert.deepEqual(parsers.changeAudio([{ microphone: '', microphoneMuted: true }]), [{ microphone: '', microphoneMuted: true }]);
   assert.deepEqual(parsers.goLive([{ kind: 'local' }]), [{ kind: 'local' }]);
-  assert.deepEqual(parsers.goLive([{ kind: 'whip', url: 'https://a.example/whip', key: 'k', useSavedKey: false, keepKey: true }]), [
-    { kind: 'whip', url: 'https://a.example/whip', key: 'k', useSavedKey: false, keepKey: true },
+  assert.deepEqual(parsers.goLive([{ kind: 'whip', url: 'https://a.example/whip', key: 'k', useSavedKey: false, keepKey: true, simulcast: true }]), [
+    { kind: 'whip', url: 'https://a.example/whip', key: 'k', useSavedKey: false, keepKey: true, simulcast: true },
   ]);
   assert.deepEqual(parsers.answerQuit([false]), [false]);
 });

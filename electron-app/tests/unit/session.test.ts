@@ -70,7 +70,7 @@ test('the settings that were changed while it ran are the ones that come back', 
 test('what the user ended is not begun again', () => {
   const ended = after([
     ...live,
-    { type: 'start_publish', destination: { kind: 'whip', url: 'https://a.example/whip', key: 'k' } },
+    { type: 'start_publish', destination: { kind: 'whip', url: 'https://a.example/whip', key: 'k', simulcast: false } },
     { type: 'stop_capture' },
   ]);
   const types = replay(ended).map(({ type }) => type);

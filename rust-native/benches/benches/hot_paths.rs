@@ -17,9 +17,22 @@ fn hot_paths(criterion: &mut Criterion) {
     }
 }
 
+/// Our own time of a grab: that of the clock is mostly waiting.
+#[cfg(target_os = "linux")]
+fn grab(criterion: &mut Criterion) {
+    let size = media::Size { width: 1920, height: 1080 };
+    let mut grabs = tidecast_bench::grab::Grabs::start(size).unwrap_or_else(|error| panic!("grab-1080p: {error}"));
+    criterion.bench_function("grab-1080p", |bench| {
+        bench.iter_custom(|times| grabs.spend(times).unwrap_or_else(|error| panic!("grab-1080p: {error}")));
+    });
+}
+
+#[cfg(not(target_os = "linux"))]
+fn grab(_: &mut Criterion) {}
+
 criterion_group! {
     name = all;
     config = Criterion::default().sample_size(30);
-    targets = hot_paths
+    targets = hot_paths, grab
 }
 criterion_main!(all);

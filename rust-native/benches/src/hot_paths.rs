@@ -25,12 +25,13 @@ pub type Path = Box<dyn FnMut()>;
 pub type Named = (&'static str, fn() -> Result<Path, String>);
 
 /// All of them. A name says what is done to how much.
-pub const PATHS: [Named; 7] = [
+pub const PATHS: [Named; 8] = [
     ("convert-1080p", || composed(FULL_HD, &Scene::of_one("screen", Canvas::LANDSCAPE))),
     ("scale-1080p-to-720p", || composed(HD, &Scene::of_one("screen", Canvas::LANDSCAPE))),
     ("scene-screen-and-camera-1080p", || composed(FULL_HD, &with_camera())),
     ("scene-only-camera-moves-1080p", only_camera_moves),
     ("fan-out-to-8", fan_out),
+    ("packetize-picture", packetize_picture),
     ("rtmp-picture", rtmp_picture),
     ("fmp4-second", fmp4_second),
 ];
@@ -160,6 +161,16 @@ fn fan_out() -> Result<Path, String> {
         for reader in &mut readers {
             assert!(matches!(reader.try_recv(), Some(Ok(_))), "everybody gets it");
         }
+    }))
+}
+
+/// Annex B to the payloads of RTP packets.
+fn packetize_picture() -> Result<Path, String> {
+    let unit = unit(1);
+    let least = unit.payload.len() / webrtc_transport::MAX_PAYLOAD;
+    Ok(Box::new(move || {
+        let payloads = webrtc_transport::packetize(&unit.payload, webrtc_transport::MAX_PAYLOAD);
+        assert!(payloads.len() > least, "all of the picture");
     }))
 }
 

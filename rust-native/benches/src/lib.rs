@@ -1,7 +1,13 @@
 //! What the bench's tools share: the pattern as a picture for an encoder, and as the luma a decoder should give; and
-//! the work on a picture, piece by piece.
+//! the work on a picture, piece by piece; what receivers keep, and how what they kept is read back.
 
+pub mod depacketize;
+#[cfg(target_os = "linux")]
+pub mod grab;
 pub mod hot_paths;
+#[cfg(target_os = "linux")]
+pub mod load;
+pub mod recording;
 
 use media::{Picture, Size};
 use testkit::time_pattern::{Content, Painter, Stamp};

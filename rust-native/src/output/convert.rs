@@ -166,6 +166,7 @@ impl From<control_api::Encoders> for Encoders {
             refused: all(it.refused),
             ms_per_1080p_frame: it.ms_per_1080p_frame,
             proposal: it.proposal.into(),
+            codecs: it.codecs.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -254,6 +255,7 @@ impl From<control_api::DestinationStats> for DestinationStats {
             round_trip_ms: it.round_trip_ms,
             loss: it.loss,
             first_byte_ms: it.first_byte_ms,
+            encodings: it.encodings,
         }
     }
 }

@@ -5,25 +5,14 @@ import { sayProblem } from '../../shared/i18n/index';
 import type { CanvasCost, Problem } from '../../shared/model';
 import { sourceTitle } from '../../shared/source_names';
 import { LIMITS } from '../../shared/video_settings';
+import { Cost } from './canvas_cost';
+import { CodecField } from './codec_field';
 import { useUi } from './context';
 import { Field, NumberField, Select } from './controls';
 import { useDesk } from './scene_context';
 
 /** A draft that rests so long is estimated: not each letter of its name. */
 const REST_MS = 250;
-
-function Cost({ cost }: { cost: CanvasCost }) {
-  const { words, say } = useUi();
-  const figures = { cores: cost.cores.toFixed(2), machine: cost.machineCores.toFixed(0), ms: cost.msPerPicture.toFixed(1), busy: cost.busyCores.toFixed(1) };
-  return (
-    <p class={`notice wide${cost.room === 'enough' ? ' good' : ' bad'}`} role="status" data-testid="canvas-cost" data-room={cost.room}>
-      <strong>{words[`canvasesRoom_${cost.room}`]}</strong>{' '}
-      <span title={cost.measuredLive ? words.canvasesCostLive : words.canvasesCostProbe}>
-        {say('canvasesCost', figures)}
-      </span>
-    </p>
-  );
-}
 
 export function CanvasForm({ saved, onDone }: { saved?: SavedCanvas; onDone(): void }) {
   const { state, actions, words } = useUi();
@@ -106,7 +95,8 @@ export function CanvasForm({ saved, onDone }: { saved?: SavedCanvas; onDone(): v
       <Field label={words.bitrate}>
         <NumberField value={draft.kbps} {...LIMITS.kbps} step={100} unit="kbit/s" testid="canvas-kbps" onCommit={(kbps) => change({ kbps })} />
       </Field>
-      {cost !== undefined && <Cost cost={cost} />}
+      <CodecField value={draft.codec} onChange={(codec) => change({ codec })} />
+      {cost !== undefined && <Cost cost={cost} testid="canvas-cost" />}
       {told !== undefined && (
         <div class="notice bad wide" role="alert" data-testid="canvas-problem" data-code={problem?.code}>
           <strong>{told.message}</strong>

@@ -1,15 +1,15 @@
 /** Adds or changes one destination: from a service by name, or by its address. */
 import { useState } from 'preact/hooks';
 import { isAddress, knownServices, SAVED_KINDS, takesKey, type DestinationDraft, type PublicDestination, type SavedKind } from '../../shared/destinations';
-import { sayProblem, type TextKey } from '../../shared/i18n/index';
+import { sayProblem } from '../../shared/i18n/index';
 import { CanvasChoice } from './canvas_panel';
+import { CodecRefused } from './codec_field';
 import { useUi } from './context';
 import { Field, Select } from './controls';
+import { KIND_WORDS } from './kind_words';
+import { SimulcastField } from './simulcast_field';
 
 const CUSTOM = 'custom';
-const KIND_WORDS: { readonly [Kind in SavedKind]: TextKey } = {
-  rtmp: 'kindRtmp', srt: 'kindSrt', whip: 'kindWhip', backend: 'kindBackend', mpeg_ts: 'kindMpegTs', rtp: 'kindRtp',
-};
 const EXAMPLES: { readonly [Kind in SavedKind]: string } = {
   rtmp: 'rtmps://live.example.com/app',
   srt: 'srt://live.example.com:9000?streamid=name',
@@ -31,6 +31,7 @@ export function DestinationForm({ saved, onDone }: { saved?: PublicDestination; 
     name: saved?.name ?? chosen?.name ?? '',
     kind: saved?.kind ?? chosen?.kind ?? 'rtmp',
     canvas: saved?.canvas,
+    simulcast: saved?.simulcast,
     url: saved?.url ?? chosen?.servers[0]?.url ?? '',
   });
   const [test, setTest] = useState<Test>({ state: 'none' });
@@ -114,6 +115,15 @@ export function DestinationForm({ saved, onDone }: { saved?: PublicDestination; 
         </Field>
       )}
       <CanvasChoice value={draft.canvas} testid="destination-canvas" onChange={(canvas) => change({ canvas })} />
+      <CodecRefused canvas={draft.canvas} kind={draft.kind} testid="destination-codec-refused" />
+      {draft.kind === 'whip' && (
+        <SimulcastField
+          checked={draft.simulcast === true}
+          canvas={draft.canvas}
+          testid="destination-simulcast"
+          onChange={(simulcast) => change({ simulcast })}
+        />
+      )}
       {draft.kind === 'rtp' && <p class="quiet wide">{words.destinationRtpNote}</p>}
       {chosen?.keyPage !== undefined && <p class="quiet wide">{words.destinationKeyPage} {chosen.keyPage}</p>}
       {!state.boot.canKeepSecrets && takesKey(draft.kind) && <p class="quiet wide">{words.destinationKeyFile}</p>}

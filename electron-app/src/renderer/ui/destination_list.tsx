@@ -3,7 +3,9 @@ import { useState } from 'preact/hooks';
 import { hostOf, LOCAL_ID, type PublicDestination, type SavedDestination } from '../../shared/destinations';
 import { sayProblem, type Dictionary } from '../../shared/i18n/index';
 import type { DestinationState, DestinationStats } from '../../shared/model';
+import { chosenOf } from '../../shared/primaries';
 import { isPublishing } from '../actions';
+import { CodecRefused } from './codec_field';
 import { useUi } from './context';
 import { IconButton, Switch } from './controls';
 import { DestinationForm } from './destination_form';
@@ -11,7 +13,7 @@ import { DestinationProfiles } from './destination_profiles';
 import { Icon } from './icons';
 import { Sparkline } from './sparkline';
 
-type Row = Pick<SavedDestination, 'id' | 'name' | 'url' | 'on' | 'canvas'> & Pick<PublicDestination, 'sdpFile'>;
+type Row = Pick<SavedDestination, 'id' | 'name' | 'url' | 'on' | 'canvas'> & Pick<PublicDestination, 'sdpFile'> & { kind: string };
 
 function stateWord(words: Dictionary, its: DestinationState | undefined): string {
   switch (its?.state.kind) {
@@ -35,6 +37,7 @@ function Figures({ stats }: { stats: DestinationStats }) {
     stats.roundTripMs === undefined || stats.roundTripMs === null ? '' : `${words.roundTrip} ${stats.roundTripMs.toFixed(0)} ms`,
     stats.loss === undefined || stats.loss === null || stats.loss < 0.005 ? '' : `${words.loss} ${(stats.loss * 100).toFixed(1)} %`,
     stats.queueMs >= 500 ? `${words.destinationQueue} ${(stats.queueMs / 1000).toFixed(1)} s` : '',
+    stats.encodings > 1 ? say('destinationEncodings', { count: stats.encodings }) : '',
     stats.droppedUnits > 0 ? say('destinationDropped', { count: stats.droppedUnits }) : '',
   ];
   return (
@@ -80,8 +83,7 @@ function DestinationRow({ row, onEdit }: { row: Row; onEdit?(): void }) {
   const canvas = state.settings.canvases?.find((each) => each.id === row.canvas)?.name;
   const kind = its?.state.kind ?? 'idle';
   // The choice of one canvas is none of another's.
-  const { primaryDestination, destinations } = state.settings;
-  const chosen = destinations.find((each) => each.id === primaryDestination)?.canvas === row.canvas ? primaryDestination : undefined;
+  const chosen = chosenOf(state.settings, row.canvas);
   const steers = its?.primary === true && kind !== 'idle';
   // One star: the choice where there is one. Who stands in for it while it is not live is said in words.
   const primary = chosen === undefined ? steers : chosen === row.id;
@@ -127,6 +129,7 @@ function DestinationRow({ row, onEdit }: { row: Row; onEdit?(): void }) {
       )}
       {row.sdpFile !== undefined && kind !== 'idle' && <PlayerFile file={row.sdpFile} />}
       {its !== undefined && <Reason its={its} />}
+      {row.on && kind === 'idle' && <CodecRefused canvas={row.canvas} kind={row.kind} testid={`destination-codec-${row.id}`} />}
     </li>
   );
 }
@@ -155,7 +158,7 @@ export function DestinationList() {
   const [editing, setEditing] = useState<string | undefined>(undefined);
   const edited = settings.destinations.find((each) => each.id === editing);
   if (editing !== undefined) return <DestinationForm saved={edited} onDone={() => setEditing(undefined)} />;
-  const local: Row = { id: LOCAL_ID, name: words.destinationLocal, url: '', on: settings.localInList };
+  const local: Row = { id: LOCAL_ID, name: words.destinationLocal, url: '', on: settings.localInList, kind: 'local_server' };
   return (
     <div class="destination-list">
       <DestinationProfiles />

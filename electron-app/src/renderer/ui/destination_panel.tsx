@@ -8,6 +8,7 @@ import { useUi } from './context';
 import { Field, Panel, Segmented, Switch } from './controls';
 import { DestinationList } from './destination_list';
 import { Icon } from './icons';
+import { SimulcastField } from './simulcast_field';
 
 /**
  * The address and key that are being typed. They live in the window only: what main echoes must not overtake the
@@ -133,6 +134,11 @@ function WhipFields({ draft, onDraft }: { draft: WhipDraft; onDraft(draft: WhipD
           onInput={(event) => onDraft({ ...draft, key: event.currentTarget.value })}
         />
       </Field>
+      <SimulcastField
+        checked={settings.whipSimulcast === true}
+        testid="whip-simulcast"
+        onChange={(whipSimulcast) => void actions.changeSettings({ whipSimulcast })}
+      />
       {boot.canKeepSecrets ? (
         <div class="line-item wide">
           <span>{words.whipKeepKey}</span>

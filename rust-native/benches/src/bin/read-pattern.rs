@@ -1,5 +1,5 @@
 //! Reads a recorded stream (anything ffmpeg opens) back: how many pictures, how many of them unique by their stamps,
-//! and how close they are to what was drawn.
+//! how close they are to what was drawn, and how old each was when it arrived, where the recorder noted that.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -8,7 +8,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use clap::Parser;
 use media::Size;
-use testkit::time_pattern::{Content, Luma, Region, STAMPS_PER_SECOND, decode, psnr_luma};
+use testkit::time_pattern::{Content, Luma, Region, STAMPS_PER_SECOND, decode, psnr_luma, ssim_luma};
+use tidecast_bench::recording::read_arrivals;
 use tidecast_bench::{PatternPictures, parse_content, parse_size};
 
 #[derive(Parser)]
@@ -59,7 +60,10 @@ fn run(arguments: &Arguments) -> Result<String, Box<dyn std::error::Error>> {
     let (mut frames, mut unreadable, mut in_window) = (0_u64, 0_u64, 0_u64);
     let mut seen = BTreeSet::new();
     let mut span: Option<(u64, u64)> = None;
-    let mut qualities = Vec::new();
+    let (mut qualities, mut similarities) = (Vec::new(), Vec::new());
+    let arrivals = read_arrivals(&arguments.file).unwrap_or_default();
+    // Of each unique picture its age at its arrival, with its place among all pictures.
+    let mut ages = Vec::new();
     while output.read_exact(&mut luma).is_ok() {
         frames += 1;
         let picture = Luma { data: &luma, stride: width as usize, step: 1, width, height };
@@ -72,14 +76,24 @@ fn run(arguments: &Arguments) -> Result<String, Box<dyn std::error::Error>> {
             continue;
         }
         in_window += 1;
-        if seen.insert(stamp) && seen.len() % arguments.every.max(1) == 0 {
-            qualities.push(psnr_luma(&luma, &pictures.luma(stamp)?));
+        if !seen.insert(stamp) {
+            continue;
+        }
+        if let Some(arrival) = arrivals.get(frames as usize - 1) {
+            ages.push(arrival.saturating_sub(stamp) as f64 * 1000.0 / STAMPS_PER_SECOND as f64);
+        }
+        if seen.len() % arguments.every.max(1) == 0 {
+            let drawn = pictures.luma(stamp)?;
+            qualities.push(psnr_luma(&luma, &drawn));
+            similarities.push(ssim_luma(&luma, &drawn, width as usize));
         }
     }
     if !ffmpeg.wait()?.success() {
         return Err("ffmpeg failed".into());
     }
-    let psnr = qualities.iter().sum::<f64>() / qualities.len().max(1) as f64;
+    // A decoder that left a picture out has moved all the others to wrong arrivals.
+    let ages = if arrivals.len() as u64 == frames { ages } else { Vec::new() };
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
     Ok(serde_json::json!({
         "frames": frames,
         "in_window": in_window,
@@ -88,8 +102,10 @@ fn run(arguments: &Arguments) -> Result<String, Box<dyn std::error::Error>> {
         "first": seen.first(),
         "last": seen.last(),
         "span_seconds": span.map(|(first, last)| (last - first) as f64 / STAMPS_PER_SECOND as f64),
-        "psnr": psnr,
+        "psnr": mean(&qualities),
         "psnr_samples": qualities.len(),
+        "ssim": mean(&similarities),
+        "latencies_ms": ages,
     })
     .to_string())
 }

@@ -5,8 +5,7 @@
 //! is answered by a line of figures about the one before.
 
 use std::error::Error;
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,15 +16,7 @@ use str0m::crypto::from_feature_flags;
 use str0m::media::MediaKind;
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
-
-#[derive(Default)]
-struct Recording {
-    file: Option<BufWriter<File>>,
-    video_units: u64,
-    video_bytes: u64,
-    audio_packets: u64,
-    gaps: u64,
-}
+use tidecast_bench::recording::Recording;
 
 type Shared = Arc<Mutex<Recording>>;
 
@@ -62,22 +53,11 @@ fn run() -> Result<(), Box<dyn Error>> {
         }
     });
     for line in std::io::stdin().lock().lines() {
-        let file = line?;
-        let next = (!file.trim().is_empty()).then(|| File::create(file.trim())).transpose()?;
-        let fresh = Recording { file: next.map(BufWriter::new), ..Recording::default() };
+        let fresh = Recording::into_file(line?.trim())?;
         let mut guard = recording.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut done = std::mem::replace(&mut *guard, fresh);
+        let done = std::mem::replace(&mut *guard, fresh);
         drop(guard);
-        if let Some(file) = &mut done.file {
-            file.flush()?;
-        }
-        say(&serde_json::json!({
-            "video_units": done.video_units,
-            "video_bytes": done.video_bytes,
-            "audio_packets": done.audio_packets,
-            "gaps": done.gaps,
-        })
-        .to_string())?;
+        say(&done.finish()?)?;
     }
     Ok(())
 }
@@ -148,15 +128,11 @@ fn receive(mut rtc: Rtc, socket: &UdpSocket, shared: &Shared) -> Result<(), Box<
             Output::Event(Event::MediaData(data)) => {
                 let mut recording = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 if data.params.spec().codec.kind() == MediaKind::Audio {
-                    recording.audio_packets += 1;
+                    recording.sounds += 1;
                     continue;
                 }
-                recording.video_units += 1;
-                recording.video_bytes += data.data.len() as u64;
                 recording.gaps += u64::from(!data.contiguous);
-                if let Some(file) = &mut recording.file {
-                    file.write_all(&data.data)?;
-                }
+                recording.unit(&data.data)?;
                 continue;
             }
             Output::Event(_) => continue,

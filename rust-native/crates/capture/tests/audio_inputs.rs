@@ -118,12 +118,22 @@ fn an_input_that_is_to_stay_waits_for_its_device() {
     rig.pactl(&["unload-module", &module]).expect("pactl");
 }
 
+/// Plays a tone, and returns when the server has its stream: which of two is newer is certain then.
+fn starts_to_play(rig: &testkit::sound::SoundRig, target: Target, hz: f64) -> testkit::sound::Playing {
+    let streams = || rig.pactl(&["list", "short", "sink-inputs"]).expect("pactl");
+    let before = streams();
+    let playing = rig.play_tone(target, hz, 120.0).expect("pacat");
+    let is_new = |line: &str| !before.lines().any(|old| old.split('\t').next() == line.split('\t').next());
+    wait("the player's stream", || streams().lines().any(is_new).then_some(()));
+    playing
+}
+
 #[test]
 fn one_program_is_heard_without_the_others() {
     let rig = rig();
     let (mixer, ears) = Ears::mixer();
-    let _other = rig.play_tone(Target::Microphone, 440.0, 120.0).expect("pacat");
-    let playing = rig.play_tone(Target::Speaker, 1000.0, 120.0).expect("pacat");
+    let _other = starts_to_play(&rig, Target::Microphone, 440.0);
+    let playing = starts_to_play(&rig, Target::Speaker, 1000.0);
     // Both are the same player: what tells them apart is its newest stream.
     let program = wait("the player among the programs", || list_applications().ok()?.into_iter().next()).id;
     mixer.open(PROGRAM, &Source::Application(program.clone())).expect("the player");

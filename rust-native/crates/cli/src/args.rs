@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use control_api::{Effort, Tuning, VideoSettings};
+use control_api::{Effort, Held, Preset, Tuning, VideoSettings};
 use media::VideoCodec;
 
 /// Tidecast without a window.
@@ -78,8 +78,9 @@ pub(crate) struct StreamOptions {
     #[arg(long)]
     pub(crate) audio_file: Option<std::path::PathBuf>,
     /// A further picture with an encoder of its own, as often as wanted:
-    /// NAME[,size=WIDTHxHEIGHT][,fps=N][,kbps=N],scene=FILE (or ,source=ID), such as
-    /// `tall,size=720x1280,scene=tall.json`; what is left out is as on the main one
+    /// NAME[,size=WIDTHxHEIGHT][,fps=N][,kbps=N][,codec=NAME],scene=FILE (or ,source=ID), such as
+    /// `tall,size=720x1280,scene=tall.json`; what is left out is as on the main one, and
+    /// h264
     #[arg(long, value_parser = crate::canvas::parse)]
     pub(crate) canvas: Vec<crate::canvas::CanvasLine>,
     /// Add every --canvas also where the machine has no room for it
@@ -90,6 +91,10 @@ pub(crate) struct StreamOptions {
     /// `NAME=KIND:URL` sends the --canvas of that name there
     #[arg(long)]
     pub(crate) to: Vec<String>,
+    /// Offer each `whip:` destination the picture in half and a quarter of its size, too, for SFUs that choose for each
+    /// viewer (simulcast, RFC 8853); what one does not take is not encoded
+    #[arg(long)]
+    pub(crate) simulcast: bool,
     /// Write the description that players of an RTP destination open (SDP) to this file
     #[arg(long)]
     pub(crate) sdp: Option<std::path::PathBuf>,
@@ -134,9 +139,20 @@ pub(crate) struct TuningOptions {
     /// Spread fresh blocks over all pictures instead of large keyframes; for WHIP alone
     #[arg(long)]
     intra_refresh: bool,
+    /// Encode with this one and no other, by its name in `tidecast encoders`
+    #[arg(long, value_name = "NAME")]
+    encoder: Option<String>,
+    /// x264's preset: ultrafast, superfast or veryfast. It stays: pictures that take too long are left out
+    #[arg(long, value_parser = parse_preset, conflicts_with = "use_room")]
+    preset: Option<Preset>,
 }
 
 impl TuningOptions {
+    /// What the engine may not choose by itself.
+    pub(crate) fn held(&self) -> Held {
+        Held { encoder: self.encoder.clone(), preset: self.preset }
+    }
+
     /// As the engine takes it.
     pub(crate) fn tuning(&self) -> Tuning {
         Tuning {
@@ -157,6 +173,14 @@ pub(crate) enum StatsFormat {
 pub(crate) fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
     sides.ok_or_else(|| "write it as WIDTHxHEIGHT, such as 1280x720".to_owned())
+}
+
+fn parse_preset(text: &str) -> Result<Preset, String> {
+    let known = [Preset::Ultrafast, Preset::Superfast, Preset::Veryfast];
+    known
+        .into_iter()
+        .find(|preset| preset.name() == text)
+        .ok_or_else(|| "write ultrafast, superfast or veryfast".to_owned())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use control_api::{CanvasSettings, Problem, VideoSettings};
+use media::VideoCodec;
 
 /// One further canvas, as the command line describes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +12,7 @@ pub(crate) struct CanvasLine {
     size: Option<(u32, u32)>,
     fps: Option<u32>,
     kbps: Option<u32>,
+    codec: VideoCodec,
     shows: Shows,
 }
 
@@ -20,14 +22,13 @@ enum Shows {
     Source(String),
 }
 
-const SHAPE: &str =
-    "write NAME[,size=WIDTHxHEIGHT][,fps=N][,kbps=N],scene=FILE or …,source=ID; scene or source comes last";
+const SHAPE: &str = "write NAME[,size=WIDTHxHEIGHT][,fps=N][,kbps=N][,codec=NAME],scene=FILE or …,source=ID; scene or source comes last";
 
 /// What stands after `--canvas`.
 pub(crate) fn parse(text: &str) -> Result<CanvasLine, String> {
     let (id, mut rest) = text.split_once(',').ok_or(SHAPE)?;
-    let mut line =
-        CanvasLine { id: id.to_owned(), size: None, fps: None, kbps: None, shows: Shows::Source(String::new()) };
+    let (codec, shows) = (VideoCodec::H264, Shows::Source(String::new()));
+    let mut line = CanvasLine { id: id.to_owned(), size: None, fps: None, kbps: None, codec, shows };
     let number = |name: &str, value: &str| value.parse().map_err(|_| format!("{name} is no whole number; {SHAPE}"));
     loop {
         // A source's id has commas of its own.
@@ -45,6 +46,7 @@ pub(crate) fn parse(text: &str) -> Result<CanvasLine, String> {
             Some(("size", size)) => line.size = Some(crate::args::parse_size(size)?),
             Some(("fps", fps)) => line.fps = Some(number("fps", fps)?),
             Some(("kbps", kbps)) => line.kbps = Some(number("kbps", kbps)?),
+            Some(("codec", codec)) => line.codec = codec.parse().map_err(|error| format!("{error}; {SHAPE}"))?,
             _ => return Err(format!("\"{option}\" is nothing that a canvas has; {SHAPE}")),
         }
     }
@@ -69,7 +71,7 @@ impl CanvasLine {
         };
         let (fps, kbps) = (self.fps.unwrap_or(main.fps), self.kbps.unwrap_or(main.kbps));
         let settings = VideoSettings { width, height, fps, kbps, gop_seconds: main.gop_seconds };
-        Ok(CanvasSettings { id: self.id.clone(), name: self.id.clone(), scene, settings })
+        Ok(CanvasSettings { id: self.id.clone(), name: self.id.clone(), scene, settings, codec: self.codec })
     }
 }
 
@@ -90,8 +92,11 @@ mod tests {
         let line = parse("tall,size=720x1280,kbps=2500,source=region:x11:monitor:A:1,2,30,40").expect("a canvas");
         assert_eq!((line.id.as_str(), line.size, line.fps, line.kbps), ("tall", Some((720, 1280)), None, Some(2500)));
         assert_eq!(line.shows, Shows::Source("region:x11:monitor:A:1,2,30,40".to_owned()));
+        assert_eq!(parse("tall,codec=av1,source=a").map(|line| line.codec), Ok(VideoCodec::Av1));
         assert_eq!(parse("tall,scene=a,b.json").map(|line| line.shows), Ok(Shows::Scene("a,b.json".into())));
-        for bad in ["tall", "tall,size=720x1280", "tall,colour=red,source=a", "tall,fps=x,source=a"] {
+        for bad in
+            ["tall", "tall,size=720x1280", "tall,colour=red,source=a", "tall,fps=x,source=a", "tall,codec=vp9,source=a"]
+        {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

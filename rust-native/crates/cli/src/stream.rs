@@ -31,7 +31,8 @@ pub(crate) async fn run(options: StreamOptions) -> Result<(), Problem> {
         }
         let _ = events.send(event);
     };
-    let engine = Engine::start(EngineOptions::default(), emit).await?;
+    let held = options.tuning.held();
+    let engine = Engine::start(EngineOptions { held, ..EngineOptions::default() }, emit).await?;
     for command in granted {
         engine.dispatch(command).await?;
     }
@@ -73,7 +74,8 @@ async fn stream(
     }
     let keys = Keys::read(options)?;
     for (at, to) in options.to.iter().enumerate() {
-        publish(engine, at, to, keys.of(at), options.sdp.as_deref()).await?;
+        let how = How { sdp: options.sdp.as_deref(), simulcast: options.simulcast };
+        publish(engine, at, to, keys.of(at), how).await?;
     }
     if let Some(file) = &options.record {
         let recording = Recording { canvas: options.record_canvas.clone(), ..recording(file, options.record_tracks)? };
@@ -253,9 +255,16 @@ async fn source_id(engine: &Engine, wanted: &str) -> Result<String, Problem> {
     }
 }
 
-async fn publish(engine: &Engine, at: usize, to: &str, key: Option<Secret>, sdp: Option<&Path>) -> Result<(), Problem> {
+/// What options say of every destination that knows it.
+#[derive(Debug, Clone, Copy, Default)]
+struct How<'a> {
+    sdp: Option<&'a Path>,
+    simulcast: bool,
+}
+
+async fn publish(engine: &Engine, at: usize, to: &str, key: Option<Secret>, how: How<'_>) -> Result<(), Problem> {
     let (canvas, to) = canvas::of_destination(to);
-    let destination = destination(to, key, sdp)?;
+    let destination = destination(to, key, how)?;
     if matches!(destination, Destination::LocalServer) {
         let server = Command::StartLocalServer { reach: Reach::Network, port: 0, view_token: None };
         if let Reply::LocalServer(server) = engine.dispatch(server).await? {
@@ -270,17 +279,17 @@ async fn publish(engine: &Engine, at: usize, to: &str, key: Option<Secret>, sdp:
 }
 
 /// `kind:URL`; a URL whose scheme says the kind needs no other word.
-fn destination(to: &str, key: Option<Secret>, sdp_file: Option<&Path>) -> Result<Destination, Problem> {
+fn destination(to: &str, key: Option<Secret>, how: How<'_>) -> Result<Destination, Problem> {
     let (kind, rest) = to.split_once(':').unwrap_or((to, ""));
     let url = if rest.starts_with("//") { to } else { rest }.to_owned();
     Ok(match kind {
         "local" => Destination::LocalServer,
-        "whip" => Destination::Whip { url, key },
+        "whip" => Destination::Whip { url, key, simulcast: how.simulcast },
         "ws" | "wss" => Destination::Backend { url, key },
         "rtmp" | "rtmps" => Destination::Rtmp { url, key, prefer_opus: false },
         "srt" => Destination::Srt { url, passphrase: None, stream_id: key, latency_ms: None },
         "udp" | "tcp" => Destination::MpegTs { url },
-        "rtp" => Destination::Rtp { url, sdp_file: sdp_file.map(|file| file.to_string_lossy().into_owned()) },
+        "rtp" => Destination::Rtp { url, sdp_file: how.sdp.map(|file| file.to_string_lossy().into_owned()) },
         _ => {
             return Err(problem(
                 "bad_value",
@@ -302,7 +311,8 @@ mod tests {
 
     #[test]
     fn a_destination_is_named_by_its_kind_or_its_urls_scheme() {
-        let kind = |to: &str| destination(to, None, None).map(|destination| destination.kind()).map_err(|p| p.code);
+        let kind =
+            |to: &str| destination(to, None, How::default()).map(|destination| destination.kind()).map_err(|p| p.code);
         assert_eq!(kind("whip:https://a/b"), Ok("whip"));
         assert_eq!(kind("wss://a/b"), Ok("backend"));
         assert_eq!(kind("ws:wss://a/b"), Ok("backend"));
@@ -313,9 +323,11 @@ mod tests {
         assert_eq!(kind("rtp://a:1"), Ok("rtp"));
         assert_eq!(kind("local"), Ok("local_server"));
         assert_eq!(kind("ftp://a"), Err("bad_value".to_owned()));
-        let Ok(Destination::Rtmp { url, .. }) = destination("rtmp:rtmps://a/b/c", None, None) else { panic!() };
+        let Ok(Destination::Rtmp { url, .. }) = destination("rtmp:rtmps://a/b/c", None, How::default()) else {
+            panic!()
+        };
         assert_eq!(url, "rtmps://a/b/c");
-        let Ok(Destination::Rtmp { url, .. }) = destination("rtmp://a/b/c", None, None) else { panic!() };
+        let Ok(Destination::Rtmp { url, .. }) = destination("rtmp://a/b/c", None, How::default()) else { panic!() };
         assert_eq!(url, "rtmp://a/b/c");
     }
 

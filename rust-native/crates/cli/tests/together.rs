@@ -115,10 +115,7 @@ fn the_encoder_runs_once_for_four_destinations_and_a_recording() {
         }
     });
     let (udp, rtp) = (Datagrams::take(0), Datagrams::take(3));
-    let rtmp_port = {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        free.local_addr().expect("an address").port()
-    };
+    let rtmp_port = testkit::port::free();
     let mut rtmp = ffmpeg_listens(rtmp_port, &file("rtmp.mkv"));
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidecast"));

@@ -1,8 +1,9 @@
 //! A captured frame becomes the picture that is encoded: placed, scaled, converted.
 //!
 //! BGRA in, I420 with the BT.709 matrix in limited range out (ITU-R BT.709-6, ITU-T H.273). The source keeps its
-//! aspect; what it doesn't fill is black. Several sources at once are a [`Stage`]: a scene, of which only what
-//! changed is drawn again. No thread, no queue and no device lives here: one call does one picture.
+//! aspect; what it doesn't fill is black. A picture that is one already can be made smaller ([`Rescaler`], [`halve`]).
+//! Several sources at once are a [`Stage`]: a scene, of which only what changed is drawn again. No thread, no queue and no
+//! device lives here: one call does one picture.
 
 mod blend;
 mod card;
@@ -15,6 +16,8 @@ mod placement;
 mod planes;
 mod raster;
 mod region;
+mod resample;
+mod rescale;
 mod stage;
 mod tiles;
 
@@ -24,6 +27,7 @@ pub use blend::dissolve;
 pub use card::Card;
 pub use error::ComposeError;
 pub use geometry::{Rect, fit};
+pub use rescale::{Rescaler, half_size, halve};
 pub use stage::{Counts, Stage};
 
 use planes::{Scaler, View};

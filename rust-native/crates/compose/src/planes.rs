@@ -2,13 +2,11 @@
 
 use std::ops::Range;
 
-use fast_image_resize::images::{TypedCroppedImage, TypedCroppedImageMut, TypedImage, TypedImageRef};
-use fast_image_resize::pixels::U8;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
-use media::{Picture, Plane, Size, VideoFrame};
+use media::{Picture, Size, VideoFrame};
 use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
 use crate::halve::halved;
+use crate::resample::{Filter, Resampler, Taps};
 use crate::{ComposeError, Rect};
 
 /// Black in limited range: luma, then both chromas.
@@ -184,7 +182,7 @@ fn convert_rows(
 /// Draws frames at another size than their own.
 #[derive(Default)]
 pub(crate) struct Scaler {
-    resizer: Resizer,
+    planes: PlaneScaler,
     /// The frame at its own size.
     converted: Option<Picture>,
     /// Memory of halved frames.
@@ -227,35 +225,36 @@ impl Scaler {
             other => other.insert(Picture::black(even)),
         };
         convert(view, converted, Rect { x: 0, y: 0, size: even })?;
-        let smaller = f64::from(rect.size.width) < own[0] || f64::from(rect.size.height) < own[1];
-        // Both look at every source pixel. Hamming is the sharper one for text, but only where it shrinks.
-        let filter = if smaller { FilterType::Hamming } else { FilterType::Bilinear };
-        for (index, (source, target)) in converted.planes.iter().zip(&mut out.planes).enumerate() {
-            let scale = if index == 0 { 1.0 } else { 0.5 };
-            // The frame without the pixel that made it even.
-            let [width, height] = own.map(|side| side * scale);
-            let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(0.0, 0.0, width, height);
-            let source = TypedImageRef::<U8>::from_buffer(source.stride as u32, rows(source), &source.data)
-                .map_err(conversion)?;
-            // Cropped twice: the filter reads beyond the crop of its options, up to the image's edge.
-            let source = TypedCroppedImage::from_ref(&source, 0, 0, width.ceil() as u32, height.ceil() as u32)
-                .map_err(conversion)?;
-            let (left, top) = part(index, rect.x, rect.y);
-            let (width, height) = part(index, rect.size.width, rect.size.height);
-            let target_rows = rows(target);
-            let target = TypedImage::<U8>::from_buffer(target.stride as u32, target_rows, &mut target.data)
-                .map_err(conversion)?;
-            let mut target = TypedCroppedImageMut::new(target, left as u32, top as u32, width as u32, height as u32)
-                .map_err(conversion)?;
-            self.resizer.resize_typed(&source, &mut target, &options).map_err(conversion)?;
-        }
+        self.planes.draw((converted, own), (out, rect));
         Ok(())
     }
 }
 
-/// Rows of a plane, which is an image as wide as its stride.
-fn rows(plane: &Plane) -> u32 {
-    (plane.data.len() / plane.stride) as u32
+/// Draws the three planes of pictures at another size than their own.
+#[derive(Debug, Default)]
+pub(crate) struct PlaneScaler {
+    resampler: Resampler,
+    /// Across and down, of luma and of both chromas.
+    taps: [[Taps; 2]; 2],
+}
+
+impl PlaneScaler {
+    /// What of a picture has that size, from its corner, into that part of another. Both are whole.
+    pub(crate) fn draw(&mut self, (source, own): (&Picture, [f64; 2]), (out, rect): (&mut Picture, Rect)) {
+        let smaller = f64::from(rect.size.width) < own[0] || f64::from(rect.size.height) < own[1];
+        // Both look at every source pixel. Hamming is the sharper one for text, but only where it shrinks.
+        let filter = if smaller { Filter::Hamming } else { Filter::Triangle };
+        for (index, (source, target)) in source.planes.iter().zip(&mut out.planes).enumerate() {
+            let [across, down] = &mut self.taps[index.min(1)];
+            let (width, height) = part(index, rect.size.width, rect.size.height);
+            // The frame without the pixel that made it even.
+            let own = own.map(|side| if index == 0 { side } else { side * 0.5 });
+            across.prepare(own[0], width, filter);
+            down.prepare(own[1], height, filter);
+            let (from, to) = ((source.data.as_slice(), source.stride), (target.data.as_mut_slice(), target.stride));
+            self.resampler.draw(from, to, part(index, rect.x, rect.y), (across, down));
+        }
+    }
 }
 
 pub(crate) fn conversion(error: impl std::fmt::Display) -> ComposeError {

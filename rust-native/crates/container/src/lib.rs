@@ -10,6 +10,7 @@
 mod assembler;
 mod cmaf;
 mod error;
+mod joined;
 mod matroska;
 mod mp4;
 mod muxer;
@@ -19,6 +20,7 @@ mod sound_line;
 pub use assembler::{Assembler, Fragment, Sample, TARGET};
 pub use cmaf::{CmafTrack, cmaf_chunk, cmaf_header};
 pub use error::ContainerError;
+pub use joined::{begins, earlier, joined_header};
 pub use matroska::Matroska;
 pub use mp4::{Fmp4, Index, Plain, plain_mp4};
 pub use muxer::{AudioCodec, AudioLayout, Chapter, Format, InputTrack, Layout, Muxer, Patch};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use media::VideoCodec;
+
 use crate::{Problem, VideoSettings};
 
 /// A picture of its own beside the main one: a scene, an encoder, destinations.
@@ -16,6 +18,9 @@ pub struct CanvasSettings {
     pub scene: String,
     /// Size, rate and quality of its own encode; the shorter side holds, the longer one follows the aspect.
     pub settings: VideoSettings,
+    /// As what it is encoded. Another one than H.264 goes to files and to what [`crate::CodecChoice::taken_by`] names.
+    #[serde(default)]
+    pub codec: VideoCodec,
 }
 
 /// One further canvas.
@@ -29,6 +34,8 @@ pub struct CanvasState {
     pub scene: String,
     /// As encoded while nothing holds it back.
     pub settings: VideoSettings,
+    /// As what it is encoded.
+    pub codec: VideoCodec,
     /// It is drawn and encoded; else it waits for the capture, or has failed.
     pub live: bool,
     /// The encoder in use.

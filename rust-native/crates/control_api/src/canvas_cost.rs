@@ -3,7 +3,9 @@
 //! The work of a picture grows with its pixels: what was measured on one size is taken for another in proportion. The
 //! governor judges later what came true; here it is said before anything is opened.
 
-use crate::{CanvasCost, CanvasRoom, VideoSettings};
+use media::Size;
+
+use crate::{CanvasCost, CanvasRoom, VideoSettings, lower};
 
 /// Above this share of the time to the next picture a hard one would be late, as for the governor.
 const MOST_OF_AN_INTERVAL: f64 = 0.8;
@@ -63,7 +65,28 @@ pub(crate) fn cost(
     let room = if before.is_some() && more <= 0.0 {
         // What gets cheaper is never refused.
         CanvasRoom::Enough
-    } else if ms_per_picture > MOST_OF_AN_INTERVAL * 1000.0 / f64::from(wanted.fps.max(1)) {
+    } else {
+        room(ms_per_picture, more, wanted.fps, machine)
+    };
+    let (cores, busy_cores) = (more.max(0.0), machine.busy);
+    CanvasCost { ms_per_picture, cores, busy_cores, machine_cores: machine.cores, measured_live: measured.live, room }
+}
+
+/// Of the lower encodings of a canvas with these settings, all together, beside it. They have a thread of their own: a
+/// picture is late there only where one of theirs takes too long.
+pub(crate) fn simulcast_cost(measured: &Measured, wanted: &VideoSettings, machine: Machine) -> CanvasCost {
+    let lower = lower::sizes(Size { width: wanted.width, height: wanted.height });
+    let lower: Vec<_> = lower.map(|size| VideoSettings { width: size.width, height: size.height, ..*wanted }).collect();
+    let cores: f64 = lower.iter().map(|wanted| measured.cores_of(wanted)).sum();
+    let ms_per_picture: f64 = lower.iter().map(|wanted| measured.ms_of(wanted)).sum();
+    let room = room(ms_per_picture, cores, wanted.fps, machine);
+    let (busy_cores, machine_cores) = (machine.busy, machine.cores);
+    CanvasCost { ms_per_picture, cores, busy_cores, machine_cores, measured_live: measured.live, room }
+}
+
+/// Whether there is room for so many cores more, at so much work for a picture.
+fn room(ms_per_picture: f64, more: f64, fps: u32, machine: Machine) -> CanvasRoom {
+    if ms_per_picture > MOST_OF_AN_INTERVAL * 1000.0 / f64::from(fps.max(1)) {
         CanvasRoom::PictureTooSlow
     } else if machine.short {
         CanvasRoom::MachineShort
@@ -71,14 +94,27 @@ pub(crate) fn cost(
         CanvasRoom::MachineFull
     } else {
         CanvasRoom::Enough
-    };
-    let (cores, busy_cores) = (more.max(0.0), machine.busy);
-    CanvasCost { ms_per_picture, cores, busy_cores, machine_cores: machine.cores, measured_live: measured.live, room }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn simulcast_costs_the_pixels_of_half_and_quarter() {
+        let measured = Measured::of_second(30.0, 16.0, 1280, 720).expect("pictures that moved");
+        let both = simulcast_cost(&measured, &settings(1280, 720, 30), IDLE);
+        assert!((both.ms_per_picture - 5.0).abs() < 1e-9 && (both.cores - 0.15).abs() < 1e-9, "{both:?}");
+        assert_eq!(both.room, CanvasRoom::Enough);
+        let half = simulcast_cost(&measured, &settings(854, 480, 30), IDLE);
+        assert!(half.ms_per_picture < 1.9, "a quarter of 480 lines is left out: {half:?}");
+        assert_eq!(
+            simulcast_cost(&measured, &settings(1280, 720, 30), Machine { busy: 3.3, ..IDLE }).room,
+            CanvasRoom::MachineFull
+        );
+        assert_eq!(simulcast_cost(&measured, &settings(480, 320, 30), IDLE).cores, 0.0, "nothing to offer");
+    }
 
     const IDLE: Machine = Machine { cores: 4.0, busy: 0.5, short: false };
 

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::canvas_cost::{Machine, Measured, cost};
+use crate::canvas_cost::{Machine, Measured, cost, simulcast_cost};
+use crate::canvases;
 use crate::session::Session;
 use crate::{CanvasCost, CanvasRoom, CanvasSettings, Problem, VideoSettings, usage};
 
@@ -31,13 +32,17 @@ impl Session {
     /// What that canvas would cost.
     pub(crate) fn estimate_canvas(&self, wanted: &CanvasSettings) -> Result<CanvasCost, Problem> {
         let (_, settings) = wanted.read()?;
-        self.cost_of(&wanted.id, &settings).ok_or_else(|| {
-            Problem::new(
-                "not_measured",
-                "This machine's encoders could not be measured.",
-                "Start the capture first; what it costs is measured then.",
-            )
-        })
+        self.cost_of(&wanted.id, &settings).ok_or_else(not_measured)
+    }
+
+    /// What the lower encodings of that canvas would cost beside it.
+    pub(crate) fn estimate_simulcast(&self, canvas: Option<&str>) -> Result<CanvasCost, Problem> {
+        let settings = match canvas {
+            Some(id) => self.canvases.get(id).ok_or_else(canvases::unknown)?.settings,
+            None => self.settings,
+        };
+        let measured = (*self.measured.lock()).ok_or_else(not_measured)?;
+        Ok(simulcast_cost(&measured, &settings, self.machine(&measured)))
     }
 
     fn cost_of(&self, id: &str, settings: &VideoSettings) -> Option<CanvasCost> {
@@ -87,4 +92,12 @@ impl Session {
             *self.measured.lock() = Some(measured);
         }
     }
+}
+
+fn not_measured() -> Problem {
+    Problem::new(
+        "not_measured",
+        "This machine's encoders could not be measured.",
+        "Start the capture first; what it costs is measured then.",
+    )
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use compose::Card;
-use media::{AccessUnit, Bitrate, FrameRate, VideoCodec};
+use media::{AccessUnit, FrameRate, VideoCodec};
 use scene::{Scene, SceneError, Transition};
 use stream::Broadcast;
 
@@ -28,13 +28,14 @@ const LONGEST_NAME: usize = 200;
 
 /// One of them.
 pub(crate) struct Further {
-    id: String,
-    name: String,
-    number: u64,
-    scene: Arc<Scene>,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) number: u64,
+    pub(crate) scene: Arc<Scene>,
     pub(crate) settings: VideoSettings,
-    pipeline: Pipeline,
-    hub: Broadcast<AccessUnit>,
+    pub(crate) codec: VideoCodec,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) hub: Broadcast<AccessUnit>,
     steering: Steering,
     /// What its encode was told to show; `None` while it is at rest.
     feeds: Option<Vec<Feed>>,
@@ -42,7 +43,7 @@ pub(crate) struct Further {
     pace: FrameRate,
     encoder: Option<String>,
     /// No encoder could be had: it rests until it is set again.
-    problem: Option<Problem>,
+    pub(crate) problem: Option<Problem>,
     meter: Meter,
 }
 
@@ -62,16 +63,14 @@ impl Further {
 pub(crate) struct Canvases {
     list: Vec<Further>,
     /// Where their encoders come from: the seam at which a test lets one fail.
-    pub(crate) opener: fn() -> Opener,
-}
-
-impl Default for Canvases {
-    fn default() -> Self {
-        Self { list: Vec::new(), opener: || Box::new(encoder::open_except) }
-    }
+    pub(crate) opener: Box<dyn Fn() -> Opener + Send + Sync>,
 }
 
 impl Canvases {
+    pub(crate) fn new(opener: impl Fn() -> Opener + Send + Sync + 'static) -> Self {
+        Self { list: Vec::new(), opener: Box::new(opener) }
+    }
+
     pub(crate) fn get(&self, id: &str) -> Option<&Further> {
         self.list.iter().find(|canvas| canvas.id == id)
     }
@@ -127,6 +126,7 @@ impl Canvases {
             name: canvas.name.clone(),
             scene: canvas.scene.name.clone(),
             settings: canvas.settings,
+            codec: canvas.codec,
             live: canvas.feeds.is_some(),
             encoder: canvas.encoder.clone(),
             problem: canvas.problem.clone(),
@@ -161,15 +161,6 @@ impl Canvases {
     }
 }
 
-/// What a destination or a recording takes.
-pub(crate) struct Outlet {
-    pub(crate) encode: EncodeControl,
-    pub(crate) hub: Broadcast<AccessUnit>,
-    pub(crate) settings: VideoSettings,
-    /// As what its pictures are coded.
-    pub(crate) codec: VideoCodec,
-}
-
 impl CanvasSettings {
     /// The scene, and the settings at its aspect.
     pub(crate) fn read(&self) -> Result<(Scene, VideoSettings), Problem> {
@@ -193,7 +184,7 @@ impl Session {
     /// Adds a canvas, or changes the one of that id; its destinations stay connected.
     pub(crate) async fn set_canvas(&mut self, wanted: CanvasSettings, force: bool) -> Result<(), Problem> {
         let (scene, settings) = wanted.read()?;
-        let CanvasSettings { id, name, .. } = wanted;
+        let CanvasSettings { id, name, codec, .. } = wanted;
         if self.canvases.get(&id).is_none() && self.canvases.list.len() >= MOST {
             return Err(Problem::new(
                 "too_many_canvases",
@@ -204,13 +195,20 @@ impl Session {
         if !force {
             self.check_room(&id, &settings)?;
         }
+        let before = self.canvases.get(&id).map_or(VideoCodec::H264, |canvas| canvas.codec);
+        if codec != before {
+            self.check_codec(&id, codec, &settings).await?;
+        }
         let scene = Arc::new(scene);
         if let Some(canvas) = self.canvases.get_mut(&id) {
-            (canvas.name, canvas.scene, canvas.settings) = (name, scene, settings);
+            (canvas.name, canvas.scene, canvas.settings, canvas.codec) = (name, scene, settings, codec);
+            canvas.pipeline.control().set_codec(codec);
             canvas.pace = settings.config()?.frame_rate;
             (canvas.problem, canvas.feeds) = (None, None);
         } else {
-            let canvas = self.new_canvas(id.clone(), name, scene, settings)?;
+            let mut canvas = self.new_canvas(id.clone(), name, scene, settings)?;
+            canvas.pipeline.control().set_codec(codec);
+            canvas.codec = codec;
             self.canvases.list.push(canvas);
         }
         self.retarget(Some(&id), settings.kbps);
@@ -236,8 +234,23 @@ impl Session {
         pipeline.control().wish(self.wish());
         let steering = Steering::start(pipeline.control(), config.bitrate);
         let (pace, meter) = (config.frame_rate, Meter::new(Instant::now()));
-        let (feeds, encoder, problem) = (None, None, None);
-        Ok(Further { id, name, number, scene, settings, pipeline, hub, steering, feeds, pace, encoder, problem, meter })
+        let (feeds, encoder, problem, codec) = (None, None, None, VideoCodec::H264);
+        Ok(Further {
+            id,
+            name,
+            number,
+            scene,
+            settings,
+            codec,
+            pipeline,
+            hub,
+            steering,
+            feeds,
+            pace,
+            encoder,
+            problem,
+            meter,
+        })
     }
 
     /// Ends a canvas and what goes out of it; its destinations rest, and belong to it if it comes back.
@@ -349,39 +362,9 @@ impl Session {
             }
         }
     }
-
-    /// Where that canvas's units come from; `None` is the main one.
-    pub(crate) fn outlet(&self, canvas: Option<&str>) -> Result<Outlet, Problem> {
-        let Some(id) = canvas else {
-            return Ok(Outlet {
-                encode: self.pipeline.control(),
-                hub: self.hub.clone(),
-                settings: self.settings,
-                codec: self.codec,
-            });
-        };
-        let canvas = self.canvases.get(id).ok_or_else(unknown)?;
-        if let Some(problem) = &canvas.problem {
-            return Err(problem.clone());
-        }
-        Ok(Outlet {
-            encode: canvas.pipeline.control(),
-            hub: canvas.hub.clone(),
-            settings: canvas.settings,
-            codec: VideoCodec::H264,
-        })
-    }
-
-    /// Another bitrate for what a canvas sends.
-    pub(crate) fn retarget(&self, canvas: Option<&str>, kbps: u32) {
-        let running = self.destinations.iter().filter(|entry| entry.canvas.as_deref() == canvas);
-        for (_, publication) in running.filter_map(|entry| entry.running.as_ref()) {
-            publication.set_target_bitrate(Bitrate::from_kbps(kbps));
-        }
-    }
 }
 
-fn unknown() -> Problem {
+pub(crate) fn unknown() -> Problem {
     Problem::new("unknown_canvas", "There is no such canvas.", "Add the canvas first, or choose another one.")
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::canvas_cost::Measured;
-use crate::{CanvasRoom, Command, Destination, Reply};
+use crate::{CanvasRoom, Command, Destination, Held, Reply};
 
 /// Far above what anything here takes, on a machine that builds something else besides.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -32,8 +32,9 @@ impl Rig {
         let events: Arc<Mutex<Vec<Event>>> = Arc::default();
         let told = Arc::clone(&events);
         let mut session =
-            Session::new(orders, connections, Arc::new(move |event| told.lock().push(event))).expect("a session");
-        session.canvases.opener = opener;
+            Session::new(orders, connections, Arc::new(move |event| told.lock().push(event)), Held::default())
+                .expect("a session");
+        session.canvases.opener = Box::new(opener);
         Self { session, inbox, events }
     }
 
@@ -96,6 +97,7 @@ fn tall(sources: &[&str]) -> CanvasSettings {
         name: "For telephones".to_owned(),
         scene: scene.to_string(),
         settings: WIDE,
+        codec: VideoCodec::H264,
     }
 }
 
@@ -279,4 +281,34 @@ async fn a_source_that_is_not_there_costs_a_canvas_its_place_alone() {
     assert!(rig.events.lock().iter().any(told));
     let mut other = reader(&rig.canvas().hub);
     rig.pictures(&mut other, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canvas_has_a_codec_of_its_own_and_keeps_it_while_it_is_sent() {
+    let mut rig = Rig::new(real);
+    rig.start(MOVING).await;
+    let coded = |codec| Command::SetCanvas { canvas: CanvasSettings { codec, ..tall(&[MOVING]) }, force: true };
+    rig.send(coded(VideoCodec::Av1)).await.expect("SVT-AV1 is built in");
+    let mut av1 = rig.canvas().hub.subscribe_to(stream::Lanes::AV1, 10_000, LagPolicy::Fail);
+    rig.until("a picture as AV1", |_| {
+        std::iter::from_fn(|| av1.try_recv()).any(|unit| unit.is_ok_and(|unit| unit.track == Track::Av1))
+    })
+    .await;
+    let add = |destination: Destination| Command::AddDestination {
+        id: "out".to_owned(),
+        name: String::new(),
+        destination,
+        canvas: Some("tall".to_owned()),
+    };
+    // Nobody answers there: it goes on trying.
+    let rtmp = Destination::Rtmp { url: "rtmp://127.0.0.1:9/app/name".to_owned(), key: None, prefer_opus: false };
+    rig.send(add(rtmp)).await.expect("added");
+    rig.send(Command::StartDestination { id: "out".to_owned() }).await.expect("started");
+    let refused = rig.send(coded(VideoCodec::H264)).await.map_err(|problem| problem.code);
+    assert_eq!(refused, Err("not_now".to_owned()));
+    rig.send(Command::StopDestination { id: "out".to_owned() }).await.expect("stopped");
+    rig.send(coded(VideoCodec::H264)).await.expect("nothing is sent");
+    let mut h264 = reader(&rig.canvas().hub);
+    assert!(rig.pictures(&mut h264, 2).await >= 1);
+    assert_eq!(rig.session.canvases.states()[0].codec, VideoCodec::H264);
 }

@@ -135,8 +135,8 @@ pub enum Command {
     StopDestination { id: String },
     /// Tries again now: one that waits for its next attempt, or one that has given up.
     RetryDestination { id: String },
-    /// Connects as far as the server's "yes" and leaves again; takes up to 15 seconds.
-    TestDestination { destination: Destination },
+    /// Connects as far as the server's "yes" to pictures so coded and leaves again; takes up to 15 seconds.
+    TestDestination { destination: Destination, codec: VideoCodec },
     /// Chooses the destination that owns its canvas's bitrate.
     ChoosePrimary { id: String },
     /// Adds a further canvas, or changes the one of that id, live: a scene with an encoder and destinations of its own.
@@ -150,6 +150,9 @@ pub enum Command {
     RemoveCanvas { id: String },
     /// What that canvas would cost. Replies [`Reply::CanvasCost`]; takes up to two seconds where nothing was measured yet.
     EstimateCanvas { canvas: CanvasSettings },
+    /// What the lower encodings of simulcast would cost for a canvas, the main one where none is named. Replies
+    /// [`Reply::CanvasCost`]; takes up to two seconds where nothing was measured yet.
+    EstimateSimulcast { canvas: Option<String> },
     /// Records the running stream to disk, live or not. [`crate::Event::Saved`] names each finished file.
     StartRecording { recording: Recording },
     /// Completes the file and closes it.
@@ -251,6 +254,10 @@ pub enum Destination {
         url: String,
         /// The bearer token, if the server wants one.
         key: Option<Secret>,
+        /// Offer the picture in half and a quarter of its size beside it (RFC 8853), for SFUs that choose for each
+        /// viewer; what the server does not take is not encoded.
+        #[serde(default)]
+        simulcast: bool,
     },
     /// A backend that speaks our signalling over a WebSocket, for SFUs that have no WHIP.
     Backend {
@@ -311,7 +318,7 @@ pub enum Reply {
     LocalServer(LocalServer),
     /// To `open_preview`.
     Preview(Preview),
-    /// To `estimate_canvas`.
+    /// To `estimate_canvas` and `estimate_simulcast`.
     CanvasCost(CanvasCost),
     /// To `stats`.
     Stats(crate::Stats),
@@ -402,6 +409,21 @@ pub struct Encoders {
     pub ms_per_1080p_frame: f64,
     /// What suits this machine.
     pub proposal: VideoSettings,
+    /// Every codec, whether it can be had here or not.
+    pub codecs: Vec<CodecChoice>,
+}
+
+/// A codec that an encode may have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CodecChoice {
+    /// Which.
+    pub codec: VideoCodec,
+    /// The encoder that makes it here; `None` where none does.
+    pub encoder: Option<String>,
+    /// Those that do not, each with its reason.
+    pub refused: Vec<RefusedEncoder>,
+    /// The kinds of destinations ([`Destination::kind`]) that take it. An RTMP server says so itself when it is asked.
+    pub taken_by: Vec<String>,
 }
 
 /// An encoder that can't be used here.

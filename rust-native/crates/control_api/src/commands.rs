@@ -67,6 +67,9 @@ impl Session {
             Command::ChoosePrimary { id } => self.choose_primary(&id)?,
             Command::SetCanvas { canvas, force } => self.set_canvas(canvas, force).await?,
             Command::RemoveCanvas { id } => self.remove_canvas(&id).await?,
+            Command::EstimateSimulcast { canvas } => {
+                return self.estimate_simulcast(canvas.as_deref()).map(Reply::CanvasCost);
+            }
             Command::EstimateCanvas { canvas } => return self.estimate_canvas(&canvas).map(Reply::CanvasCost),
             Command::StartRecording { recording } => self.start_recording(recording).await?,
             Command::StopRecording => self.stop_recording()?,

@@ -27,7 +27,7 @@ impl Session {
             Effort::Least => Ceiling::Least,
             Effort::Room => Ceiling::Room,
         };
-        Wish { ceiling, intra_refresh: self.tuning.intra_refresh }
+        Wish { ceiling, preset: self.held.preset, intra_refresh: self.tuning.intra_refresh }
     }
 
     /// Tells the steering what holds now; cheap enough for every order.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use media::{Bitrate, FrameRate};
+use media::{Bitrate, FrameRate, Size, VideoCodec};
 use publish::{
-    BackendTarget, Destination as Publication, MpegTsTarget, RtmpTarget, RtpTarget, SrtTarget, Target, WhipTarget,
+    BackendTarget, Carrier, Destination as Publication, MpegTsTarget, RtmpTarget, RtpTarget, SrtTarget, Target,
+    WhipTarget,
 };
 
-use crate::canvases::Outlet;
 use crate::destinations::{Entry, PUBLISH};
+use crate::outlet::Outlet;
 use crate::session::{Order, Session};
 use crate::{Destination, Problem, VideoSettings};
 
@@ -64,7 +65,7 @@ impl Session {
         if self.capture.is_none() {
             return Err(Problem::not_now("Nothing is being captured.", "Choose a screen or a window and start first."));
         }
-        let Outlet { encode, hub, settings, codec } = self.outlet(entry.canvas.as_deref())?;
+        let Outlet { encode, hub, lower, settings, codec } = self.outlet(entry.canvas.as_deref())?;
         let server = self.server.as_ref().map(|server| (server.whip_url(), server.publish_key.clone()));
         let target = match (&entry.target, server) {
             (Destination::LocalServer, Some((url, key))) => {
@@ -75,13 +76,20 @@ impl Session {
             }
             (other, _) => other.target(&settings)?,
         };
+        let offers_lower =
+            matches!(entry.target, Destination::Whip { simulcast: true, .. }) && codec == VideoCodec::H264;
         let number = self.next_id();
         let orders = self.orders.clone();
         let on_status = move |status| {
             let _ = orders.send(Order::Publish(number, status));
         };
         let request_keyframe = Arc::new(move || encode.request_keyframe());
-        let publication = Publication::start_with_codec(target, codec, hub, request_keyframe, on_status);
+        let publication = if offers_lower {
+            let lower = lower.layers(Size { width: settings.width, height: settings.height });
+            Publication::start_with_layers(target, hub, lower, request_keyframe, on_status)
+        } else {
+            Publication::start_with_codec(target, codec, hub, request_keyframe, on_status)
+        };
         if let Some(entry) = self.destinations.get_mut(id) {
             entry.begin(number, publication);
         }
@@ -119,6 +127,20 @@ impl Session {
 }
 
 impl Destination {
+    /// Every kind, as [`Self::kind`] names it.
+    pub(crate) const KINDS: [&'static str; 7] = ["local_server", "whip", "backend", "rtmp", "srt", "mpeg_ts", "rtp"];
+
+    /// Whether that kind takes pictures so coded, as far as that is known before it is tried.
+    pub(crate) fn kind_takes(kind: &str, codec: VideoCodec) -> bool {
+        let carrier = match kind {
+            "rtmp" => Carrier::Rtmp,
+            "srt" | "mpeg_ts" => Carrier::MpegTs,
+            "rtp" => Carrier::Rtp,
+            _ => Carrier::WebRtc,
+        };
+        carrier.takes(codec)
+    }
+
     /// What to tell a user of it: `"local_server"`, `"whip"`, `"rtmp"`, ….
     pub fn kind(&self) -> &'static str {
         match self {
@@ -149,7 +171,7 @@ impl Destination {
         };
         Ok(match self.clone() {
             Self::LocalServer => return Err(Problem::internal("the local server has no target")),
-            Self::Whip { url, key } => WhipTarget { url, key, target_bitrate }.into(),
+            Self::Whip { url, key, .. } => WhipTarget { url, key, target_bitrate }.into(),
             Self::Backend { url, key } => BackendTarget { url, key, target_bitrate }.into(),
             Self::Rtmp { url, key, prefer_opus } => {
                 RtmpTarget { url, key, prefer_opus, target_bitrate, frame_rate }.into()
@@ -165,9 +187,9 @@ impl Destination {
 }
 
 /// Connects as far as the server's "yes", and leaves again.
-pub(crate) async fn test_destination(destination: &Destination) -> Result<(), Problem> {
+pub(crate) async fn test_destination(destination: &Destination, codec: VideoCodec) -> Result<(), Problem> {
     let target = destination.target(&VideoSettings::DEFAULT)?;
-    let tested = tokio::time::timeout(TEST, publish::test(&target)).await;
+    let tested = tokio::time::timeout(TEST, publish::test_with_codec(&target, codec)).await;
     let failed = |failure: publish::Failure| Problem::new(failure.code, failure.message, failure.hint);
     match tested {
         Ok(outcome) => outcome.map_err(failed),

@@ -205,6 +205,7 @@ impl Entry {
             round_trip_ms: health.round_trip.map(ms),
             loss: health.loss,
             first_byte_ms: health.first_byte.map(ms),
+            encodings: health.encodings,
         }
     }
 }

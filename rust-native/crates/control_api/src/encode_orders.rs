@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use compose::Card;
-use encoder::VideoConfig;
+use encoder::{Preset, VideoConfig};
 use media::{VideoCodec, VideoFrame};
 use parking_lot::Mutex;
 use scene::{Scene, Transition};
@@ -17,6 +17,8 @@ use crate::governor::Ceiling;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Wish {
     pub(crate) ceiling: Ceiling,
+    /// Instead of the governor's.
+    pub(crate) preset: Option<Preset>,
     pub(crate) intra_refresh: bool,
 }
 

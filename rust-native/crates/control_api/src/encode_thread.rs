@@ -19,6 +19,7 @@ use crate::encode_orders::{EncodeControl, Feed, Show, Wish};
 use crate::encoding::Encoding;
 use crate::fade::Fade;
 use crate::governor::Governor;
+use crate::lower::{Lower, LowerHubs};
 use crate::pipeline::{Counters, Opener, PipelineEvent};
 use crate::repeats::Repeats;
 
@@ -56,6 +57,7 @@ pub(crate) struct Encode<F> {
     /// When the newest frame that is not encoded yet was captured.
     newest: Option<MediaTime>,
     encoding: Encoding,
+    lower: Lower,
     repeats: Repeats,
     running: bool,
 }
@@ -68,7 +70,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
     pub(crate) fn new(
         control: EncodeControl,
         counters: Arc<Counters>,
-        hub: Broadcast<AccessUnit>,
+        (hub, lower): (Broadcast<AccessUnit>, LowerHubs),
         opener: Opener,
         on_event: F,
     ) -> Self {
@@ -95,6 +97,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             pace: None,
             rate_changed: MediaTime::ZERO,
             encoding: Encoding::new(opener, hub, Arc::clone(&counters)),
+            lower: Lower::new(&lower, || Box::new(encoder::open_except)),
             repeats: Repeats::default(),
             counters,
             running: false,
@@ -120,6 +123,8 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
                 self.repeats.repeated(now);
                 let at = self.constant.as_mut().map_or(now, |constant| constant.fill(now));
                 self.encode(at);
+            } else if self.has_picture && self.lower.waits() {
+                self.give_lower(now);
             }
         }
     }
@@ -196,6 +201,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         let constant = orders.constant_rate && self.running;
         if !self.running {
             self.encoding.close();
+            self.lower.rest();
             self.feeds.clear();
             self.stage = Stage::new(self.config.size);
             (self.fade, self.has_picture, self.newest) = (None, false, None);
@@ -226,7 +232,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
     fn effective(&self) -> (VideoConfig, FrameRate) {
         let whole = (self.wanted, self.wanted.frame_rate);
         let (mut config, cap) = self.allowed.map_or(whole, |rendition| rendition.apply(&self.wanted));
-        config.tune.preset = self.governor.preset();
+        config.tune.preset = self.wish.preset.unwrap_or_else(|| self.governor.preset());
         config.tune.intra_refresh = self.wish.intra_refresh;
         config.tune.content = self.judge.content();
         if self.encoding.abilities().is_some_and(|abilities| !abilities.live_bitrate) && config.size == self.config.size
@@ -339,13 +345,20 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             tracing::info!(preset = self.governor.preset().name(), every = self.governor.every(), "work per picture");
         }
         self.counters.every.store(self.governor.every(), Ordering::Relaxed);
-        self.counters.preset.store(self.governor.preset() as u32, Ordering::Relaxed);
+        self.counters.preset.store(self.config.tune.preset as u32, Ordering::Relaxed);
     }
 
     fn encode(&mut self, at: MediaTime) {
         let picture = self.fade.as_ref().map_or(self.stage.picture(), Fade::picture);
         if self.encoding.encode(picture, at, &self.config, &self.on_event).is_err() {
             self.control.rest();
+            return;
         }
+        self.give_lower(at);
+    }
+
+    fn give_lower(&mut self, at: MediaTime) {
+        let picture = self.fade.as_ref().map_or(self.stage.picture(), Fade::picture);
+        self.lower.give(picture, at, &self.config, &self.on_event);
     }
 }

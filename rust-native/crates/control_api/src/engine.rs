@@ -13,13 +13,15 @@ use tokio::task::JoinHandle;
 use crate::canvas_cost::Measured;
 use crate::hot_keys::HotKeys;
 use crate::session::{Order, Session};
-use crate::{Command, Encoders, Event, Preview, Problem, Reply, destination_commands, listing};
+use crate::{Command, Encoders, Event, Held, Preview, Problem, Reply, destination_commands, listing};
 
 /// How an engine is started.
 #[derive(Debug, Clone, Default)]
 pub struct EngineOptions {
     /// The pages that may open the preview, as browsers write origins: `"tidecast://app"`.
     pub allowed_origins: Vec<String>,
+    /// What every encode is held to.
+    pub held: Held,
 }
 
 /// The engine. Dropping it without [`Engine::shutdown`] ends the media, without a farewell to destinations.
@@ -64,7 +66,7 @@ impl Engine {
         let (orders, inbox) = mpsc::unbounded_channel();
         // Beside everything else: whoever comes first finds the drivers that aren't there.
         drop(tokio::task::spawn_blocking(encoder::look_for_hardware));
-        let session = Session::new(orders.clone(), connections, emit)?;
+        let session = Session::new(orders.clone(), connections, emit, options.held)?;
         let (hot_keys, measured) = (session.hot_keys.clone(), Arc::clone(&session.measured));
         let session = session.spawn(inbox);
         Ok(Self { orders, endpoint: Arc::new(endpoint), hot_keys, measured, session: Mutex::new(Some(session)) })
@@ -103,12 +105,12 @@ impl Engine {
                 self.hot_keys.press(&code, down);
                 Ok(Reply::Done)
             }
-            Command::TestDestination { destination } => {
-                destination_commands::test_destination(&destination).await.map(|()| Reply::Done)
+            Command::TestDestination { destination, codec } => {
+                destination_commands::test_destination(&destination, codec).await.map(|()| Reply::Done)
             }
             command => {
                 let asks_for_room = match &command {
-                    Command::EstimateCanvas { .. } => true,
+                    Command::EstimateCanvas { .. } | Command::EstimateSimulcast { .. } => true,
                     Command::SetCanvas { force, .. } => !force,
                     _ => false,
                 };

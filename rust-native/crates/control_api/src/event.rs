@@ -207,6 +207,8 @@ pub struct DestinationStats {
     pub loss: Option<f64>,
     /// From the attempt's start to its first media byte, milliseconds.
     pub first_byte_ms: Option<f64>,
+    /// Encodings of the picture that a WebRTC destination is sent: more than one where it takes simulcast; 0 elsewhere.
+    pub encodings: u32,
 }
 
 /// The figures of one second.

@@ -25,14 +25,17 @@ mod engine;
 mod event;
 mod fade;
 mod governor;
+mod held;
 mod hot_keys;
 mod input_tracks;
 mod keyframes;
 mod listing;
 mod live;
 mod local_server;
+mod lower;
 mod meter;
 mod monitoring;
+mod outlet;
 mod pipeline;
 mod preview;
 mod problem;
@@ -51,13 +54,15 @@ pub use ::sound::{Effect, Filter};
 pub use audio::{AudioInputChange, AudioInputState, AudioSource};
 pub use canvas::{CanvasCost, CanvasRoom, CanvasSettings, CanvasState, CanvasStats};
 pub use command::{
-    AudioInput, CardText, Command, Described, Destination, Encoders, LocalServer, MicrophoneInfo, Preview, Reach,
-    RefusedEncoder, Reply, SourceProblem, Sources, VideoSettings, VideoSourceInfo,
+    AudioInput, CardText, CodecChoice, Command, Described, Destination, Encoders, LocalServer, MicrophoneInfo, Preview,
+    Reach, RefusedEncoder, Reply, SourceProblem, Sources, VideoSettings, VideoSourceInfo,
 };
+pub use encoder::Preset;
 pub use engine::{Engine, EngineOptions};
 pub use event::{
     Area, CaptureState, DestinationState, DestinationStats, Event, Problem, PublishState, SourceState, State, Stats,
 };
+pub use held::Held;
 pub use hot_keys::{HotKey, HotKeyAction};
 pub use recording::{RecordFormat, Recording, RecordingState, RecordingStats, ReplayStats};
 pub use scene::{Scene, SceneError, Transition};

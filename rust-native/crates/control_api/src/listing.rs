@@ -1,9 +1,14 @@
 //! What there is to capture and to encode with.
 
 use capture::video::{SourceInfo, SourceKind, VideoError};
+use encoder::{EncoderError, VideoConfig};
+use media::VideoCodec;
 
 use crate::settings::propose;
-use crate::{Described, Encoders, MicrophoneInfo, Problem, RefusedEncoder, SourceProblem, Sources, VideoSourceInfo};
+use crate::{
+    CodecChoice, Described, Destination, Encoders, MicrophoneInfo, Problem, RefusedEncoder, SourceProblem, Sources,
+    VideoSettings, VideoSourceInfo,
+};
 
 /// Everything that can be captured now; what can't be listed is named in `problems`. Blocks.
 pub(crate) fn sources(thumbnail_url: impl Fn(&str) -> String) -> Sources {
@@ -83,7 +88,21 @@ pub(crate) fn encoders() -> Result<Encoders, Problem> {
         refused: probe.refused.into_iter().map(refused).collect(),
         ms_per_1080p_frame: probe.ms_per_1080p_frame,
         proposal: propose(probe.ms_per_1080p_frame, probe.hardware),
+        codecs: VideoCodec::ALL.into_iter().map(codec_choice).collect(),
     })
+}
+
+/// Opens an encoder for it, at the default settings.
+fn codec_choice(codec: VideoCodec) -> CodecChoice {
+    let opened = VideoSettings::DEFAULT.config().map(|config| encoder::open(&VideoConfig { codec, ..config }));
+    let (encoder, refused) = match opened {
+        Ok(Ok(opened)) => (Some(opened.encoder.name().to_owned()), opened.refused),
+        Ok(Err(EncoderError::NoEncoder { refused, .. })) => (None, refused),
+        Ok(Err(_)) | Err(_) => (None, Vec::new()),
+    };
+    let refused = refused.into_iter().map(self::refused).collect();
+    let taken_by = Destination::KINDS.into_iter().filter(|kind| Destination::kind_takes(kind, codec));
+    CodecChoice { codec, encoder, refused, taken_by: taken_by.map(str::to_owned).collect() }
 }
 
 pub(crate) fn refused(refusal: encoder::Refusal) -> RefusedEncoder {

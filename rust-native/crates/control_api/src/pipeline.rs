@@ -13,6 +13,7 @@ use stream::Broadcast;
 
 pub(crate) use crate::encode_orders::{EncodeControl, Feed, Wish};
 use crate::encode_thread::Encode;
+use crate::lower::LowerHubs;
 
 /// What the encode's thread has to tell.
 #[derive(Debug)]
@@ -58,6 +59,7 @@ pub(crate) type Opener = Box<dyn FnMut(&VideoConfig, &[&str]) -> Result<Opened, 
 pub(crate) struct Pipeline {
     control: EncodeControl,
     counters: Arc<Counters>,
+    lower: LowerHubs,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -66,12 +68,13 @@ impl Pipeline {
     pub(crate) fn start(
         config: VideoConfig,
         hub: Broadcast<AccessUnit>,
+        opener: Opener,
         on_event: impl Fn(PipelineEvent) + Send + 'static,
     ) -> std::io::Result<Self> {
-        Self::start_with("encode-video", config, hub, Box::new(encoder::open_except), on_event)
+        Self::start_with("encode-video", config, hub, opener, on_event)
     }
 
-    /// As [`Self::start`], on a thread of that name, with encoders from elsewhere: the seam at which a test lets one fail.
+    /// As [`Self::start`], on a thread of that name.
     pub(crate) fn start_with(
         thread: &str,
         config: VideoConfig,
@@ -83,16 +86,23 @@ impl Pipeline {
         let counters = Arc::new(Counters::default());
         let worker_control = control.clone();
         let worker_counters = Arc::clone(&counters);
+        let lower = LowerHubs::new(control.bell.clone());
+        let worker_lower = lower.clone();
         let thread = std::thread::Builder::new().name(thread.to_owned()).spawn(move || {
-            let encode = Encode::new(worker_control, worker_counters, hub, opener, on_event);
+            let encode = Encode::new(worker_control, worker_counters, (hub, worker_lower), opener, on_event);
             encode.run();
         })?;
-        Ok(Self { control, counters, thread: Some(thread) })
+        Ok(Self { control, counters, lower, thread: Some(thread) })
     }
 
     /// A handle to leave orders with.
     pub(crate) fn control(&self) -> EncodeControl {
         self.control.clone()
+    }
+
+    /// Lower encodings of the same pictures, made while somebody reads them.
+    pub(crate) fn lower(&self) -> &LowerHubs {
+        &self.lower
     }
 
     /// Whether pictures are left out, as the machine can't do more.

@@ -8,7 +8,7 @@ use scene::{Canvas, Item, Scene, Transition};
 use stream::{Broadcast, LagPolicy, Reader};
 
 use super::{EncodeControl, Feed, Pipeline};
-use crate::VideoSettings;
+use crate::{Held, VideoSettings};
 
 /// Far above what anything here takes, on a machine that builds something else besides.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -37,7 +37,9 @@ impl Rig {
     fn start() -> Self {
         let hub = Broadcast::default();
         let reader = hub.subscribe(1000, LagPolicy::Fail);
-        let pipeline = Pipeline::start(settings(320, 180).config().expect("config"), hub, |_| {}).expect("thread");
+        let pipeline =
+            Pipeline::start(settings(320, 180).config().expect("config"), hub, Held::default().opener(), |_| {})
+                .expect("thread");
         Self { pipeline, reader }
     }
 

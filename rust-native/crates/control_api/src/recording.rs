@@ -9,7 +9,7 @@ use record::{AudioCodec, Format, RecordEvent, RecordOptions, Recorder, Replay, S
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
-use crate::canvases::Outlet;
+use crate::outlet::Outlet;
 use crate::session::{Order, Session};
 use crate::{Event, Problem};
 

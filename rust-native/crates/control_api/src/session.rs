@@ -29,7 +29,7 @@ use crate::preview::{self, PreviewContext};
 use crate::recording::Recordings;
 use crate::sound::Sound;
 use crate::steering::Steering;
-use crate::{Command, Event, Problem, RefusedEncoder, Reply, Stats, Tuning, VideoSettings, listing, usage};
+use crate::{Command, Event, Held, Problem, RefusedEncoder, Reply, Stats, Tuning, VideoSettings, listing, usage};
 
 /// What the session is told. `u64`s name the capture or publication meant: a late word of an ended one is ignored.
 #[derive(Debug)]
@@ -57,6 +57,7 @@ pub(crate) struct Session {
     pub(crate) settings: VideoSettings,
     pub(crate) codec: VideoCodec,
     pub(crate) tuning: Tuning,
+    pub(crate) held: Held,
     pub(crate) steering: Steering,
     pub(crate) own_window: Option<u32>,
     /// By source: what lets the desktop share it without asking.
@@ -93,6 +94,7 @@ impl Session {
         orders: mpsc::UnboundedSender<Order>,
         connections: mpsc::Receiver<PreviewConnection>,
         emit: Arc<dyn Fn(Event) + Send + Sync>,
+        held: Held,
     ) -> Result<Self, Problem> {
         let hub = Broadcast::default();
         let settings = VideoSettings::DEFAULT;
@@ -100,7 +102,8 @@ impl Session {
         let on_pipeline = move |event| {
             let _ = to_session.send(Order::Pipeline(MAIN, event));
         };
-        let pipeline = Pipeline::start(settings.config()?, hub.clone(), on_pipeline).map_err(Problem::internal)?;
+        let pipeline = Pipeline::start(settings.config()?, hub.clone(), held.opener(), on_pipeline);
+        let pipeline = pipeline.map_err(Problem::internal)?;
         let to_session = orders.clone();
         let on_audio = move |event| {
             let _ = to_session.send(Order::Audio(event));
@@ -135,7 +138,11 @@ impl Session {
             own_window: None,
             grants: HashMap::new(),
             capture: None,
-            canvases: Canvases::default(),
+            canvases: Canvases::new({
+                let held = held.clone();
+                move || held.opener()
+            }),
+            held,
             measured: Arc::default(),
             load: Load::default(),
             destinations: Destinations::default(),

@@ -49,7 +49,7 @@ impl Rig {
         let start = Command::StartCapture { source_id, settings: SETTINGS, cursor: false };
         engine.dispatch(start).await.expect("captured");
         let url = bottleneck.url("/whip/live");
-        let destination = Destination::Whip { url, key: Some(Secret::new(KEY)) };
+        let destination = Destination::Whip { url, key: Some(Secret::new(KEY)), simulcast: false };
         engine.dispatch(Command::StartPublish { destination }).await.expect("taken");
         let mut rig = Self { engine, events, bottleneck, server, _game: game };
         rig.wait_for("to be live", |event| match event {

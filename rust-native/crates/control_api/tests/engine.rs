@@ -156,7 +156,13 @@ async fn what_a_canvas_would_cost_is_measured_before_anything_runs_and_too_much_
     let canvas = |width, height, fps| {
         let scene = serde_json::json!({ "name": "A", "canvas": { "width": width, "height": height } });
         let settings = VideoSettings { width, height, fps, ..SETTINGS };
-        CanvasSettings { id: "a".to_owned(), name: "A".to_owned(), scene: scene.to_string(), settings }
+        CanvasSettings {
+            id: "a".to_owned(),
+            name: "A".to_owned(),
+            scene: scene.to_string(),
+            settings,
+            codec: media::VideoCodec::H264,
+        }
     };
     let mut costs = Vec::new();
     for (width, height) in [(360, 640), (720, 1280)] {

@@ -50,7 +50,7 @@ impl Rig {
     async fn start() -> Self {
         let events = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&events);
-        let options = EngineOptions { allowed_origins: vec![ORIGIN.into()] };
+        let options = EngineOptions { allowed_origins: vec![ORIGIN.into()], ..EngineOptions::default() };
         let engine = Engine::start(options, move |event| kept.lock().expect("a list").push(event));
         Self { engine: engine.await.expect("engine"), events }
     }

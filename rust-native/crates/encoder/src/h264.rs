@@ -149,6 +149,12 @@ pub(crate) fn level(size: Size, fps: u32, kbps: u32) -> Option<i32> {
         .map(|(idc, ..)| *idc)
 }
 
+/// How players are told of a stream that is going to be encoded so (RFC 6381, section 3.3): constrained baseline at the
+/// level that [`crate::open`] gives it. `None` where no level holds it. What an encoder wrote stands in its SPS.
+pub fn h264_codecs(size: Size, fps: u32, kbps: u32) -> Option<String> {
+    level(size.even(), fps, kbps).map(|level| format!("avc1.42c0{level:02x}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

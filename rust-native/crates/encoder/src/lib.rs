@@ -26,4 +26,5 @@ pub use av::{AacDecoder, AacEncoder, H264Decoder};
 pub use candidates::{Opened, Probe, look_for_hardware, open, open_except, open_named, probe};
 pub use config::{Abilities, Content, Preset, Tune, VideoConfig, VideoEncoder};
 pub use error::{EncoderError, Refusal};
+pub use h264::h264_codecs;
 pub use sound::{OpusDecoder, OpusEncoder};

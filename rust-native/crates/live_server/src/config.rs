@@ -24,6 +24,7 @@ mod media_path;
 mod publishing;
 mod pull;
 mod recording;
+mod transcoding;
 
 pub use access::{AccessSettings, HookSettings, Network, TokenSettings, WhenUnreachable};
 pub use acme::AcmeSettings;
@@ -34,12 +35,13 @@ pub use forward::ForwardSettings;
 pub(crate) use forward::USUAL_RATE;
 pub use hls::HlsSettings;
 pub use https::HttpsSettings;
-pub use ingest::{RtmpSettings, SrtSettings, TranscodingSettings};
+pub use ingest::{RtmpSettings, SrtSettings};
 pub use media_path::{IceServer, RtcSettings};
 pub use publishing::{PublishingSettings, SecondPublisher};
 pub(crate) use pull::{PullProtocol, latency as pull_latency};
 pub use pull::{PullSettings, PullWhen};
 pub use recording::{RecordingSettings, S3Settings};
+pub use transcoding::{LadderSettings, RenditionSettings, TranscodingSettings};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -237,7 +239,8 @@ impl Config {
                 ));
             }
         }
-        for checked in [self.https.check(), self.rtc.check(), self.rtmp.check(), self.srt.check(), self.hls.check()] {
+        let ports = [self.https.check(), self.rtc.check(), self.rtmp.check(), self.srt.check()];
+        for checked in ports.into_iter().chain([self.hls.check(), self.transcoding.check()]) {
             checked.map_err(|reason| ConfigProblem { line: None, reason })?;
         }
         if let Some(alerts) = &self.alerts {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 use serde::Serialize;
 
+use crate::histogram::Histogram;
 use crate::relay::Role;
 
 /// One stream, as `/api/v1/streams` shows it.
@@ -40,6 +41,39 @@ pub struct StreamInfo {
     pub publisher_rtt_ms: Option<f64>,
     /// Share of the publisher's packets that were lost on the way in, 0 to 1.
     pub publisher_loss: Option<f64>,
+    /// The qualities that viewers may ask for, `source` first; empty where there is only that one.
+    pub renditions: Vec<RenditionInfo>,
+}
+
+/// One rendition of a stream, as `/api/v1/streams` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RenditionInfo {
+    /// `"source"`, or `"720p"` and so on.
+    pub name: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Of the picture: what arrives of the source, what a rendition is made with, kbit/s.
+    pub bitrate_kbps: f64,
+    /// Whether it is made now.
+    pub state: RenditionState,
+    /// Why it is not offered: `no_rendition_room` or `rendition_failed`.
+    pub code: Option<&'static str>,
+    /// Who watches it now, but for readers of files.
+    pub viewers: u32,
+}
+
+/// How a rendition stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RenditionState {
+    /// Nobody watches it: it is made as soon as somebody does.
+    Idle,
+    /// It is being made.
+    Running,
+    /// It is not offered; `code` says why.
+    Unavailable,
 }
 
 /// Running totals, for `/metrics`.
@@ -60,6 +94,8 @@ pub(crate) struct Totals {
     /// Wrong keys and tokens.
     pub(crate) publishers_refused: AtomicU64,
     pub(crate) viewers_refused: AtomicU64,
+    /// From a viewer's offer to the first packet of its first picture.
+    pub(crate) joins: Histogram,
 }
 
 impl Totals {

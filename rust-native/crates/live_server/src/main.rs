@@ -87,7 +87,7 @@ const EXAMPLE: &str = "A configuration file, every line but the streams optional
   [tokens]
   secret = \"…\"                    # for signed tokens: tidecast-server sign-token
   [admin]                         # the pages at /admin
-  folder = \"/var/lib/tidecast\"   # for: tidecast-server --config FILE set-admin-password
+  folder = \"/var/lib/tidecast\"   # set-admin-password, keys and forwards that are added
   [hook]
   url = \"https://…\"               # asked on publish and play, told on end
   [streams.live]                  # publish to /whip/live, watch at /?stream=live#token=…

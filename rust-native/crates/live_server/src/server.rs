@@ -80,6 +80,7 @@ impl LiveServer {
         config.check().map_err(ServerError::BadConfig)?;
         let admin = Admin::new(log);
         admin.configure(load_keys(&config)?);
+        let kept = load_forwards(&config)?;
         let listener =
             TcpListener::bind(config.http).await.map_err(|error| ServerError::from_bind(config.http, error))?;
         let address = listener.local_addr().map_err(|error| ServerError::from_bind(config.http, error))?;
@@ -111,6 +112,7 @@ impl LiveServer {
         let (departures, departed) = mpsc::channel(hook::WAITING_ENDS);
         let relay = Relay::start(&config, figures.clone(), departures.clone())?;
         let site = Arc::new(Site::new(Arc::new(config), admin, figures.clone(), (relay, hook), &departures));
+        site.forwards().keep(kept);
         site.pack_all();
         let (stop, stopped) = watch::channel(false);
         let ingest = ingest.serve(&site, &stopped);
@@ -165,7 +167,7 @@ impl LiveServer {
     /// [`ServerError::BadConfig`]; the old one stays then.
     pub async fn reload(&self, config: Config) -> Result<(), ServerError> {
         config.check().map_err(ServerError::BadConfig)?;
-        let keys = load_keys(&config)?;
+        let (keys, kept) = (load_keys(&config)?, load_forwards(&config)?);
         let renew = self.certificates.reload(&config)?;
         let old = self.site.config();
         let ports = |config: &Config| {
@@ -189,6 +191,7 @@ impl LiveServer {
         renew();
         self.site.admin().configure(keys);
         self.site.set_config(config);
+        self.site.forwards().keep(kept);
         self.site.pack_all();
         tracing::info!("another configuration is in force");
         Ok(())
@@ -263,9 +266,15 @@ impl LiveServer {
 }
 
 fn load_keys(config: &Config) -> Result<MadeKeys, ServerError> {
-    Admin::load_keys(config).map_err(|reason| {
-        ServerError::BadConfig(ConfigProblem { line: None, reason: format!("admin.folder: {reason}") })
-    })
+    Admin::load_keys(config).map_err(bad_folder)
+}
+
+fn load_forwards(config: &Config) -> Result<forward::Kept, ServerError> {
+    forward::Kept::load(config).map_err(bad_folder)
+}
+
+fn bad_folder(reason: String) -> ServerError {
+    ServerError::BadConfig(ConfigProblem { line: None, reason: format!("admin.folder: {reason}") })
 }
 
 impl Drop for LiveServer {

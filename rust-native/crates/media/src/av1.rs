@@ -272,4 +272,27 @@ mod tests {
         }
         assert_eq!(SequenceHeader::find(&Bytes::from_static(&[0x0a, 0xff, 0xff])), None);
     }
+
+    fn borne(lasts: std::time::Duration) {
+        let bare = without_delimiters(&keyframe());
+        testkit::fuzz::run(&[KEYFRAME.to_vec(), bare.to_vec(), bare[2..].to_vec()], 31, lasts, |sample, _| {
+            let _ = sequence_header(&mut Bits::new(sample));
+            let sample = Bytes::copy_from_slice(sample);
+            assert!(without_delimiters(&sample).len() <= sample.len());
+            if let Some(header) = SequenceHeader::find(&sample) {
+                let _ = (header.size(), header.configuration_record());
+            }
+        });
+    }
+
+    #[test]
+    fn any_temporal_unit_is_borne() {
+        borne(testkit::fuzz::QUICK);
+    }
+
+    #[test]
+    #[ignore = "ten minutes: test:long"]
+    fn any_temporal_unit_is_borne_for_long() {
+        borne(testkit::fuzz::LONG);
+    }
 }

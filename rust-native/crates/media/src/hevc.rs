@@ -221,4 +221,27 @@ mod tests {
         }
         assert_eq!(ParameterSets::find(&Bytes::from_static(&[0, 0, 1, 0x26, 1, 5])), None);
     }
+
+    fn borne(lasts: std::time::Duration) {
+        let corpus = [unit().to_vec(), sps(), VPS_480.to_vec(), [&[0, 0, 1][..], PPS_480].concat()];
+        testkit::fuzz::run(&corpus, 29, lasts, |sample, _| {
+            let _ = format_of(&unescape(sample));
+            let sample = Bytes::copy_from_slice(sample);
+            let _ = length_prefixed(&sample);
+            if let Some(sets) = ParameterSets::find(&sample) {
+                let _ = (sets.size(), sets.configuration_record());
+            }
+        });
+    }
+
+    #[test]
+    fn any_access_unit_is_borne() {
+        borne(testkit::fuzz::QUICK);
+    }
+
+    #[test]
+    #[ignore = "ten minutes: test:long"]
+    fn any_access_unit_is_borne_for_long() {
+        borne(testkit::fuzz::LONG);
+    }
 }

@@ -13,7 +13,7 @@ use stream::Broadcast;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
-use webrtc_transport::PeerHandle;
+use webrtc_transport::{LowerLayer, PeerHandle};
 
 use crate::failure::Failure;
 use crate::health::{self, Gauges, Health};
@@ -79,6 +79,8 @@ pub(crate) struct Context {
     /// As what the hub's pictures are coded.
     pub(crate) codec: VideoCodec,
     pub(crate) hub: Broadcast<AccessUnit>,
+    /// Lower encodings of the hub's pictures, for a session that offers them.
+    pub(crate) lower: Vec<LowerLayer>,
     pub(crate) request_keyframe: Arc<dyn Fn() + Send + Sync>,
     pub(crate) on_status: Box<dyn Fn(PublishStatus) + Send + Sync>,
     pub(crate) shared: Arc<Shared>,
@@ -174,13 +176,25 @@ impl Destination {
         request_keyframe: Arc<dyn Fn() + Send + Sync>,
         on_status: impl Fn(PublishStatus) + Send + Sync + 'static,
     ) -> Self {
-        Self::spawn((target.into(), codec), hub, request_keyframe, Box::new(on_status))
+        Self::spawn((target.into(), codec), (hub, Vec::new()), request_keyframe, Box::new(on_status))
+    }
+
+    /// As [`Self::start`], for a WebRTC target that is offered lower encodings of the same pictures, too (RFC 8853). Those
+    /// that the other side does not take are not read; other targets take none.
+    pub fn start_with_layers(
+        target: impl Into<Target>,
+        hub: Broadcast<AccessUnit>,
+        lower: Vec<LowerLayer>,
+        request_keyframe: Arc<dyn Fn() + Send + Sync>,
+        on_status: impl Fn(PublishStatus) + Send + Sync + 'static,
+    ) -> Self {
+        Self::spawn((target.into(), VideoCodec::H264), (hub, lower), request_keyframe, Box::new(on_status))
     }
 
     // Not generic, so that the protocols are compiled here and not once more in each program.
     fn spawn(
         (target, codec): (Target, VideoCodec),
-        hub: Broadcast<AccessUnit>,
+        (hub, lower): (Broadcast<AccessUnit>, Vec<LowerLayer>),
         request_keyframe: Arc<dyn Fn() + Send + Sync>,
         on_status: Box<dyn Fn(PublishStatus) + Send + Sync>,
     ) -> Self {
@@ -196,7 +210,8 @@ impl Destination {
                 };
                 let loopback = target.is_loopback();
                 shared.loopback.store(loopback, Ordering::Relaxed);
-                let context = Context { loopback, codec, hub, request_keyframe, on_status, shared, dial: net::dial() };
+                let dial = net::dial();
+                let context = Context { loopback, codec, hub, lower, request_keyframe, on_status, shared, dial };
                 run(context, Attempts::new(target), stopped).await;
             })
         };
@@ -276,7 +291,7 @@ pub(crate) async fn run(context: Context, mut attempts: impl Attempt, mut stoppe
             is_final: failure.is_final,
             retry_after: failure.retry_after,
             loopback: context.loopback,
-            took: if live_since.is_some() { Duration::ZERO } else { begun.elapsed() },
+            took: if live_since.is_some() { failure.waited } else { begun.elapsed() },
         };
         let pause = match policy.verdict(rand::random()) {
             Verdict::Retry(pause) => pause,
@@ -389,6 +404,7 @@ mod tests {
             loopback: false,
             codec: VideoCodec::H264,
             hub: Broadcast::default(),
+            lower: Vec::new(),
             request_keyframe: Arc::new(|| {}),
             on_status: Box::new(|_| {}),
             shared: Arc::clone(&shared),

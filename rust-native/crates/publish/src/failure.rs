@@ -23,11 +23,13 @@ pub struct Failure {
     pub is_final: bool,
     /// How long the server asks to wait.
     pub retry_after: Option<Duration>,
+    /// How long it was waited for already, by other means than a new attempt: the next one's pause counts from then.
+    pub waited: Duration,
 }
 
 impl Failure {
     pub(crate) fn new(code: &'static str, message: impl Into<String>, hint: &'static str) -> Self {
-        Self { code, message: message.into(), hint, is_final: false, retry_after: None }
+        Self { code, message: message.into(), hint, is_final: false, retry_after: None, waited: Duration::ZERO }
     }
 
     pub(crate) fn into_failed(self) -> PublishStatus {
@@ -129,6 +131,7 @@ impl From<WhipError> for Failure {
             hint: error.hint(),
             is_final: error.is_final(),
             retry_after: error.retry_after(),
+            waited: Duration::ZERO,
         }
     }
 }

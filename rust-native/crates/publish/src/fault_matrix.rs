@@ -231,6 +231,7 @@ impl Live {
             codec: media::VideoCodec::H264,
             loopback,
             hub: stream.hub.clone(),
+            lower: Vec::new(),
             request_keyframe: Arc::new(move || wanted.store(true, Ordering::Relaxed)),
             on_status: Box::new(move |status| teller.lock().push(status)),
             shared: Arc::clone(&shared),

@@ -29,6 +29,8 @@ pub struct Health {
     pub estimate: Option<Bitrate>,
     /// What holds that estimate down.
     pub limit: PathLimit,
+    /// Encodings of the picture that a WebRTC peer is sent now: more than one where it takes simulcast; 0 elsewhere.
+    pub encodings: u32,
 }
 
 /// Where a session that sends by itself keeps its figures.
@@ -103,7 +105,9 @@ pub(crate) fn of_peer(peer: &PeerStats, first_byte: Option<Duration>) -> Health 
         loss: peer.loss,
         first_byte,
         steers: false,
-        estimate: peer.estimate.filter(|_| peer.measured),
+        // The encode that is steered is the highest encoding's; the others take their shares of its bitrate.
+        estimate: peer.highest_estimate.filter(|_| peer.measured),
+        encodings: peer.layers,
         limit: peer.limit,
     }
 }

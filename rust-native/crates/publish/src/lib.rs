@@ -26,5 +26,5 @@ pub use mpeg_ts::{Muxer as MpegTsMuxer, PACKET as MPEG_TS_PACKET};
 pub use net::{Connection, Stream, connect};
 pub use retry::{RetryPolicy, Verdict};
 pub use srt::refused as srt_refused;
-pub use target::{BackendTarget, MpegTsTarget, RtmpTarget, RtpTarget, SrtTarget, Target, WhipTarget};
-pub use webrtc_transport::PathLimit;
+pub use target::{BackendTarget, Carrier, MpegTsTarget, RtmpTarget, RtpTarget, SrtTarget, Target, WhipTarget};
+pub use webrtc_transport::{LowerLayer, PathLimit};

@@ -182,21 +182,49 @@ impl Target {
     }
 }
 
+/// What pictures travel in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// RTMP and RTMPS, enhanced or not.
+    Rtmp,
+    /// MPEG-TS, over SRT, UDP or TCP.
+    MpegTs,
+    /// A peer connection, by whatever signalling.
+    WebRtc,
+    /// RTP without one.
+    Rtp,
+}
+
+impl Carrier {
+    /// Whether it can hold pictures so coded; an RTMP server says so itself when it is asked.
+    pub fn takes(self, codec: VideoCodec) -> bool {
+        match self {
+            Self::Rtmp => true,
+            Self::MpegTs => codec != VideoCodec::Av1,
+            Self::WebRtc | Self::Rtp => codec == VideoCodec::H264,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rtmp => "RTMP",
+            Self::MpegTs => "MPEG-TS",
+            Self::WebRtc => "WebRTC",
+            Self::Rtp => "RTP",
+        }
+    }
+}
+
 impl Parsed {
-    /// Whether pictures so coded can go there; an RTMP server says so itself.
+    /// Whether pictures so coded can go there, as far as that is known before it is tried.
     pub(crate) fn takes(&self, codec: VideoCodec) -> Result<(), Failure> {
-        let taken = match self {
-            Self::Rtmp { .. } => true,
-            Self::Datagrams(_) => codec != VideoCodec::Av1,
-            Self::WebRtc(_) | Self::Rtp(_) => codec == VideoCodec::H264,
+        let carrier = match self {
+            Self::Rtmp { .. } => Carrier::Rtmp,
+            Self::Datagrams(_) => Carrier::MpegTs,
+            Self::WebRtc(_) => Carrier::WebRtc,
+            Self::Rtp(_) => Carrier::Rtp,
         };
-        let by = match self {
-            Self::Rtmp { .. } => "RTMP",
-            Self::Datagrams(_) => "MPEG-TS",
-            Self::WebRtc(_) => "WebRTC",
-            Self::Rtp(_) => "RTP",
-        };
-        if taken { Ok(()) } else { Err(Failure::codec_not_taken(codec, by)) }
+        if carrier.takes(codec) { Ok(()) } else { Err(Failure::codec_not_taken(codec, carrier.name())) }
     }
 
     /// The target is on this machine.

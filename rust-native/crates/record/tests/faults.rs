@@ -7,7 +7,6 @@
 mod studio;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -16,35 +15,7 @@ use container::{AudioCodec, Format};
 use record::{RecordError, RecordEvent, RecordOptions, Recorder, Replay, Split, free_bytes};
 use stream::{Broadcast, LagPolicy, Lanes};
 use studio::{Folder, Studio, play, probe};
-
-/// Set in the child process that has mounts of its own.
-const INSIDE: &str = "TIDECAST_TEST_DISK";
-
-/// Runs `body` on a disk of that many KiB, in a mount namespace that ends with it; as root or, by a user namespace, as
-/// anybody. Where the system allows neither, the test fails with what it said.
-fn on_a_disk(test: &str, kib: u32, body: impl FnOnce(&Path)) {
-    if let Ok(disk) = std::env::var(INSIDE) {
-        mount(&["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs", &disk]);
-        return body(Path::new(&disk));
-    }
-    let folder = Folder::new("record");
-    let root = std::fs::read_to_string("/proc/self/status").unwrap().contains("Uid:\t0\t");
-    let whose: &[&str] = if root { &["--mount"] } else { &["--user", "--map-root-user", "--mount"] };
-    let output = Command::new("unshare")
-        .args(whose)
-        .arg(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture"])
-        .env(INSIDE, folder.path())
-        .output()
-        .unwrap_or_else(|error| panic!("the test needs unshare (util-linux): {error}"));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
-}
-
-fn mount(arguments: &[&str]) {
-    let output = Command::new("mount").args(arguments).output().unwrap();
-    assert!(output.status.success(), "mount {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
+use testkit::small_disk::{mount, on_a_small_disk};
 
 struct Rig {
     hub: Broadcast<media::AccessUnit>,
@@ -129,7 +100,7 @@ fn assert_plays(file: &Path, seconds_at_least: f64) {
 
 #[test]
 fn a_full_disk_is_told_with_a_warning_before_and_the_file_is_whole() {
-    on_a_disk("a_full_disk_is_told_with_a_warning_before_and_the_file_is_whole", 600, |disk| {
+    on_a_small_disk("a_full_disk_is_told_with_a_warning_before_and_the_file_is_whole", 600, |disk| {
         for (format, plain) in [(Format::Mp4, false), (Format::Mp4, true), (Format::Mkv, false)] {
             let mut rig = Rig::start(options(disk, format, plain)).unwrap();
             // Room is looked at in real time.
@@ -152,7 +123,7 @@ fn a_full_disk_is_told_with_a_warning_before_and_the_file_is_whole() {
 
 #[test]
 fn a_split_recording_on_a_full_disk_keeps_every_part() {
-    on_a_disk("a_split_recording_on_a_full_disk_keeps_every_part", 600, |disk| {
+    on_a_small_disk("a_split_recording_on_a_full_disk_keeps_every_part", 600, |disk| {
         let split = Split { after: Some(Duration::from_secs(4)), bytes: None };
         let mut rig = Rig::start(RecordOptions { split, ..options(disk, Format::Mp4, false) }).unwrap();
         rig.run_until_it_ends(300);
@@ -168,7 +139,7 @@ fn a_split_recording_on_a_full_disk_keeps_every_part() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_fails_a_replay_and_leaves_nothing_behind() {
-    on_a_disk("a_full_disk_fails_a_replay_and_leaves_nothing_behind", 40, |disk| {
+    on_a_small_disk("a_full_disk_fails_a_replay_and_leaves_nothing_behind", 40, |disk| {
         let hub = Broadcast::default();
         let replay = Replay::start(&hub, Duration::from_secs(30), 50_000_000, AudioCodec::Aac);
         let mut studio = Studio::new(hub);
@@ -185,7 +156,7 @@ async fn a_full_disk_fails_a_replay_and_leaves_nothing_behind() {
 
 #[test]
 fn a_read_only_disk_is_told_at_the_start() {
-    on_a_disk("a_read_only_disk_is_told_at_the_start", 600, |disk| {
+    on_a_small_disk("a_read_only_disk_is_told_at_the_start", 600, |disk| {
         mount(&["-o", "remount,ro", disk.to_str().unwrap()]);
         let error = Rig::start(options(disk, Format::Mp4, false)).err().unwrap();
         assert_eq!(error.code(), "record_read_only");
@@ -196,7 +167,7 @@ fn a_read_only_disk_is_told_at_the_start() {
 
 #[test]
 fn a_disk_that_turns_read_only_between_two_parts_keeps_the_first() {
-    on_a_disk("a_disk_that_turns_read_only_between_two_parts_keeps_the_first", 6000, |disk| {
+    on_a_small_disk("a_disk_that_turns_read_only_between_two_parts_keeps_the_first", 6000, |disk| {
         let split = Split { after: Some(Duration::from_secs(4)), bytes: None };
         // A bind mount of the same files: the open one can be written to, and no new one can be made.
         let view = disk.join("view");

@@ -6,12 +6,14 @@
 #![cfg(target_os = "linux")]
 
 mod bus;
+mod error;
 mod portal;
 mod session;
 mod waker;
 mod wire;
 
-pub use bus::{Answer, Bus, BusError, Patience, RefusedAs, Signal, Target};
+pub use bus::{Answer, Bus, Patience, Signal, Target};
+pub use error::{BusError, RefusedAs};
 pub use portal::{Portal, PortalSession, Refusal};
 pub use session::is_wayland;
 pub use waker::Waker;

@@ -1,9 +1,11 @@
 """Janus as an SFU, behind our WebSocket signalling (PROTOCOL.md of the crate signaling) and behind WHIP (RFC 9725).
 
-    sfu_bridge.py FOLDER [--host ADDRESS] [--port N] [--interface NAME] [--tcp] [--key KEY] [--link LINK]
+    sfu_bridge.py FOLDER [--host ADDRESS] [--port N] [--interface NAME] [--tcp] [--key KEY] [--link LINK] [--layers SIZES]
 
 Starts Janus on free ports with a configuration in FOLDER, prints `listening PORT`, then a line for each thing that
-happens. The n-th publisher is recorded by Janus as FOLDER/n-video.mjr and FOLDER/n-audio.mjr. Ends with its input.
+happens. The n-th publisher is recorded by Janus as FOLDER/n-video.mjr and FOLDER/n-audio.mjr. With --layers (such as
+320x180,640x360) a viewer (aiortc) asks Janus for each of the first publisher's encodings in turn and then for the first
+again, waits for a picture of that size, and writes it as FOLDER/layer-n.gray: `layer n SIZE`. Ends with its input.
 """
 
 import argparse
@@ -18,6 +20,8 @@ import socket
 import sys
 
 from aiohttp import ClientSession, WSMsgType, web
+from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
 
 ROOM = 4711
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -53,7 +57,7 @@ class Publisher:
 
     def __init__(self, janus, folder, number):
         self.janus, self.folder, self.number = janus, folder, number
-        self.path, self.waiting, self.polling = None, None, None
+        self.path, self.waiting, self.polling, self.up = None, None, None, asyncio.Event()
 
     async def open(self):
         session = await self.janus.post("", janus="create")
@@ -61,7 +65,8 @@ class Publisher:
         self.polling = asyncio.ensure_future(self.poll())
         handle = await self.janus.post(self.session, janus="attach", plugin="janus.plugin.videoroom")
         self.path = f"{self.session}/{handle['data']['id']}"
-        await self.ask({"request": "join", "ptype": "publisher", "room": ROOM})
+        event = await self.ask({"request": "join", "ptype": "publisher", "room": ROOM})
+        self.id = event["plugindata"]["data"]["id"]
 
     async def poll(self):
         while True:
@@ -71,6 +76,8 @@ class Publisher:
             if kind == "event" and self.waiting is not None and not self.waiting.done():
                 self.waiting.set_result(event)
             elif kind in ("webrtcup", "hangup", "media", "slowlink"):
+                if kind == "webrtcup":
+                    self.up.set()
                 say(kind, self.number, event.get("type", ""), event.get("receiving", ""), event.get("reason", ""))
 
     async def ask(self, body, jsep=None):
@@ -98,10 +105,56 @@ class Publisher:
         say("closed", self.number)
 
 
+class Viewer(Publisher):
+    """Watches one encoding after the other, as viewers on better and worse networks do."""
+
+    async def watch(self, publisher, sizes):
+        # Before that there is nothing to subscribe to.
+        await publisher.up.wait()
+        session = await self.janus.post("", janus="create")
+        self.session = f"/{session['data']['id']}"
+        self.polling = asyncio.ensure_future(self.poll())
+        handle = await self.janus.post(self.session, janus="attach", plugin="janus.plugin.videoroom")
+        self.path = f"{self.session}/{handle['data']['id']}"
+        event = await self.ask({"request": "join", "ptype": "subscriber", "room": ROOM, "streams": [{"feed": publisher.id}]})
+        videos = [each for each in event["plugindata"]["data"]["streams"] if each["type"] == "video"]
+        mid = videos[0]["mid"]
+        peer, frames = RTCPeerConnection(), asyncio.Queue(1)
+
+        @peer.on("track")
+        def track(track):
+            if track.kind == "video":
+                asyncio.ensure_future(self.keep_newest(track, frames))
+
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=event["jsep"]["sdp"], type="offer"))
+        await peer.setLocalDescription(await peer.createAnswer())
+        await self.ask({"request": "start"}, {"type": "answer", "sdp": peer.localDescription.sdp})
+        for layer in [*range(len(sizes)), 0]:
+            await self.ask({"request": "configure", "streams": [{"mid": mid, "substream": layer}]})
+            # What was on its way before has another size.
+            frame = await frames.get()
+            while f"{frame.width}x{frame.height}" != sizes[layer]:
+                frame = await frames.get()
+            (self.folder / f"layer-{layer}.gray").write_bytes(frame.to_ndarray(format="gray").tobytes())
+            say("layer", layer, sizes[layer])
+        await peer.close()
+
+    @staticmethod
+    async def keep_newest(track, frames):
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            if frames.full():
+                frames.get_nowait()
+            frames.put_nowait(frame)
+
+
 class Bridge:
     def __init__(self, janus, options):
         self.janus, self.folder, self.key = janus, options.folder, options.key
-        self.only_tcp, self.link = options.tcp, options.link
+        self.only_tcp, self.link, self.layers = options.tcp, options.link, options.layers
         self.count, self.sessions = 0, {}
 
     def refused(self, request):
@@ -163,6 +216,9 @@ class Bridge:
         if self.link is not None:
             headers["Link"] = self.link
         say("POST", publisher.number)
+        if self.layers and publisher.number == 1:
+            viewer = Viewer(self.janus, self.folder, "viewer")
+            self.viewing = asyncio.ensure_future(told(viewer.watch(publisher, self.layers)))
         return web.Response(status=201, text=self.passed(answer), content_type="application/sdp", headers=headers)
 
     async def patch(self, request):
@@ -206,6 +262,14 @@ class Bridge:
             return web.Response(status=404)
         await session[0].close()
         return web.Response()
+
+
+async def told(work):
+    """What fails in the background is said, not lost."""
+    try:
+        await work
+    except Exception as error:
+        say("failed", repr(error))
 
 
 def configure(folder, port, interface, tcp):
@@ -263,6 +327,7 @@ async def main():
     parser.add_argument("--tcp", action="store_true")
     parser.add_argument("--key")
     parser.add_argument("--link")
+    parser.add_argument("--layers", type=lambda sizes: sizes.split(","), default=[])
     options = parser.parse_args()
     port = free_port()
     configure(options.folder, port, options.interface, options.tcp)

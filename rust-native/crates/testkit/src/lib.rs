@@ -4,10 +4,13 @@
 pub mod fuzz;
 pub mod hevc;
 pub mod nginx_rtmp;
+pub mod port;
 pub mod scratch;
 #[cfg(target_os = "linux")]
 pub mod shared_screen;
 pub mod sine;
+#[cfg(target_os = "linux")]
+pub mod small_disk;
 #[cfg(target_os = "linux")]
 pub mod sound;
 pub mod time_pattern;

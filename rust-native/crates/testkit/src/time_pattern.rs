@@ -8,15 +8,19 @@
 //! It does not capture, encode or measure anything itself. `electron-app/tests/rigs/pattern.mjs` reads the same
 //! geometry in a browser: change the two together.
 
+mod quality;
 mod scene;
 mod stamp;
+mod terminal;
 #[cfg(target_os = "linux")]
 pub mod window;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use scene::{BARS, Painter, psnr_luma};
+pub use quality::{psnr_luma, ssim_luma};
+pub use scene::{BARS, Painter};
 pub use stamp::{Luma, Region, cell_bits, decode};
+pub use terminal::LINES_PER_SECOND;
 
 /// A moment in tenths of a millisecond of `CLOCK_REALTIME`; 48 bits, good until the year 2861.
 pub type Stamp = u64;
@@ -38,6 +42,10 @@ pub enum Content {
     Cells,
     /// A thin stamp over a large game-like moving picture: for bitrates and the bench.
     Motion,
+    /// A thin stamp over a terminal that scrolls, [`LINES_PER_SECOND`]; to be drawn as often.
+    Terminal,
+    /// A thin stamp over a film: soft, with grain, slow pans and a cut every four seconds; to be drawn 24 times a second.
+    Film,
     /// As `Cells`, but nothing moves unless it is told to.
     Still,
     /// Stamp and colour bars only: cheap to encode, still moving at full rate.
@@ -53,6 +61,8 @@ impl Content {
         Some(match name {
             "cells" => Self::Cells,
             "motion" => Self::Motion,
+            "terminal" => Self::Terminal,
+            "film" => Self::Film,
             "still" => Self::Still,
             "bars" => Self::Bars,
             "flash" => Self::Flash,
@@ -64,7 +74,7 @@ impl Content {
     const fn ends(self) -> [u32; 4] {
         match self {
             Self::Cells | Self::Still => [16, 28, 36, 64],
-            Self::Motion => [8, 8, 8, 64],
+            Self::Motion | Self::Terminal | Self::Film => [8, 8, 8, 64],
             Self::Bars => [16, 64, 64, 64],
             Self::Flash => [16, 16, 64, 64],
         }

@@ -21,22 +21,33 @@ const NOT_LIMITED: f64 = 0.95;
 /// Steps smaller than this share are not reported.
 const STEP: f64 = 0.02;
 
-/// The encoder's target, bits per second, changed while the peer runs.
+/// The target of the encoder (of the highest encoding, where there are several), bits per second, changed while the peer
+/// runs.
 #[derive(Debug, Clone)]
-pub(crate) struct Target(Arc<AtomicU32>);
+pub(crate) struct Target {
+    bps: Arc<AtomicU32>,
+    /// All encodings together, in thousandths of that.
+    share: Arc<AtomicU32>,
+}
 
 impl Target {
     pub(crate) fn new(bps: u32) -> Self {
-        Self(Arc::new(AtomicU32::new(bps)))
+        Self { bps: Arc::new(AtomicU32::new(bps)), share: Arc::new(AtomicU32::new(1000)) }
     }
 
     pub(crate) fn set(&self, bps: u32) {
-        self.0.store(bps, Ordering::Relaxed);
+        self.bps.store(bps, Ordering::Relaxed);
+    }
+
+    /// So many thousandths of the target are all encodings together.
+    pub(crate) fn set_share(&self, thousandths: u32) {
+        self.share.store(thousandths, Ordering::Relaxed);
     }
 
     /// The most that the pacer lets through, bits per second.
     pub(crate) fn cap(&self) -> f64 {
-        (f64::from(self.0.load(Ordering::Relaxed)) * HEADROOM).clamp(FLOOR, CEILING)
+        let share = f64::from(self.share.load(Ordering::Relaxed)) / 1000.0;
+        (f64::from(self.bps.load(Ordering::Relaxed)) * share * HEADROOM).clamp(FLOOR, CEILING)
     }
 }
 
@@ -128,5 +139,11 @@ mod tests {
         target.set(8_000_000);
         estimator.publish();
         assert_eq!(counters.snapshot().estimate.map(|rate| rate.as_kbps()), Some(12_000), "at once");
+        target.set_share(1400);
+        counters.share.store(1400, Ordering::Relaxed);
+        estimator.publish();
+        let of_two = counters.snapshot();
+        let kbps = |rate: Option<media::Bitrate>| rate.map(|rate| rate.as_kbps());
+        assert_eq!((kbps(of_two.estimate), kbps(of_two.highest_estimate)), (Some(16_800), Some(12_000)));
     }
 }

@@ -5,7 +5,7 @@ use media::h264::{DELIMITER, NAL_TYPE, PPS, SPS, nal_units};
 
 /// Bytes of RTP payload in one packet: with RTP header, extensions, SRTP tag, UDP and IPv6 it stays below the
 /// 1280 that every IPv6 path carries, with room for a TURN header.
-pub(crate) const MAX_PAYLOAD: usize = 1200;
+pub const MAX_PAYLOAD: usize = 1200;
 
 const NAL_REF_IDC: u8 = 0x60;
 const STAP_A: u8 = 24;
@@ -17,7 +17,7 @@ const FU_END: u8 = 0x40;
 ///
 /// Parameter sets travel together in one STAP-A, as they are useless apart; delimiters are dropped (RFC 6184
 /// does not need them).
-pub(crate) fn packetize(access_unit: &Bytes, max_payload: usize) -> Vec<Bytes> {
+pub fn packetize(access_unit: &Bytes, max_payload: usize) -> Vec<Bytes> {
     let mut payloads = Vec::with_capacity(access_unit.len() / max_payload + 3);
     let mut parameter_sets: Vec<Bytes> = Vec::new();
     for unit in nal_units(access_unit) {

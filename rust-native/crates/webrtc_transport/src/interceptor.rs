@@ -6,8 +6,8 @@
 //! difference. Ours map both from [`StreamClock`].
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -26,6 +26,7 @@ use rtc::shared::error::Error;
 use rtc::shared::marshal::MarshalSize;
 
 use crate::congestion::Target;
+use crate::layers::{MOST_LAYERS, Tags};
 use crate::stats::Counters;
 use crate::timing::StreamClock;
 
@@ -43,9 +44,28 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// The synchronisation sources of one peer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sources {
-    pub(crate) video: u32,
-    pub(crate) repair: u32,
+    /// Of each encoding of the picture, the highest first; the others are used where several are sent.
+    pub(crate) layers: [Flow; MOST_LAYERS],
     pub(crate) audio: u32,
+}
+
+/// An encoding's packets, and those that are sent again in their place (RFC 4588).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flow {
+    pub(crate) media: u32,
+    pub(crate) repair: u32,
+}
+
+impl Sources {
+    /// Whose packets have that number.
+    pub(crate) fn layer(&self, ssrc: u32) -> Option<usize> {
+        self.layers.iter().position(|flow| flow.media == ssrc)
+    }
+
+    /// Whose repairs have that number.
+    pub(crate) fn repaired_by(&self, ssrc: u32) -> Option<usize> {
+        self.layers.iter().position(|flow| flow.repair == ssrc)
+    }
 }
 
 /// Packets that wait for the next link.
@@ -55,19 +75,27 @@ struct Belt {
     writes: VecDeque<TaggedPacket>,
 }
 
-/// Counts what leaves.
+/// Counts what leaves, and names the encoding of each packet where there are several: repairs are made below everybody
+/// who could have named them before.
 pub(crate) struct WireCounter {
     sources: Sources,
     counters: Arc<Counters>,
     /// Where there is a pacer: the rate it follows while the other side reports no arrivals, as the crate's own
     /// congestion control tells it nothing then.
     pace: Option<Target>,
+    /// Set once the answer has taken several encodings.
+    tags: Arc<OnceLock<Tags>>,
     belt: Belt,
 }
 
 impl WireCounter {
-    pub(crate) fn new(sources: Sources, counters: Arc<Counters>, pace: Option<Target>) -> Self {
-        Self { sources, counters, pace, belt: Belt::default() }
+    pub(crate) fn new(
+        sources: Sources,
+        counters: Arc<Counters>,
+        pace: Option<Target>,
+        tags: Arc<OnceLock<Tags>>,
+    ) -> Self {
+        Self { sources, counters, pace, tags, belt: Belt::default() }
     }
 }
 
@@ -78,7 +106,7 @@ pub(crate) struct Reporter {
     cname: Bytes,
     counters: Arc<Counters>,
     /// Packets and payload bytes of each track (RFC 3550, section 6.4.1).
-    video: (u32, u32),
+    video: [(u32, u32); MOST_LAYERS],
     audio: (u32, u32),
     next: Option<Instant>,
     written: u32,
@@ -92,7 +120,7 @@ impl Reporter {
             clock,
             cname: cname.into(),
             counters,
-            video: (0, 0),
+            video: [(0, 0); MOST_LAYERS],
             audio: (0, 0),
             next: None,
             written: 0,
@@ -106,17 +134,24 @@ impl Reporter {
             report.reports.iter().for_each(|report| self.read_report(report));
         } else if let Some(report) = packet.downcast_ref::<SenderReport>() {
             report.reports.iter().for_each(|report| self.read_report(report));
-        } else if packet.is::<PictureLossIndication>() || packet.is::<FullIntraRequest>() {
-            self.counters.keyframe_requests.fetch_add(1, Ordering::Relaxed);
-            self.counters.keyframe_wanted.notify_one();
+        } else if let Some(loss) = packet.downcast_ref::<PictureLossIndication>() {
+            self.want_keyframe(loss.media_ssrc);
+        } else if let Some(request) = packet.downcast_ref::<FullIntraRequest>() {
+            request.fir.iter().for_each(|entry| self.want_keyframe(entry.ssrc));
         }
+    }
+
+    /// Of the encoding that was meant; a number that is none of ours stands for the highest.
+    fn want_keyframe(&self, ssrc: u32) {
+        self.counters.keyframe_requests.fetch_add(1, Ordering::Relaxed);
+        self.counters.keyframe_wanted[self.sources.layer(ssrc).unwrap_or_default()].notify_one();
     }
 
     fn read_report(&self, report: &ReceptionReport) {
         let loss = f64::from(report.fraction_lost) / 256.0;
         let mut reports = self.counters.reports.lock();
-        if report.ssrc == self.sources.video {
-            reports.video_loss = Some(loss);
+        if let Some(layer) = self.sources.layer(report.ssrc) {
+            reports.video_loss[layer] = Some(loss);
         } else if report.ssrc == self.sources.audio {
             reports.audio_loss = Some(loss);
         } else {
@@ -176,13 +211,16 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for WireCounter {
         self.belt.reads.pop_front()
     }
 
-    fn handle_write(&mut self, msg: TaggedPacket) -> Result<(), Error> {
+    fn handle_write(&mut self, mut msg: TaggedPacket) -> Result<(), Error> {
+        if let (Some(tags), Packet::Rtp(packet)) = (self.tags.get(), &mut msg.message.packet) {
+            tags.put_on(packet);
+        }
         if let Packet::Rtp(packet) = &msg.message.packet {
             self.counters.sent_packets.fetch_add(1, Ordering::Relaxed);
             self.counters.sent_bytes.fetch_add(packet.marshal_size() as u64, Ordering::Relaxed);
-            if packet.header.ssrc == self.sources.video {
-                self.counters.video_left.store(u32::from(packet.header.sequence_number), Ordering::Relaxed);
-            } else if packet.header.ssrc == self.sources.repair {
+            if let Some(layer) = self.sources.layer(packet.header.ssrc) {
+                self.counters.video_left[layer].store(u32::from(packet.header.sequence_number), Ordering::Relaxed);
+            } else if self.sources.repaired_by(packet.header.ssrc).is_some() {
                 self.counters.retransmitted.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -216,8 +254,10 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Reporter {
 
     fn handle_write(&mut self, msg: TaggedPacket) -> Result<(), Error> {
         if let Packet::Rtp(packet) = &msg.message.packet {
-            let (packets, octets) =
-                if packet.header.ssrc == self.sources.video { &mut self.video } else { &mut self.audio };
+            let (packets, octets) = match self.sources.layer(packet.header.ssrc) {
+                Some(layer) => &mut self.video[layer],
+                None => &mut self.audio,
+            };
             *packets = packets.wrapping_add(1);
             *octets = octets.wrapping_add(packet.payload.len() as u32);
             self.next.get_or_insert(msg.now + FIRST_REPORTS);
@@ -236,9 +276,9 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Reporter {
         }
         self.written += 1;
         self.next = Some(now + if self.written < FIRST_REPORT_COUNT { FIRST_REPORTS } else { REPORT_INTERVAL });
-        for (ssrc, track, sent) in
-            [(self.sources.video, Track::Video, self.video), (self.sources.audio, Track::Audio, self.audio)]
-        {
+        let layers = self.sources.layers.iter().zip(self.video).map(|(flow, sent)| (flow.media, Track::Video, sent));
+        let all: Vec<_> = layers.chain([(self.sources.audio, Track::Audio, self.audio)]).collect();
+        for (ssrc, track, sent) in all {
             if sent.0 != 0 {
                 let report = self.report(now, ssrc, track, sent);
                 self.belt.writes.push_back(report);
@@ -273,7 +313,8 @@ mod tests {
     use rtc::rtp;
     use std::time::SystemTime;
 
-    const SOURCES: Sources = Sources { video: 1, repair: 2, audio: 3 };
+    const NONE: Flow = Flow { media: 90, repair: 91 };
+    const SOURCES: Sources = Sources { layers: [Flow { media: 1, repair: 2 }, NONE, NONE], audio: 3 };
 
     fn rtp(ssrc: u32, sequence_number: u16, now: Instant) -> TaggedPacket {
         let header = rtp::Header { ssrc, sequence_number, ..Default::default() };
@@ -346,8 +387,8 @@ mod tests {
     #[test]
     fn the_backlog_is_what_was_written_and_has_not_left() {
         let counters = Arc::new(Counters::default());
-        let mut wire = WireCounter::new(SOURCES, Arc::clone(&counters), None);
-        counters.video_written.store(3, Ordering::Relaxed);
+        let mut wire = WireCounter::new(SOURCES, Arc::clone(&counters), None, Arc::default());
+        counters.video_written[0].store(3, Ordering::Relaxed);
         wire.handle_write(rtp(1, 65_534, Instant::now())).expect("taken");
         wire.handle_write(rtp(2, 1, Instant::now())).expect("taken");
         assert_eq!(counters.backlog(), 5);

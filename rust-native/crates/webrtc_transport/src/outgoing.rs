@@ -10,6 +10,7 @@ use rtc::rtp;
 
 use crate::h264;
 use crate::interceptor::Sources;
+use crate::layers::MOST_LAYERS;
 use crate::timing::StreamClock;
 
 /// What the answer settled.
@@ -23,6 +24,8 @@ pub(crate) struct Negotiated {
     pub(crate) playout_delay: Option<u8>,
     /// Id of the absolute-capture-time extension on the video track.
     pub(crate) capture_time: Option<u8>,
+    /// The encodings of the picture that the other side takes.
+    pub(crate) layers: [bool; MOST_LAYERS],
 }
 
 /// "Show it as soon as it is there": minimum and maximum 0, 12 bits each
@@ -35,9 +38,9 @@ pub(crate) struct Outgoing {
     negotiated: Negotiated,
     sources: Sources,
     clock: StreamClock,
-    video_sequence: u16,
+    video_sequences: [u16; MOST_LAYERS],
     audio_sequence: u16,
-    has_shown: bool,
+    has_shown: [bool; MOST_LAYERS],
 }
 
 impl Outgoing {
@@ -45,30 +48,31 @@ impl Outgoing {
         // Random starts (RFC 3550, section 5.1), below the half so that no receiver meets a wrap in its first
         // packets, where some take a number for an old one.
         let start = || rand::random::<u16>() >> 1;
-        Self { negotiated, sources, clock, video_sequence: start(), audio_sequence: start(), has_shown: false }
+        let video_sequences = [start(), start(), start()];
+        Self { negotiated, sources, clock, video_sequences, audio_sequence: start(), has_shown: [false; MOST_LAYERS] }
     }
 
-    /// The packets of one unit, in order; none for sound that the other side refused.
-    pub(crate) fn packets(&mut self, unit: &AccessUnit) -> Vec<rtp::Packet> {
+    /// The packets of one unit of that encoding, in order; none for sound that the other side refused.
+    pub(crate) fn packets(&mut self, unit: &AccessUnit, layer: usize) -> Vec<rtp::Packet> {
         match unit.track {
-            Track::Video => self.video(unit),
+            Track::Video => self.video(unit, layer),
             Track::Audio => self.audio(unit).into_iter().collect(),
             Track::Aac | Track::Input(_) | Track::Hevc | Track::Av1 => Vec::new(),
         }
     }
 
-    /// Whether there was a picture: what comes before the first is not missed.
-    pub(crate) fn has_shown(&self) -> bool {
-        self.has_shown
+    /// Whether there was a picture of that encoding: what comes before the first is not missed.
+    pub(crate) fn has_shown(&self, layer: usize) -> bool {
+        self.has_shown[layer]
     }
 
-    /// The number that the newest video packet has.
-    pub(crate) fn last_video_sequence(&self) -> u16 {
-        self.video_sequence.wrapping_sub(1)
+    /// The number that the newest packet of that encoding has.
+    pub(crate) fn last_video_sequence(&self, layer: usize) -> u16 {
+        self.video_sequences[layer].wrapping_sub(1)
     }
 
-    fn video(&mut self, unit: &AccessUnit) -> Vec<rtp::Packet> {
-        self.has_shown = true;
+    fn video(&mut self, unit: &AccessUnit, layer: usize) -> Vec<rtp::Packet> {
+        self.has_shown[layer] = true;
         let payloads = h264::packetize(&unit.payload, h264::MAX_PAYLOAD);
         let timestamp = self.clock.rtp(Track::Video, unit.pts);
         let last = payloads.len().saturating_sub(1);
@@ -78,9 +82,9 @@ impl Outgoing {
                 version: 2,
                 marker: n == last,
                 payload_type: self.negotiated.video,
-                sequence_number: self.video_sequence,
+                sequence_number: self.video_sequences[layer],
                 timestamp,
-                ssrc: self.sources.video,
+                ssrc: self.sources.layers[layer].media,
                 ..Default::default()
             };
             if let Some(id) = self.negotiated.playout_delay
@@ -97,7 +101,7 @@ impl Outgoing {
                 tracing::warn!(%error, "no capture-time extension");
                 self.negotiated.capture_time = None;
             }
-            self.video_sequence = self.video_sequence.wrapping_add(1);
+            self.video_sequences[layer] = self.video_sequences[layer].wrapping_add(1);
             packets.push(rtp::Packet { header, payload });
         }
         packets
@@ -122,6 +126,7 @@ impl Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interceptor::Flow;
     use media::MediaTime;
     use std::time::{Duration, UNIX_EPOCH};
 
@@ -139,8 +144,10 @@ mod tests {
 
     fn outgoing(audio: Option<u8>) -> Outgoing {
         let clock = StreamClock::new(MediaTime::ZERO, UNIX_EPOCH, 100, 200);
-        let negotiated = Negotiated { video: 96, audio, playout_delay: Some(3), capture_time: Some(4) };
-        Outgoing::new(negotiated, Sources { video: 1, repair: 2, audio: 3 }, clock)
+        let layers = [true; MOST_LAYERS];
+        let negotiated = Negotiated { video: 96, audio, playout_delay: Some(3), capture_time: Some(4), layers };
+        let flow = |media| Flow { media, repair: media + 1 };
+        Outgoing::new(negotiated, Sources { layers: [flow(1), flow(3), flow(5)], audio: 7 }, clock)
     }
 
     #[test]
@@ -148,7 +155,7 @@ mod tests {
         let mut outgoing = outgoing(Some(111));
         let mut picture = vec![0, 0, 1, 0x67, 1, 0, 0, 1, 0x68, 1, 0, 0, 1, 0x65];
         picture.resize(4000, 7);
-        let packets = outgoing.packets(&unit(Track::Video, 1000, &picture));
+        let packets = outgoing.packets(&unit(Track::Video, 1000, &picture), 0);
         assert_eq!(packets.len(), 5);
         assert!(packets.iter().all(|packet| packet.header.timestamp == 90_100));
         assert!(packets.iter().all(|packet| packet.header.get_extension(3).as_deref() == Some(&[0, 0, 0])));
@@ -159,15 +166,17 @@ mod tests {
         let ntp =
             u64::from_be_bytes(packets[0].header.get_extension(4).expect("told")[..].try_into().expect("64 bits"));
         assert_eq!(ntp >> 32, 2_208_988_801, "one second after the Unix epoch, since 1900");
-        let next = outgoing.packets(&unit(Track::Video, 1016, &[0, 0, 1, 0x41, 1]));
+        let lower = outgoing.packets(&unit(Track::Video, 1000, &picture), 1);
+        assert!(lower.iter().all(|packet| packet.header.ssrc == 3 && packet.header.timestamp == 90_100));
+        let next = outgoing.packets(&unit(Track::Video, 1016, &[0, 0, 1, 0x41, 1]), 0);
         assert_eq!(next[0].header.sequence_number, packets[4].header.sequence_number + 1);
-        assert_eq!(outgoing.last_video_sequence(), next[0].header.sequence_number);
+        assert_eq!(outgoing.last_video_sequence(0), next[0].header.sequence_number);
     }
 
     #[test]
     fn sound_is_sent_only_where_it_is_wanted() {
-        let packets = outgoing(Some(111)).packets(&unit(Track::Audio, 20, &[1, 2]));
+        let packets = outgoing(Some(111)).packets(&unit(Track::Audio, 20, &[1, 2]), 0);
         assert_eq!((packets[0].header.timestamp, packets[0].header.payload_type), (200 + 960, 111));
-        assert!(outgoing(None).packets(&unit(Track::Audio, 20, &[1, 2])).is_empty());
+        assert!(outgoing(None).packets(&unit(Track::Audio, 20, &[1, 2]), 0).is_empty());
     }
 }

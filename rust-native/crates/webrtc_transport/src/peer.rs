@@ -16,7 +16,8 @@ use tokio::time::timeout;
 use webrtc::peer_connection::{PeerConnectionEventHandler, RTCPeerConnectionIceEvent};
 
 use crate::congestion::Target;
-use crate::interceptor::Sources;
+use crate::interceptor::{Flow, Sources};
+use crate::layers::{LowerLayer, MOST_LAYERS};
 use crate::network::{self, Places, Watch};
 use crate::outgoing::Negotiated;
 use crate::sender::Sender;
@@ -139,22 +140,42 @@ impl Peer {
     /// # Errors
     /// [`TransportError::Setup`].
     pub async fn offer(kind: PeerKind, units: Reader<AccessUnit>) -> Result<Offered, TransportError> {
-        Self::offering(kind, units).await
+        Self::offering(kind, units, Vec::new()).await
+    }
+
+    /// As [`Self::offer`], with lower encodings beside the one in `units`, the larger first (RFC 8853); what the answer
+    /// does not take is never read. More than two are left out.
+    ///
+    /// # Errors
+    /// [`TransportError::Setup`].
+    pub async fn offer_layers(
+        kind: PeerKind,
+        units: Reader<AccessUnit>,
+        lower: Vec<LowerLayer>,
+    ) -> Result<Offered, TransportError> {
+        Self::offering(kind, units, lower).await
     }
 
     // Boxed, so that the stack is compiled here and not once more in each program that awaits it.
     fn offering(
         kind: PeerKind,
         units: Reader<AccessUnit>,
+        lower: Vec<LowerLayer>,
     ) -> Pin<Box<dyn Future<Output = Result<Offered, TransportError>> + Send>> {
-        Box::pin(Self::make_offer(kind, units))
+        Box::pin(Self::make_offer(kind, units, lower))
     }
 
-    async fn make_offer(kind: PeerKind, units: Reader<AccessUnit>) -> Result<Offered, TransportError> {
+    async fn make_offer(
+        kind: PeerKind,
+        units: Reader<AccessUnit>,
+        mut lower: Vec<LowerLayer>,
+    ) -> Result<Offered, TransportError> {
+        lower.truncate(MOST_LAYERS - 1);
         let sources = random_sources();
         let clock = StreamClock::new(MonotonicClock.now(), SystemTime::now(), rand::random(), rand::random());
         let counters = Arc::new(Counters::default());
-        let plan = plan(kind, sources, clock, Arc::clone(&counters));
+        let mut plan = plan(kind, sources, clock, Arc::clone(&counters));
+        plan.layers = 1 + lower.len();
         let gathering = if plan.ice_servers.is_empty() { GATHER_HOST } else { GATHER_SERVERS };
         let target = plan.target.clone();
         let watch = matches!(plan.places, Places::Every { .. }).then(|| Watch::new(network::reachable()));
@@ -171,6 +192,8 @@ impl Peer {
         let sender = Sender {
             session: Arc::clone(&session),
             units,
+            lower,
+            target: target.clone(),
             events,
             counters: Arc::clone(&counters),
             sources,
@@ -199,7 +222,7 @@ impl Peer {
         let answer = |error: rtc::shared::error::Error| TransportError::Answer(error.to_string());
         let description = RTCSessionDescription::answer(sdp.to_owned()).map_err(answer)?;
         self.session.0.connection.set_remote_description(description).await.map_err(answer)?;
-        let negotiated = self.session.0.negotiated().await?;
+        let negotiated = self.session.0.negotiated(sdp).await?;
         if negotiated.audio.is_none() {
             tracing::warn!("the other side takes no sound");
         }
@@ -254,9 +277,10 @@ fn is_obfuscated(candidate: &str) -> bool {
 }
 
 fn random_sources() -> Sources {
-    // Three in a row are as good as three random ones, and never equal.
-    let first = rand::random::<u32>() & !3;
-    Sources { video: first | 1, repair: first | 2, audio: first | 3 }
+    // Seven in a row are as good as seven random ones, and never equal.
+    let first = rand::random::<u32>() & !7;
+    let flow = |layer: u32| Flow { media: first | (2 * layer + 1), repair: first | (2 * layer + 2) };
+    Sources { layers: [flow(0), flow(1), flow(2)], audio: first | 7 }
 }
 
 fn plan(kind: PeerKind, sources: Sources, clock: StreamClock, counters: Arc<Counters>) -> Plan {
@@ -267,6 +291,7 @@ fn plan(kind: PeerKind, sources: Sources, clock: StreamClock, counters: Arc<Coun
             ice_servers: Vec::new(),
             target: None,
             no_playout_delay: true,
+            layers: 1,
             sources,
             clock,
             counters,
@@ -277,6 +302,7 @@ fn plan(kind: PeerKind, sources: Sources, clock: StreamClock, counters: Arc<Coun
             ice_servers,
             target: (!include_loopback).then(|| Target::new(target_bitrate.as_bps())),
             no_playout_delay: false,
+            layers: 1,
             sources,
             clock,
             counters,

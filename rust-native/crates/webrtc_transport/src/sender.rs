@@ -2,20 +2,24 @@
 //!
 //! It alone waits for the connection's queue, so a slow peer loses its own pictures and nobody else's.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use media::{AccessUnit, Bitrate, Track};
 use rtc::peer_connection::state::RTCPeerConnectionState as State;
-use stream::Reader;
+use stream::{Reader, RecvError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use webrtc::media_stream::track_local::TrackLocal;
 
 use crate::PeerEvent;
+use crate::congestion::Target;
 use crate::h264::MAX_PAYLOAD;
 use crate::interceptor::Sources;
+use crate::ladder::Ladder;
+use crate::layers::{LowerLayer, MOST_LAYERS};
 use crate::network::{self, Watch};
 use crate::outgoing::{Negotiated, Outgoing};
 use crate::session::Session;
@@ -29,6 +33,10 @@ const MAX_QUEUE: Duration = Duration::from_millis(500);
 const RESUME_QUEUE: Duration = Duration::from_millis(100);
 /// A keyframe that was asked for and did not come is asked for again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// How often is looked which of several encodings the path carries.
+const LOOK: Duration = Duration::from_millis(100);
+/// How often is looked for another network: a list of addresses costs some 50 µs, and who moves waits for this.
+const LOOK_AT_NETWORK: Duration = Duration::from_millis(250);
 /// Places in the event queue that only changes of state may take.
 const RESERVED_EVENTS: usize = 16;
 
@@ -36,6 +44,10 @@ const RESERVED_EVENTS: usize = 16;
 pub(crate) struct Sender {
     pub(crate) session: Arc<Session>,
     pub(crate) units: Reader<AccessUnit>,
+    /// Encodings beside that one, until the answer says which are taken.
+    pub(crate) lower: Vec<LowerLayer>,
+    /// Of congestion control, where there is any.
+    pub(crate) target: Option<Target>,
     pub(crate) events: mpsc::Sender<PeerEvent>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) sources: Sources,
@@ -60,6 +72,33 @@ enum Video {
 /// The connection is gone.
 struct Gone;
 
+/// A lower encoding that the other side takes.
+struct Lane {
+    layer: usize,
+    units: Reader<AccessUnit>,
+    request_keyframe: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// What flows, once the connection stands.
+struct Flowing {
+    outgoing: Outgoing,
+    video: [Video; MOST_LAYERS],
+    ladder: Ladder,
+    looked: Instant,
+}
+
+/// The next unit of any lower encoding; never where there is none. Cancel-safe.
+async fn next_lower(lanes: &mut [Lane]) -> (usize, Result<AccessUnit, RecvError>) {
+    match lanes {
+        [] => pending().await,
+        [one] => (0, one.units.recv().await),
+        [one, two, ..] => tokio::select! {
+            unit = one.units.recv() => (0, unit),
+            unit = two.units.recv() => (1, unit),
+        },
+    }
+}
+
 impl Sender {
     /// Runs until `stop` resolves or is dropped, then closes the connection.
     pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<()>) {
@@ -77,12 +116,14 @@ impl Sender {
 
     async fn send(&mut self) {
         let counters = Arc::clone(&self.counters);
-        let mut outgoing: Option<Outgoing> = None;
-        let mut video = Video::AwaitsKeyframe;
+        let mut flowing: Option<Flowing> = None;
+        let mut lanes: Vec<Lane> = Vec::new();
         let mut told = State::New;
         let mut ended = false;
         let mut again = interval(ASK_AGAIN);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = interval(LOOK_AT_NETWORK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 changed = self.state.changed() => {
@@ -90,22 +131,29 @@ impl Sender {
                         return;
                     }
                 }
-                changed = self.negotiated.changed(), if outgoing.is_none() => {
+                changed = self.negotiated.changed(), if flowing.is_none() => {
                     if changed.is_err() {
                         return;
                     }
                 }
-                () = counters.keyframe_wanted.notified() => self.emit(PeerEvent::KeyframeRequest),
+                () = counters.keyframe_wanted[0].notified() => self.emit(PeerEvent::KeyframeRequest),
+                () = counters.keyframe_wanted[1].notified() => ask(&lanes, 1),
+                () = counters.keyframe_wanted[2].notified() => ask(&lanes, 2),
                 () = counters.estimate_moved.notified() => self.emit_estimate(),
+                _ = look.tick(), if self.watch.is_some() => self.look_at_network(told).await,
                 _ = again.tick() => {
-                    self.look_at_network(told).await;
-                    if outgoing.is_some() && video == Video::AwaitsKeyframe && !ended {
-                        self.emit(PeerEvent::KeyframeRequest);
+                    for layer in 0..MOST_LAYERS {
+                        let waits = |flowing: &Flowing| {
+                            flowing.ladder.sends(layer) && flowing.video[layer] == Video::AwaitsKeyframe
+                        };
+                        if flowing.as_ref().is_some_and(waits) && !ended {
+                            self.request_keyframe(&lanes, layer);
+                        }
                     }
                 }
-                unit = self.units.recv(), if !ended => match (unit, &mut outgoing) {
-                    (Ok(unit), Some(outgoing)) => {
-                        if self.unit(&unit, outgoing, &mut video).await.is_err() {
+                unit = self.units.recv(), if !ended => match (unit, &mut flowing) {
+                    (Ok(unit), Some(flowing)) => {
+                        if self.unit(&unit, 0, flowing, &lanes).await.is_err() {
                             return;
                         }
                     }
@@ -113,21 +161,38 @@ impl Sender {
                     (Ok(_), None) => {}
                     (Err(_), _) => ended = true,
                 },
+                (lane, unit) = next_lower(&mut lanes) => match (unit, &mut flowing) {
+                    (Ok(unit), Some(flowing)) => {
+                        let layer = lanes[lane].layer;
+                        if self.unit(&unit, layer, flowing, &lanes).await.is_err() {
+                            return;
+                        }
+                    }
+                    (Ok(_), None) => {}
+                    (Err(_), _) => drop(lanes.remove(lane)),
+                },
             }
             let state = *self.state.borrow_and_update();
             let negotiated = *self.negotiated.borrow_and_update();
-            if let (None, State::Connected, Some(negotiated)) = (&outgoing, state, negotiated) {
-                let first = Outgoing::new(negotiated, self.sources, self.clock);
-                self.counters.start(first.last_video_sequence());
-                outgoing = Some(first);
+            if let (None, State::Connected, Some(negotiated)) = (&flowing, state, negotiated) {
+                let outgoing = Outgoing::new(negotiated, self.sources, self.clock);
+                for layer in 0..MOST_LAYERS {
+                    self.counters.start(layer, outgoing.last_video_sequence(layer));
+                }
+                lanes = self.open_lower(negotiated.layers);
+                let ladder = Ladder::new(negotiated.layers);
+                self.counters.layers.store(ladder.count() as u32, Ordering::Relaxed);
+                let video = [Video::AwaitsKeyframe; MOST_LAYERS];
+                flowing = Some(Flowing { outgoing, video, ladder, looked: Instant::now() });
                 self.emit_state(PeerEvent::Connected);
                 self.emit(PeerEvent::KeyframeRequest);
+                lanes.iter().for_each(|lane| (lane.request_keyframe)());
                 told = state;
             } else if state != told {
                 told = state;
                 match state {
-                    State::Connected if outgoing.is_some() => self.emit_state(PeerEvent::Connected),
-                    State::Disconnected if outgoing.is_some() => self.emit_state(PeerEvent::Disconnected),
+                    State::Connected if flowing.is_some() => self.emit_state(PeerEvent::Connected),
+                    State::Disconnected if flowing.is_some() => self.emit_state(PeerEvent::Disconnected),
                     State::Failed => self.emit_state(PeerEvent::Failed),
                     State::Closed => return,
                     _ => {}
@@ -136,50 +201,107 @@ impl Sender {
         }
     }
 
-    async fn unit(&self, unit: &AccessUnit, outgoing: &mut Outgoing, video: &mut Video) -> Result<(), Gone> {
+    /// Begins to read what the other side takes, and sees to it that congestion control has room for all of it.
+    fn open_lower(&mut self, taken: [bool; MOST_LAYERS]) -> Vec<Lane> {
+        let mut share = 1.0;
+        let mut lanes = Vec::new();
+        for (layer, lower) in (1..MOST_LAYERS).zip(std::mem::take(&mut self.lower)) {
+            if taken[layer] {
+                share += lower.share;
+                let units = (lower.units)();
+                lanes.push(Lane { layer, units, request_keyframe: lower.request_keyframe });
+            }
+        }
+        let thousandths = (share * 1000.0) as u32;
+        self.counters.share.store(thousandths, Ordering::Relaxed);
+        self.target.iter().for_each(|target| target.set_share(thousandths));
+        if !lanes.is_empty() {
+            tracing::info!(encodings = taken.iter().filter(|taken| **taken).count(), "the other side takes simulcast");
+        }
+        lanes
+    }
+
+    async fn unit(&self, unit: &AccessUnit, layer: usize, flowing: &mut Flowing, lanes: &[Lane]) -> Result<(), Gone> {
         match unit.track {
             Track::Audio => {
-                for packet in outgoing.packets(unit) {
+                for packet in flowing.outgoing.packets(unit, layer) {
                     self.session.audio.write_rtp(packet).await.map_err(|_| Gone)?;
                 }
                 return Ok(());
             }
-            Track::Video => *video = self.decide(*video, unit.keyframe),
+            Track::Video => {
+                self.climb(unit, layer, flowing, lanes);
+                if !flowing.ladder.sends(layer) {
+                    flowing.video[layer] = Video::AwaitsKeyframe;
+                    return Ok(());
+                }
+                flowing.video[layer] = self.decide(flowing.video[layer], unit.keyframe, lanes, layer);
+            }
             // No peer subscribes to it, and browsers have no decoder for it in WebRTC.
             Track::Aac | Track::Input(_) | Track::Hevc | Track::Av1 => return Ok(()),
         }
-        if *video != Video::Flows {
-            self.counters.skipped_units.fetch_add(u64::from(outgoing.has_shown()), Ordering::Relaxed);
+        let has_shown = flowing.outgoing.has_shown(layer);
+        if flowing.video[layer] != Video::Flows {
+            self.counters.skipped_units.fetch_add(u64::from(has_shown), Ordering::Relaxed);
             return Ok(());
         }
-        let dropped = self.units.stats().dropped;
-        if !outgoing.has_shown() {
-            self.counters.dropped_before.store(dropped, Ordering::Relaxed);
+        if layer == 0 {
+            let dropped = self.units.stats().dropped;
+            if !has_shown {
+                self.counters.dropped_before.store(dropped, Ordering::Relaxed);
+            }
+            self.counters.reader_dropped.store(dropped, Ordering::Relaxed);
         }
-        self.counters.reader_dropped.store(dropped, Ordering::Relaxed);
-        let packets = outgoing.packets(unit);
-        self.counters.written(outgoing.last_video_sequence());
+        let packets = flowing.outgoing.packets(unit, layer);
+        self.counters.written(layer, flowing.outgoing.last_video_sequence(layer));
         for packet in packets {
             self.session.video.write_rtp(packet).await.map_err(|_| Gone)?;
         }
         Ok(())
     }
 
+    /// Which of several encodings the path carries, looked at ten times a second.
+    fn climb(&self, unit: &AccessUnit, layer: usize, flowing: &mut Flowing, lanes: &[Lane]) {
+        if lanes.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        flowing.ladder.note(now, layer, unit.payload.len());
+        if now.duration_since(flowing.looked) < LOOK {
+            return;
+        }
+        flowing.looked = now;
+        let estimate = self.counters.estimate.load(Ordering::Relaxed);
+        let queue = queue_time(self.counters.backlog(), estimate);
+        let before = flowing.ladder.count();
+        if flowing.ladder.look(now, (estimate != 0).then_some(f64::from(estimate)), queue) {
+            let sent = flowing.ladder.count();
+            tracing::info!(sent, before, kbps = estimate / 1000, "the path carries another number of encodings");
+            self.counters.layers.store(sent as u32, Ordering::Relaxed);
+            if let (true, Some(raised)) = (sent > before, (0..MOST_LAYERS).find(|layer| flowing.ladder.sends(*layer))) {
+                self.request_keyframe(lanes, raised);
+            }
+        }
+    }
+
     /// What becomes of the next picture.
-    fn decide(&self, video: Video, keyframe: bool) -> Video {
+    fn decide(&self, video: Video, keyframe: bool, lanes: &[Lane], layer: usize) -> Video {
         let estimate = self.counters.estimate.load(Ordering::Relaxed);
         let queue = queue_time(self.counters.backlog(), estimate);
         let next = next_video(video, keyframe, queue);
         if video == Video::Lags && next == Video::AwaitsKeyframe {
-            self.emit(PeerEvent::KeyframeRequest);
+            self.request_keyframe(lanes, layer);
         }
         if video == Video::Flows && next == Video::Lags {
-            tracing::info!(?queue, "this peer lags: it skips to a keyframe");
+            tracing::info!(?queue, layer, "this peer lags: it skips to a keyframe");
         }
         next
     }
 
-    /// A list of addresses costs some 50 µs: once a second is nothing, and soon enough.
+    fn request_keyframe(&self, lanes: &[Lane], layer: usize) {
+        if layer == 0 { self.emit(PeerEvent::KeyframeRequest) } else { ask(lanes, layer) }
+    }
+
     async fn look_at_network(&mut self, state: State) {
         let Some(watch) = &mut self.watch else { return };
         let now = network::reachable();
@@ -212,6 +334,11 @@ impl Sender {
             tracing::error!(?event, "nobody reads this peer's events");
         }
     }
+}
+
+/// Asks for a keyframe of that lower encoding.
+fn ask(lanes: &[Lane], layer: usize) {
+    lanes.iter().filter(|lane| lane.layer == layer).for_each(|lane| (lane.request_keyframe)());
 }
 
 /// How long a backlog of full packets takes at that rate (bits per second); zero without a pacer.

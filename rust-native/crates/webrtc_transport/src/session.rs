@@ -1,7 +1,7 @@
 //! The peer connection itself: codecs, interceptors, sockets, and what the answer settled.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rtc::ice::mdns::MulticastDnsMode;
@@ -22,10 +22,11 @@ use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfiguration, RTCConfigurationBuilder,
     RTCIceServer, SettingEngineBuilder,
 };
-use webrtc::rtp_transceiver::RtpSender;
+use webrtc::rtp_transceiver::{RtpSender, RtpTransceiver};
 
 use crate::congestion::{Estimator, Target};
 use crate::interceptor::{Reporter, Sources, WIRE_SLOT, WireCounter};
+use crate::layers::{RIDS, Tags, accepted};
 use crate::network::Places;
 use crate::outgoing::Negotiated;
 use crate::stats::Counters;
@@ -41,6 +42,9 @@ const REPAIR_TYPE: u8 = 103;
 const AUDIO_TYPE: u8 = 111;
 const CAPTURE_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
+const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
 const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 /// Packets kept for retransmission: two seconds of 8 Mbit/s. A power of two, as the crate wants.
@@ -71,6 +75,8 @@ pub(crate) struct Plan {
     pub(crate) target: Option<Target>,
     /// Ask the receiver for no buffering.
     pub(crate) no_playout_delay: bool,
+    /// How many encodings of the picture are offered.
+    pub(crate) layers: usize,
     pub(crate) sources: Sources,
     pub(crate) clock: StreamClock,
     pub(crate) counters: Arc<Counters>,
@@ -81,17 +87,24 @@ pub(crate) struct Session {
     pub(crate) connection: Arc<dyn PeerConnection>,
     pub(crate) video: Arc<TrackLocalStaticRTP>,
     pub(crate) audio: Arc<TrackLocalStaticRTP>,
+    video_transceiver: Arc<dyn RtpTransceiver>,
     video_sender: Arc<dyn RtpSender>,
     audio_sender: Arc<dyn RtpSender>,
+    sources: Sources,
+    /// How many encodings of the picture are offered.
+    layers: usize,
+    tags: Arc<OnceLock<Tags>>,
 }
 
 impl Session {
     /// Binds the sockets and adds the tracks.
     pub(crate) async fn new(plan: Plan, handler: Arc<dyn PeerConnectionEventHandler>) -> Result<Self, TransportError> {
-        let sources = plan.sources;
+        let (sources, layers, tags) = (plan.sources, plan.layers.clamp(1, RIDS.len()), Arc::default());
         let mut engine = media_engine(&plan).map_err(setup)?;
-        let registry = interceptors(&plan, &mut engine);
+        let registry = interceptors(&plan, &mut engine, Arc::clone(&tags));
         let settings = SettingEngineBuilder::new()
+            // As Firefox does: who passes the names over can still tell encodings and their repairs apart.
+            .with_write_ssrc_attributes_for_simulcast(true)
             // A browser's obfuscated candidates are not needed: its checks reach us, as ours are plain.
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
             .with_include_loopback_candidate(plan.places.include_loopback())
@@ -116,12 +129,11 @@ impl Session {
             .await
             .map_err(setup)?;
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
-        let repair = RTCRtpRtxParameters { ssrc: sources.repair };
-        let video = track(RtpCodecKind::Video, h264(), sources.video, Some(repair));
-        let audio = track(RtpCodecKind::Audio, opus(), sources.audio, None);
-        let video_sender = add(&*connection, &video).await?;
-        let audio_sender = add(&*connection, &audio).await?;
-        Ok(Self { connection, video, audio, video_sender, audio_sender })
+        let video = track(RtpCodecKind::Video, pictures(sources, layers));
+        let audio = track(RtpCodecKind::Audio, vec![encoding(opus(), "", sources.audio, None)]);
+        let (video_transceiver, video_sender) = add(&*connection, &video).await?;
+        let (_, audio_sender) = add(&*connection, &audio).await?;
+        Ok(Self { connection, video, audio, video_transceiver, video_sender, audio_sender, sources, layers, tags })
     }
 
     /// The addresses that the connection uses, as ICE's chosen pair tells them: this machine's is among them, beside
@@ -133,8 +145,8 @@ impl Session {
         [&local.address, &local.related_address].into_iter().filter_map(|address| address.parse().ok()).collect()
     }
 
-    /// Reads what the answer settled; call after the remote description was set.
-    pub(crate) async fn negotiated(&self) -> Result<Negotiated, TransportError> {
+    /// Reads what the answer (SDP) settled; call after the remote description was set.
+    pub(crate) async fn negotiated(&self, answer_sdp: &str) -> Result<Negotiated, TransportError> {
         let answer = |error: rtc::shared::error::Error| TransportError::Answer(error.to_string());
         let video = self.video_sender.get_parameters().await.map_err(answer)?;
         let audio = self.audio_sender.get_parameters().await.map_err(answer)?;
@@ -142,7 +154,17 @@ impl Session {
             let named = |extension: &&RTCRtpHeaderExtensionParameters| extension.uri == uri;
             video.rtp_parameters.header_extensions.iter().find(named).and_then(|found| u8::try_from(found.id).ok())
         };
+        let mut layers = accepted(answer_sdp, self.layers);
+        if let (true, Some(rid)) = (layers != accepted("", 1), id(RID)) {
+            let mid = self.video_transceiver.mid().await.map_err(answer)?;
+            let mid = id(MID).zip(mid).map(|(id, mid)| (id, mid.into_bytes().into()));
+            let _ = self.tags.set(Tags { sources: self.sources, mid, rid, repaired: id(REPAIRED_RID) });
+        } else {
+            // Without names nobody could tell them apart.
+            layers = accepted("", 1);
+        }
         Ok(Negotiated {
+            layers,
             video: payload_type(&video, MIME_TYPE_H264).ok_or(TransportError::VideoRefused)?,
             audio: payload_type(&audio, MIME_TYPE_OPUS),
             playout_delay: id(PLAYOUT_DELAY),
@@ -166,25 +188,31 @@ fn payload_type(parameters: &RTCRtpSendParameters, mime_type: &str) -> Option<u8
 async fn add(
     connection: &dyn PeerConnection,
     track: &Arc<TrackLocalStaticRTP>,
-) -> Result<Arc<dyn RtpSender>, TransportError> {
+) -> Result<(Arc<dyn RtpTransceiver>, Arc<dyn RtpSender>), TransportError> {
     let init = RTCRtpTransceiverInit { direction: RTCRtpTransceiverDirection::Sendonly, ..Default::default() };
     let track = Arc::clone(track) as Arc<dyn TrackLocal>;
     let transceiver = connection.add_transceiver_from_track(track, Some(init)).await.map_err(setup)?;
     let sender = transceiver.sender().await.map_err(setup)?;
-    sender.ok_or_else(|| TransportError::Setup("the track has no sender".into()))
+    let sender = sender.ok_or_else(|| TransportError::Setup("the track has no sender".into()))?;
+    Ok((transceiver, sender))
 }
 
-fn track(
-    kind: RtpCodecKind,
-    codec: RTCRtpCodec,
-    ssrc: u32,
-    rtx: Option<RTCRtpRtxParameters>,
-) -> Arc<TrackLocalStaticRTP> {
-    let coding = RTCRtpCodingParameters { ssrc: Some(ssrc), rtx, ..Default::default() };
-    let encoding =
-        RTCRtpEncodingParameters { rtp_coding_parameters: coding, active: true, codec, ..Default::default() };
+fn track(kind: RtpCodecKind, encodings: Vec<RTCRtpEncodingParameters>) -> Arc<TrackLocalStaticRTP> {
     let id = format!("{STREAM_ID}-{kind}");
-    Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(STREAM_ID.into(), id.clone(), id, kind, vec![encoding])))
+    Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(STREAM_ID.into(), id.clone(), id, kind, encodings)))
+}
+
+fn encoding(codec: RTCRtpCodec, rid: &str, ssrc: u32, repair: Option<u32>) -> RTCRtpEncodingParameters {
+    let rtx = repair.map(|ssrc| RTCRtpRtxParameters { ssrc });
+    let coding = RTCRtpCodingParameters { rid: rid.into(), ssrc: Some(ssrc), rtx, ..Default::default() };
+    RTCRtpEncodingParameters { rtp_coding_parameters: coding, active: true, codec, ..Default::default() }
+}
+
+/// So many encodings of the picture; one alone has no name.
+fn pictures(sources: Sources, layers: usize) -> Vec<RTCRtpEncodingParameters> {
+    let named = |rid: &'static str| if layers > 1 { rid } else { "" };
+    let each = RIDS.iter().zip(sources.layers).take(layers);
+    each.map(|(rid, flow)| encoding(h264(), named(rid), flow.media, Some(flow.repair))).collect()
 }
 
 fn feedback(typ: &str, parameter: &str) -> RTCPFeedback {
@@ -237,14 +265,19 @@ fn media_engine(plan: &Plan) -> rtc::shared::error::Result<MediaEngine> {
     if plan.no_playout_delay {
         extension(PLAYOUT_DELAY, RtpCodecKind::Video)?;
     }
+    if plan.layers > 1 {
+        for uri in [MID, RID, REPAIRED_RID] {
+            extension(uri, RtpCodecKind::Video)?;
+        }
+    }
     Ok(engine)
 }
 
 /// A sender's chain: nothing that only a receiver needs.
-fn interceptors(plan: &Plan, engine: &mut MediaEngine) -> Registry {
+fn interceptors(plan: &Plan, engine: &mut MediaEngine, tags: Arc<OnceLock<Tags>>) -> Registry {
     let counters = || Arc::clone(&plan.counters);
     let registry = Registry::new()
-        .with(Slot::from(WIRE_SLOT), WireCounter::new(plan.sources, counters(), plan.target.clone()))
+        .with(Slot::from(WIRE_SLOT), WireCounter::new(plan.sources, counters(), plan.target.clone(), tags))
         .with(Slot::NackResponder, NackResponderBuilder::new().with_size(REPAIR_PACKETS).build())
         .with(Slot::SenderReport, Reporter::new(plan.sources, plan.clock, STREAM_ID.into(), counters()));
     let Some(target) = plan.target.clone() else { return registry };

@@ -7,6 +7,7 @@ use media::Bitrate;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::layers::MOST_LAYERS;
 use crate::path::PathLimit;
 
 /// Counters of one peer since its start.
@@ -39,6 +40,10 @@ pub struct PeerStats {
     pub media_flows: bool,
     /// Reports of the other side that have arrived: while they come, the path works both ways.
     pub heard: u64,
+    /// Encodings of the picture that are sent now: more than one where the other side takes simulcast.
+    pub layers: u32,
+    /// What of the estimate is the highest encoding's, where there are several; all of it where there is one.
+    pub highest_estimate: Option<Bitrate>,
 }
 
 /// The counters behind [`PeerStats`].
@@ -60,13 +65,17 @@ pub(crate) struct Counters {
     /// Whether the other side reports arrivals, so that the estimate is one.
     pub(crate) feedback_seen: AtomicBool,
     /// Video packets handed to the driver and seen at the wire: the difference waits in between.
-    pub(crate) video_written: AtomicU32,
-    pub(crate) video_left: AtomicU32,
+    pub(crate) video_written: [AtomicU32; MOST_LAYERS],
+    pub(crate) video_left: [AtomicU32; MOST_LAYERS],
+    /// Encodings of the picture that are sent now.
+    pub(crate) layers: AtomicU32,
+    /// All encodings' bitrates together, in thousandths of the highest one's; 0 for "as much".
+    pub(crate) share: AtomicU32,
     pub(crate) reports: Mutex<Reports>,
     /// Compound RTCP packets that came in.
     pub(crate) heard: AtomicU64,
-    /// Woken for each PLI or FIR.
-    pub(crate) keyframe_wanted: Notify,
+    /// Woken for each PLI or FIR, of the encoding that it means.
+    pub(crate) keyframe_wanted: [Notify; MOST_LAYERS],
     /// Woken when `estimate` has moved.
     pub(crate) estimate_moved: Notify,
 }
@@ -75,37 +84,38 @@ pub(crate) struct Counters {
 #[derive(Debug, Default)]
 pub(crate) struct Reports {
     pub(crate) round_trip: Option<Duration>,
-    pub(crate) video_loss: Option<f64>,
+    pub(crate) video_loss: [Option<f64>; MOST_LAYERS],
     pub(crate) audio_loss: Option<f64>,
 }
 
 impl Counters {
-    /// Video packets between `write` and the wire, by sequence number: a packet that the pacer refused is no
-    /// longer waited for once a later one has left.
+    /// Video packets of all encodings between `write` and the wire, by sequence number: a packet that the pacer refused
+    /// is no longer waited for once a later one has left.
     pub(crate) fn backlog(&self) -> u32 {
-        let written = self.video_written.load(Ordering::Relaxed) as u16;
-        let left = self.video_left.load(Ordering::Relaxed) as u16;
-        u32::from(written.wrapping_sub(left))
+        let waits = |(written, left): (&AtomicU32, &AtomicU32)| {
+            let (written, left) = (written.load(Ordering::Relaxed) as u16, left.load(Ordering::Relaxed) as u16);
+            u32::from(written.wrapping_sub(left))
+        };
+        self.video_written.iter().zip(&self.video_left).map(waits).sum()
     }
 
-    /// Notes the number before the first video packet's: nothing waits.
-    pub(crate) fn start(&self, sequence: u16) {
-        self.video_left.store(u32::from(sequence), Ordering::Relaxed);
-        self.written(sequence);
+    /// Notes the number before an encoding's first packet: nothing waits.
+    pub(crate) fn start(&self, layer: usize, sequence: u16) {
+        self.video_left[layer].store(u32::from(sequence), Ordering::Relaxed);
+        self.written(layer, sequence);
     }
 
-    /// Notes the number of the newest video packet that is about to be written.
-    pub(crate) fn written(&self, sequence: u16) {
-        self.video_written.store(u32::from(sequence), Ordering::Relaxed);
+    /// Notes the number of an encoding's newest packet that is about to be written.
+    pub(crate) fn written(&self, layer: usize, sequence: u16) {
+        self.video_written[layer].store(u32::from(sequence), Ordering::Relaxed);
     }
 
     pub(crate) fn snapshot(&self) -> PeerStats {
         let reports = self.reports.lock();
-        let loss = match (reports.video_loss, reports.audio_loss) {
-            (Some(video), Some(audio)) => Some(video.max(audio)),
-            (video, audio) => video.or(audio),
-        };
+        let losses = reports.video_loss.iter().chain([&reports.audio_loss]);
+        let loss = losses.copied().flatten().reduce(f64::max);
         let estimate = self.estimate.load(Ordering::Relaxed);
+        let share = f64::from(self.share.load(Ordering::Relaxed).max(1000)) / 1000.0;
         let sent_packets = self.sent_packets.load(Ordering::Relaxed);
         PeerStats {
             sent_bytes: self.sent_bytes.load(Ordering::Relaxed),
@@ -122,6 +132,8 @@ impl Counters {
             limit: PathLimit::from_u8(self.limit.load(Ordering::Relaxed)),
             media_flows: sent_packets != 0,
             heard: self.heard.load(Ordering::Relaxed),
+            layers: self.layers.load(Ordering::Relaxed),
+            highest_estimate: (estimate != 0).then(|| Bitrate::from_bps((f64::from(estimate) / share) as u32)),
         }
     }
 }

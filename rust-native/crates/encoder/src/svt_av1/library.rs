@@ -5,7 +5,6 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
-use std::time::Duration;
 
 use media::{AccessUnit, MediaTime, Picture, Size, Track};
 use parking_lot::Mutex;

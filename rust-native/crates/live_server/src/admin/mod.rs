@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 
 use crate::auth::{Counter, KeyChecker};
 use crate::config::{AdminSettings, Config};
+use crate::histogram::Histogram;
 
 pub(crate) use health::{Health, health};
 pub(crate) use history::{History, Sample};
@@ -47,6 +48,8 @@ pub(crate) struct Admin {
     pub(crate) reports: Mutex<Reports>,
     /// Reports of one address.
     pub(crate) reporters: Mutex<Counter>,
+    /// How long players say they waited for their first picture.
+    pub(crate) joins: Histogram,
     pub(crate) thumbnails: Mutex<Thumbnails>,
     pub(crate) log: LogBook,
 }
@@ -56,9 +59,12 @@ impl Admin {
         Self { log, ..Self::default() }
     }
 
-    /// Takes a configuration over: the keys come from its folder.
+    /// Takes a configuration over: the keys come from its folder. Without one, those of this run stay.
     pub(crate) fn configure(&self, keys: MadeKeys) {
-        *self.keys.lock() = keys;
+        let mut now = self.keys.lock();
+        if keys.are_kept() || now.are_kept() {
+            *now = keys;
+        }
     }
 
     /// The keys that a configuration's folder holds.

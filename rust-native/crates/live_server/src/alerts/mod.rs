@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 use crate::config::{AlertKind, AlertRule, AlertSettings};
 use crate::figures::StreamInfo;
 use crate::http::Site;
-use state::{Alerts, Change, Subject};
+use state::{Alerts, Change, Stage, Subject};
 
 const LOOK: Duration = Duration::from_secs(1);
 /// A stream that has just begun has no figures yet.
@@ -43,6 +44,34 @@ struct Told {
     limit: Option<f64>,
     /// Unix time, milliseconds.
     at_ms: u64,
+}
+
+/// A rule and one thing that it watches, as they are now.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Watched {
+    /// The rule's name.
+    pub(crate) alert: String,
+    pub(crate) kind: AlertKind,
+    /// A stream's name, or a folder.
+    pub(crate) subject: String,
+    /// `firing`, `pending` (bad, and not for long enough to be told) or `well`.
+    pub(crate) state: &'static str,
+    /// What was seen last, in the limit's unit.
+    pub(crate) value: Option<f64>,
+    pub(crate) limit: Option<f64>,
+    /// Unix time at which it began to be told or bad, milliseconds.
+    pub(crate) since_ms: Option<u64>,
+}
+
+/// What is watched, as the last look found it.
+#[derive(Debug, Default)]
+pub(crate) struct Standing(Mutex<Vec<Watched>>);
+
+impl Standing {
+    /// What is bad comes first.
+    pub(crate) fn all(&self) -> Vec<Watched> {
+        self.0.lock().clone()
+    }
 }
 
 /// What a rule sees of a subject: whether it is bad, and the figure.
@@ -105,7 +134,7 @@ fn look(
             tracing::error!("the alerts' webhook has not answered for long: an alert is not told");
         }
     };
-    let mut watched = Vec::new();
+    let (mut watched, mut standing) = (Vec::new(), Vec::new());
     for (name, rule) in settings.into_iter().flat_map(|settings| &settings.rules) {
         let seen: Vec<(String, Seen)> = if rule.when == AlertKind::DiskLow {
             let folders = rule.folder.clone().map_or_else(|| site.recordings().folders(), |folder| vec![folder]);
@@ -121,15 +150,34 @@ fn look(
                 Some(Change::Resolves) => say(&subject, "resolved", rule, value),
                 None => {}
             }
+            standing.push(stand(alerts, &subject, (rule, value), (now, at_ms)));
             watched.push(subject);
         }
     }
+    standing.sort_by_key(|watched| ["firing", "pending"].iter().position(|state| *state == watched.state).unwrap_or(2));
+    *site.alerts().0.lock() = standing;
     for subject in alerts.forget(|subject| watched.contains(subject)) {
         // The rule or the stream is gone: what was told of it is over.
         if let Some(rule) = before.and_then(|settings| settings.rules.get(&subject.0)) {
             say(&subject, "resolved", rule, None);
         }
     }
+}
+
+fn stand(
+    alerts: &Alerts,
+    subject: &Subject,
+    (rule, value): (&AlertRule, Option<f64>),
+    (now, at_ms): (Duration, u64),
+) -> Watched {
+    let (state, since) = match alerts.stage(subject) {
+        Stage::Well => ("well", None),
+        Stage::Pending(since) => ("pending", Some(since)),
+        Stage::Firing(since) => ("firing", Some(since)),
+    };
+    let since_ms = since.map(|since| at_ms.saturating_sub(now.saturating_sub(since).as_millis() as u64));
+    let (alert, subject) = subject.clone();
+    Watched { alert, kind: rule.when, subject, state, value, limit: rule.limit, since_ms }
 }
 
 fn shown(folder: &Path) -> String {

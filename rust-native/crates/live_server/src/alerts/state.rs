@@ -18,10 +18,20 @@ pub(super) enum Change {
 enum Standing {
     /// Bad since then, not told yet.
     Bad { since: Duration },
-    /// Told.
-    Told,
-    /// Told, and well since then.
-    Mending { since: Duration },
+    /// Told then.
+    Told { since: Duration },
+    /// Told then, and well since a later moment.
+    Mending { told: Duration, since: Duration },
+}
+
+/// How far an alert has come, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Well,
+    /// Bad, and not for long enough to be told.
+    Pending(Duration),
+    /// Told, and not told to be over.
+    Firing(Duration),
 }
 
 /// Every alert that is not quite well.
@@ -36,10 +46,12 @@ impl Alerts {
         let (next, change) = match (standing, bad) {
             (None, false) | (Some(Standing::Bad { .. }), false) => (None, None),
             (None, true) => (Some(Standing::Bad { since: now }), None),
-            (Some(Standing::Bad { since }), true) if long(since) => (Some(Standing::Told), Some(Change::Fires)),
-            (Some(Standing::Told), false) => (Some(Standing::Mending { since: now }), None),
-            (Some(Standing::Mending { .. }), true) => (Some(Standing::Told), None),
-            (Some(Standing::Mending { since }), false) if long(since) => (None, Some(Change::Resolves)),
+            (Some(Standing::Bad { since }), true) if long(since) => {
+                (Some(Standing::Told { since: now }), Some(Change::Fires))
+            }
+            (Some(Standing::Told { since }), false) => (Some(Standing::Mending { told: since, since: now }), None),
+            (Some(Standing::Mending { told, .. }), true) => (Some(Standing::Told { since: told }), None),
+            (Some(Standing::Mending { since, .. }), false) if long(since) => (None, Some(Change::Resolves)),
             (Some(same), _) => (Some(same), None),
         };
         match next {
@@ -47,6 +59,15 @@ impl Alerts {
             None => self.0.remove(subject),
         };
         change
+    }
+
+    /// Where a subject stands.
+    pub(super) fn stage(&self, subject: &Subject) -> Stage {
+        match self.0.get(subject) {
+            None => Stage::Well,
+            Some(Standing::Bad { since }) => Stage::Pending(*since),
+            Some(Standing::Told { since } | Standing::Mending { told: since, .. }) => Stage::Firing(*since),
+        }
     }
 
     /// Forgets what isn't watched any more; gives out what had been told of it.
@@ -90,6 +111,19 @@ mod tests {
         // Told at ten; well for eight seconds at a time is not well.
         let course: Vec<(u64, bool)> = (0..100).map(|second| (second, second <= 12 || second % 10 == 0)).collect();
         assert_eq!(told(&course), [(10, Change::Fires)]);
+    }
+
+    #[test]
+    fn an_alert_fires_until_its_end_is_told() {
+        let mut alerts = Alerts::default();
+        let mut stage = |second: u64, bad: bool| {
+            alerts.see(&subject(), bad, TEN, at(second));
+            alerts.stage(&subject())
+        };
+        assert_eq!((stage(0, false), stage(1, true)), (Stage::Well, Stage::Pending(at(1))));
+        assert_eq!((stage(11, true), stage(12, false)), (Stage::Firing(at(11)), Stage::Firing(at(11))));
+        assert_eq!((stage(13, true), stage(14, false)), (Stage::Firing(at(11)), Stage::Firing(at(11))));
+        assert_eq!(stage(24, false), Stage::Well);
     }
 
     #[test]

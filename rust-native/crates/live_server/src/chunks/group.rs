@@ -9,7 +9,7 @@ use media::h264::ParameterSets;
 use media::{AccessUnit, MediaTime, Track};
 use stream::{Lanes, Restartable};
 
-use super::handout::annex_b;
+use super::units::annex_b;
 
 /// Ten seconds of 60 pictures, 50 packets of Opus and 47 frames of AAC, twice.
 const MOST_UNITS: usize = 3200;

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use encoder::{AacEncoder, EncoderError, OpusDecoder};
 use media::h264::ParameterSets;
 use media::{
@@ -16,9 +16,8 @@ use stream::{Broadcast, LagPolicy, Lanes};
 
 use super::group::{Group, Kept};
 use super::joins::{Joined, Joins};
-use super::units::Unit;
+use super::units::{Unit, annex_b};
 
-const START_CODE: [u8; 4] = [0, 0, 0, 1];
 /// Sound further than this from where the last ended is no neighbour of it, nanoseconds: packets last 20 ms.
 const APART: u64 = 40_000_000;
 
@@ -120,23 +119,6 @@ impl Handout {
 
 fn unit_of(track: Track, pts: MediaTime, keyframe: bool, payload: Bytes) -> AccessUnit {
     AccessUnit { track, pts, dts: pts, keyframe, captured_at: pts, payload }
-}
-
-/// Length-prefixed NAL units as a byte stream (ITU-T H.264 annex B), with parameter sets in front.
-pub(super) fn annex_b(data: &[u8], sets: Option<&ParameterSets>) -> Bytes {
-    let mut out = BytesMut::with_capacity(data.len() + 128);
-    for set in sets.into_iter().flat_map(|sets| [&sets.sps, &sets.pps]) {
-        out.put_slice(&START_CODE);
-        out.put_slice(set);
-    }
-    let mut rest = data;
-    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
-        let Some((unit, next)) = tail.split_at_checked(u32::from_be_bytes(*length) as usize) else { break };
-        out.put_slice(&START_CODE);
-        out.put_slice(unit);
-        rest = next;
-    }
-    out.freeze()
 }
 
 /// Opus → AAC.
@@ -254,7 +236,7 @@ mod tests {
         let mut handout = Handout::new(units, joins.clone(), Instant::now());
         let sets = ParameterSets { sps: Bytes::from_static(&[0x67, 1]), pps: Bytes::from_static(&[0x68, 2]) };
         let sound = opus(150);
-        let mut give = |handout: &mut Handout, number: u64| {
+        let give = |handout: &mut Handout, number: u64| {
             let at = number as i64 * 20_000_000;
             handout.picture(at, &picture(number.is_multiple_of(50)), Some(sets.clone()));
             handout.sound(at, &sound[number as usize]);

@@ -2,6 +2,7 @@
 //!
 //! The way of a packet: `order` (what was lost comes late), `units` (access units), `clock` (one media time), `segmenter`
 //! (parts and segments), `window` (what is there now); `playlist` and `mpd` say it in words. All of these are pure.
+//! Renditions (`lower`) have the source's segments, number by number.
 //! `packager` is the thread that drives them, one for each stream that is packed; `handout` gives the same units to
 //! destinations (`forward`) and players (`play`), the one place here that decodes, and only sound for who can't take Opus. No
 //! reader is known here: who waits for a part is told that there is another, and fetches it by itself.
@@ -14,15 +15,18 @@ mod clock;
 mod group;
 mod handout;
 mod joins;
+mod kind;
+mod lower;
 pub(crate) mod mpd;
-mod order;
+pub(crate) mod order;
 mod packager;
 pub(crate) mod playlist;
 mod segmenter;
-mod units;
+mod track;
+pub(crate) mod units;
 mod window;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -33,6 +37,7 @@ use stream::{Broadcast, Lanes};
 use tokio::sync::{oneshot, watch};
 
 use crate::config::HlsSettings;
+use crate::ladder::Rung;
 use crate::relay::MediaPacket;
 pub(crate) use clock::TrackClock;
 pub(crate) use joins::Joined;
@@ -58,6 +63,8 @@ pub(crate) enum Feed {
         audio: bool,
     },
     Packet(Arc<MediaPacket>),
+    /// A rendition is not made any more.
+    RungGone(Rung),
     /// The publisher is gone, perhaps not for long.
     Gone,
     /// Nobody waits for it any more.
@@ -69,7 +76,11 @@ pub(crate) enum Feed {
 pub(crate) struct Outlet {
     feed: crossbeam_channel::Sender<Feed>,
     keyframe: Arc<AtomicBool>,
+    rungs: Rungs,
 }
+
+/// When each rendition was read last.
+type Rungs = Arc<Mutex<BTreeMap<Rung, Instant>>>;
 
 impl Outlet {
     /// Whether there still is a packager.
@@ -80,6 +91,11 @@ impl Outlet {
     /// Whether the packager wants a keyframe; said once for each wish.
     pub(crate) fn wants_keyframe(&self) -> bool {
         self.keyframe.swap(false, Ordering::Relaxed)
+    }
+
+    /// When somebody read that rendition last.
+    pub(crate) fn read(&self, rung: Rung) -> Option<Instant> {
+        self.rungs.lock().get(&rung).copied()
     }
 }
 
@@ -93,6 +109,7 @@ pub(crate) struct Shelf {
     units: Broadcast<AccessUnit>,
     joins: joins::Joins,
     keyframe: Arc<AtomicBool>,
+    rungs: Rungs,
 }
 
 impl Shelf {
@@ -115,6 +132,11 @@ impl Shelf {
     /// Asks the publisher for a keyframe; what is asked too often is asked once.
     pub(crate) fn wish_keyframe(&self) {
         self.keyframe.store(true, Ordering::Relaxed);
+    }
+
+    /// Somebody reads a rendition: it is made from now on, and for a while.
+    pub(crate) fn wish_rung(&self, rung: Rung) {
+        self.rungs.lock().insert(rung, Instant::now());
     }
 
     /// Changes whenever there is something new; ends when the packager has gone.
@@ -175,6 +197,7 @@ impl Shelves {
             units: Broadcast::default(),
             joins: joins::Joins::default(),
             keyframe: keyframe.clone(),
+            rungs: Rungs::default(),
         });
         let packager = packager::Packager::new(shelf.clone(), settings.rules(), keyframe.clone(), start);
         let (shelves_too, name, always) = (self.clone(), stream.to_owned(), settings.always);
@@ -183,7 +206,7 @@ impl Shelves {
             shelves_too.forget(&name);
         })?;
         shelves.insert(stream.to_owned(), shelf.clone());
-        attach(Outlet { feed, keyframe });
+        attach(Outlet { feed, keyframe, rungs: shelf.rungs.clone() });
         tracing::info!(stream, "the stream is packed from now on");
         Ok(shelf)
     }
@@ -215,20 +238,7 @@ pub(crate) fn keyframe_of(packets: &[Arc<MediaPacket>]) -> Option<Vec<u8>> {
     }
     let unit = units.first().filter(|unit| unit.keyframe)?;
     let sets = pictures.parameter_sets()?;
-    let mut out = Vec::with_capacity(unit.data.len() + sets.sps.len() + sets.pps.len() + 16);
-    let mut add = |nal: &[u8]| {
-        out.extend([0, 0, 0, 1]);
-        out.extend(nal);
-    };
-    add(&sets.sps);
-    add(&sets.pps);
-    let mut rest = unit.data.as_ref();
-    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
-        let (nal, tail) = tail.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        add(nal);
-        rest = tail;
-    }
-    Some(out)
+    Some(units::annex_b(&unit.data, Some(&sets)).into())
 }
 
 #[cfg(test)]

@@ -36,8 +36,7 @@ pub(crate) fn manifest(window: &Window, base: &str, query: &str, now: SystemTime
     let _ = writeln!(out, "  <BaseURL>{base}</BaseURL>");
     let mut any = false;
     for run in &window.runs {
-        let sets: String =
-            run.headers.iter().filter_map(|header| adaptation_set(window, run, header.kind, query)).collect();
+        let sets: String = Kind::ALL.into_iter().filter_map(|kind| adaptation_set(window, run, kind, query)).collect();
         if sets.is_empty() {
             continue;
         }
@@ -58,7 +57,21 @@ fn duration(time: Duration) -> String {
     format!("PT{}.{:03}S", time.as_secs(), time.subsec_millis())
 }
 
+/// A track, and what is made of it: players change from one representation to another at any segment.
 fn adaptation_set(window: &Window, run: &Run, kind: Kind, query: &str) -> Option<String> {
+    let lower = window.lower().filter(|_| kind == Kind::Video);
+    let representations = std::iter::once(kind).chain(lower);
+    let representations: String = representations.filter_map(|kind| representation(window, run, kind, query)).collect();
+    let (name, id) = (kind.name(), u8::from(kind == Kind::Audio));
+    (!representations.is_empty()).then(|| {
+        format!(
+            "    <AdaptationSet id=\"{id}\" contentType=\"{name}\" mimeType=\"{name}/mp4\" segmentAlignment=\"true\" \
+             startWithSAP=\"1\">\n{representations}    </AdaptationSet>\n"
+        )
+    })
+}
+
+fn representation(window: &Window, run: &Run, kind: Kind, query: &str) -> Option<String> {
     let header = run.header(kind)?;
     let listed = window.listed(kind).filter(|segment| segment.run == run.index && segment.body.is_some());
     let segments: Vec<&Segment> = listed.collect();
@@ -69,17 +82,12 @@ fn adaptation_set(window: &Window, run: &Run, kind: Kind, query: &str) -> Option
     let bandwidth = (bytes as f64 * 8.0 * f64::from(rate) / ticks.max(1) as f64) as u64;
     let offset = (run.at.as_nanos() * u128::from(rate) / 1_000_000_000) as u64;
     let query = query.replace('&', "&amp;");
-    let mut out = format!(
-        "    <AdaptationSet id=\"{}\" contentType=\"{name}\" mimeType=\"{name}/mp4\" segmentAlignment=\"true\" \
-         startWithSAP=\"1\">\n      <Representation id=\"{name}\" codecs=\"{codecs}\" bandwidth=\"{}\"",
-        kind as u8,
-        bandwidth.max(1)
-    );
-    match (kind, run.size()) {
-        (Kind::Video, Some(size)) => {
+    let mut out = format!("      <Representation id=\"{name}\" codecs=\"{codecs}\" bandwidth=\"{}\"", bandwidth.max(1));
+    match run.size(kind) {
+        Some(size) => {
             let _ = writeln!(out, " width=\"{}\" height=\"{}\">", size.width, size.height);
         }
-        _ => {
+        None => {
             out.push_str(
                 " audioSamplingRate=\"48000\">\n        <AudioChannelConfiguration \
                  schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" value=\"2\"/>\n",
@@ -91,13 +99,11 @@ fn adaptation_set(window: &Window, run: &Run, kind: Kind, query: &str) -> Option
         "        <SegmentTemplate timescale=\"{rate}\" initialization=\"{name}-{}.mp4{query}\" \
          media=\"{name}-$Number$.m4s{query}\" startNumber=\"{}\" presentationTimeOffset=\"{offset}\">\n          \
          <SegmentTimeline>\n",
-        run.number, first.number
+        header.number, first.number
     );
     for segment in segments {
         let _ = writeln!(out, "            <S t=\"{}\" d=\"{}\"/>", segment.start, segment.ticks());
     }
-    out.push_str(
-        "          </SegmentTimeline>\n        </SegmentTemplate>\n      </Representation>\n    </AdaptationSet>\n",
-    );
+    out.push_str("          </SegmentTimeline>\n        </SegmentTemplate>\n      </Representation>\n");
     Some(out)
 }

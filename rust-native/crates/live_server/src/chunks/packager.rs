@@ -1,5 +1,6 @@
 //! The thread that packs one stream: packets in, parts on the shelf. It ends when nobody reads, or nobody sends.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use super::order::{Next, Order};
 use super::segmenter::{Change, Rules, Segmenter};
 use super::units::{Pictures, Unit};
 use super::{Feed, Shelf};
+use crate::ladder::Rung;
 use crate::relay::{MediaPacket, Track};
 
 /// How often time is let pass while nothing comes.
@@ -27,6 +29,17 @@ const MOST_EARLY: usize = 1024;
 /// How often a keyframe is wished for: the relay asks no oftener than that.
 const WISH: Duration = Duration::from_millis(500);
 
+/// A rendition on its way.
+struct LowerSource {
+    order: Order<Arc<MediaPacket>>,
+    pictures: Pictures,
+    /// Those of which the source's own is not there yet.
+    waiting: VecDeque<(Unit, Option<ParameterSets>)>,
+}
+
+/// Pictures whose time is remembered: four seconds at 60 a second, more than a rendition is ever behind.
+const MOST_TIMES: usize = 256;
+
 /// One publisher's way through the rooms.
 struct Source {
     begun: Instant,
@@ -37,6 +50,9 @@ struct Source {
     pictures: Pictures,
     video_clock: TrackClock,
     audio_clock: TrackClock,
+    /// When the newest pictures are, by their time stamps, for the renditions that are made of them.
+    times: VecDeque<(u32, i64)>,
+    lower: BTreeMap<Rung, LowerSource>,
     /// Units that came before the publisher's reports; `None` once the tracks are on one clock.
     early: Option<Vec<(Track, Unit, Option<ParameterSets>)>>,
 }
@@ -53,6 +69,8 @@ impl Source {
             pictures: Pictures::new(),
             video_clock: clock(Track::Video),
             audio_clock: clock(Track::Audio),
+            times: VecDeque::new(),
+            lower: BTreeMap::new(),
             early: Some(Vec::new()),
         }
     }
@@ -124,11 +142,22 @@ impl Packager {
             }
             Feed::Packet(packet) => {
                 let Some(source) = &mut self.source else { return };
-                let order = match packet.track {
-                    Track::Video => &mut source.video,
-                    Track::Audio => &mut source.audio,
+                let order = match (packet.rung, packet.track) {
+                    (Some(rung), _) => {
+                        let fresh =
+                            || LowerSource { order: Order::new(), pictures: Pictures::new(), waiting: VecDeque::new() };
+                        &mut source.lower.entry(rung).or_insert_with(fresh).order
+                    }
+                    (None, Track::Video) => &mut source.video,
+                    (None, Track::Audio) => &mut source.audio,
                 };
                 order.push(packet.sequence, packet);
+            }
+            Feed::RungGone(rung) => {
+                if let Some(source) = &mut self.source {
+                    source.lower.remove(&rung);
+                }
+                self.segmenter.lower_gone(rung, &mut self.changes);
             }
             Feed::Gone => {
                 self.stop();
@@ -220,6 +249,42 @@ impl Packager {
         for (track, unit, sets) in units {
             self.unit(source, (track, unit, sets), now)?;
         }
+        self.lower(source, now)
+    }
+
+    /// Pictures of renditions take the time of the source's picture that they were made of.
+    fn lower(&mut self, source: &mut Source, now: Instant) -> Result<(), ContainerError> {
+        let Source { times, lower, .. } = source;
+        for (rung, LowerSource { order, pictures, waiting }) in lower {
+            while let Some(next) = order.pop(now) {
+                let mut units = Vec::new();
+                match next {
+                    Next::Item(packet) => pictures.push(&packet, &mut units),
+                    Next::Gap => pictures.gap(),
+                }
+                let sets = |unit: &Unit| pictures.parameter_sets().filter(|_| unit.keyframe);
+                waiting.extend(units.into_iter().map(|unit| (sets(&unit), unit)).map(|(sets, unit)| (unit, sets)));
+            }
+            while let Some((unit, _)) = waiting.front() {
+                let known = times.iter().rev().find(|(timestamp, _)| *timestamp == unit.timestamp).map(|(_, at)| *at);
+                let newest = times.back().map(|(timestamp, _)| *timestamp);
+                let to_come = newest.is_none_or(|newest| unit.timestamp.wrapping_sub(newest) as i32 > 0);
+                if known.is_none() && to_come && waiting.len() < MOST_TIMES {
+                    break;
+                }
+                let Some((unit, sets)) = waiting.pop_front() else { break };
+                // Without the source's there is no place for it.
+                let Some(at) = known else { continue };
+                let what = match sets {
+                    Some(sets) => {
+                        let size = sets.size().ok_or(ContainerError::ParameterSets("an unreadable SPS"))?;
+                        Some(CmafTrack::Video { parameter_sets: sets, size })
+                    }
+                    None => None,
+                };
+                self.segmenter.lower_at(*rung, (at, unit.keyframe, unit.data), what, &mut self.changes)?;
+            }
+        }
         Ok(())
     }
 
@@ -240,6 +305,7 @@ impl Packager {
             source.video_clock = TrackClock::new(Track::Video.clock_rate());
             source.audio_clock = TrackClock::new(Track::Audio.clock_rate());
             source.pictures.gap();
+            source.times.clear();
             return Ok(());
         };
         match track {
@@ -259,7 +325,7 @@ impl Packager {
 
     fn picture(
         &mut self,
-        source: &Source,
+        source: &mut Source,
         at: i64,
         unit: Unit,
         sets: Option<ParameterSets>,
@@ -276,6 +342,10 @@ impl Packager {
         }
         if self.segmenter.is_running() {
             self.handout.picture(at + self.shift, &unit, source.pictures.parameter_sets());
+        }
+        source.times.push_back((unit.timestamp, at + self.shift));
+        if source.times.len() > MOST_TIMES {
+            source.times.pop_front();
         }
         self.segmenter.picture_at(at + self.shift, unit.keyframe, unit.data, &mut self.changes)
     }

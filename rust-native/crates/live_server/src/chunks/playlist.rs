@@ -6,6 +6,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use media::Size;
+
 use super::window::{Kind, Rendition, Segment, Window};
 
 /// Segments nearer to the end than this many target durations have their parts listed (section 6.2.2 of the draft).
@@ -13,41 +15,67 @@ const PARTS_FOR: u64 = 3;
 /// Delta updates leave out what is further from the end than this many target durations: six are the least.
 const SKIP_AFTER: u64 = 6;
 
-/// The multivariant playlist; `None` before anything is there.
-pub(crate) fn multivariant(window: &Window, query: &str) -> Option<String> {
+/// A quality of the picture that a player may ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Variant {
+    pub(crate) kind: Kind,
+    pub(crate) size: Option<Size>,
+    /// The most that is known of it beforehand, bit/s; 0: nothing.
+    pub(crate) bitrate: u64,
+    /// What its parameter sets are going to say, where there are none yet.
+    pub(crate) codecs: Option<String>,
+    /// Pictures per second, where it is known.
+    pub(crate) frame_rate: Option<u32>,
+}
+
+/// The multivariant playlist; `None` before anything is there. `variants`: the source first.
+pub(crate) fn multivariant(window: &Window, variants: &[Variant], query: &str) -> Option<String> {
     let run = window.run()?;
     let mut out = String::from("#EXTM3U\n#EXT-X-VERSION:9\n");
     let codecs = |kind| run.header(kind).map(|header| header.what.codecs());
     let (video, audio) = (codecs(Kind::Video), codecs(Kind::Audio));
-    let mut attributes = format!("BANDWIDTH={}", peak(window));
-    let both: Vec<_> = [&video, &audio].into_iter().flatten().cloned().collect();
-    let _ = write!(attributes, ",CODECS=\"{}\"", both.join(","));
-    if let Some(size) = run.size() {
-        let _ = write!(attributes, ",RESOLUTION={}x{}", size.width, size.height);
-    }
-    let main = if video.is_some() { Kind::Video } else { Kind::Audio };
-    if video.is_some() && audio.is_some() {
+    let Some(video) = video else {
+        let (kind, codecs) = (Kind::Audio, audio?);
+        let bandwidth = peak(window, kind).max(1);
+        let _ =
+            write!(out, "#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},CODECS=\"{codecs}\"\n{}.m3u8{query}\n", kind.name());
+        return Some(out);
+    };
+    if audio.is_some() {
         let _ = writeln!(
             out,
             "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"sound\",NAME=\"Sound\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",\
              URI=\"audio.m3u8{query}\""
         );
-        attributes.push_str(",AUDIO=\"sound\"");
     }
-    let _ = write!(out, "#EXT-X-STREAM-INF:{attributes}\n{}.m3u8{query}\n", main.name());
+    for variant in variants {
+        let kind = variant.kind;
+        let source = (kind == Kind::Video).then(|| video.clone());
+        let Some(picture) = codecs(kind).or(source).or_else(|| variant.codecs.clone()) else { continue };
+        let bandwidth = (peak(window, kind).max(variant.bitrate) + peak(window, Kind::Audio)).max(1);
+        let both: Vec<_> = std::iter::once(picture).chain(audio.clone()).collect();
+        let _ = write!(out, "#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},CODECS=\"{}\"", both.join(","));
+        if let Some(size) = run.size(kind).or(variant.size) {
+            let _ = write!(out, ",RESOLUTION={}x{}", size.width, size.height);
+        }
+        if let Some(rate) = variant.frame_rate {
+            let _ = write!(out, ",FRAME-RATE={rate}.000");
+        }
+        if audio.is_some() {
+            out.push_str(",AUDIO=\"sound\"");
+        }
+        let _ = write!(out, "\n{}.m3u8{query}\n", kind.name());
+    }
     Some(out)
 }
 
-/// The largest bit rate of a segment of all tracks together (section 4.4.6.2), bit/s.
-fn peak(window: &Window) -> u64 {
-    let of = |kind: Kind| {
-        let rate = |segment: &Segment| {
-            (segment.bytes() as f64 * 8.0 * f64::from(kind.rate()) / segment.ticks().max(1) as f64) as u64
-        };
-        let whole = window.listed(kind).filter(|segment| segment.ticks() > 0);
-        whole.map(rate).max().unwrap_or(0)
+/// The largest bit rate of a track's segments (section 4.4.6.2), bit/s.
+fn peak(window: &Window, kind: Kind) -> u64 {
+    let rate = |segment: &Segment| {
+        (segment.bytes() as f64 * 8.0 * f64::from(kind.rate()) / segment.ticks().max(1) as f64) as u64
     };
-    Kind::ALL.into_iter().map(of).sum::<u64>().max(1)
+    let whole = window.listed(kind).filter(|segment| segment.ticks() > 0);
+    whole.map(rate).max().unwrap_or(0)
 }
 
 fn seconds(ticks: u64, kind: Kind) -> f64 {
@@ -93,7 +121,7 @@ pub(crate) fn media(window: &Window, kind: Kind, skip: bool, query: &str) -> Opt
             out.push_str("#EXT-X-DISCONTINUITY\n");
         }
         if run != Some(segment.run)
-            && let Some(header) = window.run_of(segment)
+            && let Some(header) = window.run_of(segment).and_then(|run| run.header(kind))
         {
             let _ = writeln!(out, "#EXT-X-MAP:URI=\"{name}-{}.mp4{query}\"", header.number);
             run = Some(segment.run);

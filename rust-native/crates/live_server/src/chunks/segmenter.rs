@@ -9,10 +9,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use container::{AUDIO_RATE, AudioCodec, CmafTrack, ContainerError, Sample, VIDEO_RATE, cmaf_chunk, cmaf_header};
+use container::{AUDIO_RATE, AudioCodec, CmafTrack, ContainerError, Sample, VIDEO_RATE, cmaf_header};
 
+use super::lower::LowerTracks;
+use super::track::Track;
 use super::units::opus_frames;
 use super::window::{Kind, Part};
+use crate::ladder::Rung;
 
 /// How long things should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +26,6 @@ pub(crate) struct Rules {
     pub(crate) segment: Duration,
 }
 
-/// A part is closed when it has this share of its target: at least 85 % are asked for.
-const PART_SHARE: (u64, u64) = (86, 100);
 /// A publisher that gives no keyframe for so long gets a segment that begins without one.
 const LONGEST_SEGMENT: i64 = 12_000_000_000;
 /// Sound waits no longer for a picture that says where a segment begins: 30 pictures a second come 33 ms apart and take
@@ -51,91 +52,10 @@ pub(super) enum Change {
     Part(Kind, Part),
     /// The segment is, and the next begins.
     End(Kind),
-}
-
-/// One track's way into parts.
-#[derive(Debug)]
-struct Track {
-    kind: Kind,
-    what: CmafTrack,
-    rate: u32,
-    sequence: u32,
-    rules: Rules,
-    /// The newest unit: how long it lasts is known when the next has come.
-    held: Option<Sample>,
-    part: Vec<Sample>,
-    /// Ticks.
-    part_start: u64,
-    segment_start: u64,
-}
-
-impl Track {
-    fn new(kind: Kind, what: CmafTrack, rules: Rules, start: u64) -> Self {
-        let rate = if kind == Kind::Video { VIDEO_RATE } else { AUDIO_RATE };
-        Self {
-            kind,
-            what,
-            rate,
-            sequence: 0,
-            rules,
-            held: None,
-            part: Vec::new(),
-            part_start: start,
-            segment_start: start,
-        }
-    }
-
-    fn ticks(&self, duration: Duration) -> u64 {
-        (duration.as_nanos() as u64 * u64::from(self.rate)).div_ceil(1_000_000_000)
-    }
-
-    fn push(&mut self, sample: Sample, out: &mut Vec<Change>) -> Result<(), ContainerError> {
-        self.settle(sample.time, out)?;
-        self.held = Some(sample);
-        Ok(())
-    }
-
-    /// The held unit lasts until then; a part that is long enough is closed.
-    fn settle(&mut self, end: u64, out: &mut Vec<Change>) -> Result<(), ContainerError> {
-        let Some(mut held) = self.held.take() else { return Ok(()) };
-        held.duration = u32::try_from(end.saturating_sub(held.time)).unwrap_or(u32::MAX).max(1);
-        let most = self.ticks(self.rules.part);
-        if !self.part.is_empty() && end - self.part_start > most {
-            self.close_part(held.time, out)?;
-        }
-        self.part.push(held);
-        if (end - self.part_start) * PART_SHARE.1 >= most * PART_SHARE.0 {
-            self.close_part(end, out)?;
-        }
-        Ok(())
-    }
-
-    fn close_part(&mut self, end: u64, out: &mut Vec<Change>) -> Result<(), ContainerError> {
-        let samples = std::mem::take(&mut self.part);
-        let start = std::mem::replace(&mut self.part_start, end);
-        if samples.is_empty() {
-            return Ok(());
-        }
-        self.sequence += 1;
-        let body = cmaf_chunk(&self.what, self.sequence, &samples)?;
-        let independent = samples.iter().any(|sample| sample.keyframe);
-        out.push(Change::Part(self.kind, Part { ticks: end - start, independent, body }));
-        Ok(())
-    }
-
-    /// The segment ends there.
-    fn cut(&mut self, end: u64, out: &mut Vec<Change>) -> Result<(), ContainerError> {
-        self.settle(end, out)?;
-        self.close_part(end, out)?;
-        self.segment_start = end;
-        out.push(Change::End(self.kind));
-        Ok(())
-    }
-
-    /// Where the next unit is expected.
-    fn end(&self) -> u64 {
-        self.held.as_ref().map_or(self.part_start.max(self.segment_start), |held| held.time + u64::from(held.duration))
-    }
+    /// A rendition of the picture begins where one of the source's segments does (ticks), with this header.
+    Join(Rung, u64, CmafTrack, Bytes),
+    /// It is not made any more.
+    Leave(Rung),
 }
 
 /// A packet of sound that waits.
@@ -161,6 +81,8 @@ pub(super) struct Segmenter {
     segment_start: i64,
     /// No run may begin before the last has ended.
     end: i64,
+    /// Renditions of the picture.
+    lower: LowerTracks,
 }
 
 impl Segmenter {
@@ -174,7 +96,25 @@ impl Segmenter {
             watermark: 0,
             segment_start: 0,
             end: 0,
+            lower: LowerTracks::new(rules),
         }
+    }
+
+    /// Takes a picture of a rendition; `what` comes with its keyframes.
+    pub(super) fn lower_at(
+        &mut self,
+        rung: Rung,
+        (at, keyframe, data): (i64, bool, Bytes),
+        what: Option<CmafTrack>,
+        out: &mut Vec<Change>,
+    ) -> Result<(), ContainerError> {
+        let sample = Sample { time: ticks(at, VIDEO_RATE), duration: LAST_PICTURE as u32, keyframe, data };
+        self.lower.push(rung, sample, what, out)
+    }
+
+    /// A rendition is not made any more.
+    pub(super) fn lower_gone(&mut self, rung: Rung, out: &mut Vec<Change>) {
+        self.lower.leave(rung, out);
     }
 
     /// Whether there is a run.
@@ -204,6 +144,7 @@ impl Segmenter {
         if let Some(what) = video {
             tracks.push((Kind::Video, what.clone(), cmaf_header(&what)?));
             self.video = Some(Track::new(Kind::Video, what, self.rules, ticks(at, VIDEO_RATE)));
+            self.lower.begin(ticks(at, VIDEO_RATE));
         }
         if audio {
             let what = CmafTrack::Audio(AudioCodec::Opus);
@@ -230,7 +171,7 @@ impl Segmenter {
     ) -> Result<(), ContainerError> {
         let Some(track) = &mut self.video else { return Ok(()) };
         let time = ticks(at, VIDEO_RATE);
-        if track.held.as_ref().is_some_and(|held| time <= held.time) || time < track.segment_start {
+        if !track.takes(time) {
             return Ok(());
         }
         let age = at - self.segment_start;
@@ -240,6 +181,7 @@ impl Segmenter {
             if self.audio.is_some() {
                 self.boundaries.push_back(at);
             }
+            self.lower.boundary(time);
         }
         track.push(Sample { time, duration: LAST_PICTURE as u32, keyframe, data }, out)?;
         self.watermark = at;
@@ -282,6 +224,7 @@ impl Segmenter {
             let end = track.end();
             self.end = self.end.max(nanos_of(end, VIDEO_RATE));
             track.cut(end, out)?;
+            self.lower.finish(end, out)?;
         }
         if self.audio.is_some() && video {
             // As many segments as the picture has, and to its end.

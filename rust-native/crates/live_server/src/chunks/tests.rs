@@ -371,12 +371,16 @@ fn the_end_is_said_when_it_is_for_good() {
 #[test]
 fn the_multivariant_playlist_names_codecs_size_and_sound() {
     let mut show = Show::new();
-    assert_eq!(playlist::multivariant(&show.window, ""), None);
+    let source = playlist::Variant { kind: Kind::Video, size: None, bitrate: 0, codecs: None, frame_rate: Some(30) };
+    let variants = [source];
+    assert_eq!(playlist::multivariant(&show.window, &variants, ""), None);
     show.begin(true);
     show.run(6.0, 30.0, true);
-    let text = playlist::multivariant(&show.window, "?token=a%20b").unwrap();
+    let text = playlist::multivariant(&show.window, &variants, "?token=a%20b").unwrap();
     assert!(
-        text.contains("CODECS=\"avc1.42c01f,opus\",RESOLUTION=640x360,AUDIO=\"sound\"\nvideo.m3u8?token=a%20b\n"),
+        text.contains(
+            "CODECS=\"avc1.42c01f,opus\",RESOLUTION=640x360,FRAME-RATE=30.000,AUDIO=\"sound\"\nvideo.m3u8?token=a%20b\n"
+        ),
         "{text}"
     );
     assert!(text.contains("URI=\"audio.m3u8?token=a%20b\""));

@@ -12,6 +12,7 @@ use crate::relay::MediaPacket;
 
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
+const START_CODE: [u8; 4] = [0, 0, 0, 1];
 /// End of sequence, end of stream, filler data: nothing of them belongs into a file.
 const NOTHING: [u8; 3] = [10, 11, 12];
 /// A picture that is larger is none: a keyframe of 4K at the best quality has 4 MB.
@@ -184,6 +185,23 @@ impl Pictures {
     }
 }
 
+/// Length-prefixed NAL units as a byte stream (ITU-T H.264 annex B), with parameter sets in front.
+pub(crate) fn annex_b(data: &[u8], sets: Option<&ParameterSets>) -> Bytes {
+    let mut out = BytesMut::with_capacity(data.len() + 128);
+    for set in sets.into_iter().flat_map(|sets| [&sets.sps, &sets.pps]) {
+        out.put_slice(&START_CODE);
+        out.put_slice(set);
+    }
+    let mut rest = data;
+    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+        let Some((unit, next)) = tail.split_at_checked(u32::from_be_bytes(*length) as usize) else { break };
+        out.put_slice(&START_CODE);
+        out.put_slice(unit);
+        rest = next;
+    }
+    out.freeze()
+}
+
 /// How long a packet sounds, in frames of 48 kHz (RFC 6716 section 3.1); `None` for what is no packet.
 pub(crate) fn opus_frames(packet: &[u8]) -> Option<u32> {
     let (toc, rest) = packet.split_first()?;
@@ -304,5 +322,44 @@ mod tests {
         ] {
             assert_eq!(opus_frames(packet), frames, "{packet:?}");
         }
+    }
+
+    fn borne(lasts: std::time::Duration) {
+        let corpus: [Vec<u8>; 6] = [
+            sets(),
+            vec![0x7c, 0x85, 0x81, 2],
+            vec![0x7c, 0x45, 3],
+            vec![0x65, 0x81, 0x41],
+            vec![0x41, 2, 0, 0, 3],
+            // Opus: two frames of 20 ms, and three of any size.
+            [&[0xfd][..], &[9; 20], &[0xff, 0x83, 4, 4], &[9; 20]].concat(),
+        ];
+        let (mut pictures, mut out, mut timestamp) = (Pictures::new(), Vec::new(), 1);
+        testkit::fuzz::run(&corpus, 37, lasts, |sample, dice| {
+            let _ = opus_frames(sample);
+            timestamp += dice.below(2) as u32 * 3000;
+            let mut packet = MediaPacket::for_tests(0, timestamp, sample);
+            packet.marker = dice.below(4) == 0;
+            pictures.push(&packet, &mut out);
+            if dice.below(50) == 0 {
+                pictures.gap();
+            }
+            let _ = pictures.parameter_sets().map(|sets| (sets.size(), sets.configuration_record()));
+            let kept = pictures.unit.as_ref().map_or(0, |(_, unit)| unit.len())
+                + pictures.fragments.as_ref().map_or(0, BytesMut::len);
+            assert!(kept < 64 << 20, "{kept} bytes kept");
+            out.clear();
+        });
+    }
+
+    #[test]
+    fn any_row_of_payloads_is_borne() {
+        borne(testkit::fuzz::QUICK);
+    }
+
+    #[test]
+    #[ignore = "ten minutes: test:long"]
+    fn any_row_of_payloads_is_borne_for_long() {
+        borne(testkit::fuzz::LONG);
     }
 }

@@ -3,47 +3,16 @@
 //! Numbers only grow, over runs and over restarts of the server, and what stands under a number never changes: any
 //! cache may keep it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use container::{AUDIO_RATE, CmafTrack, VIDEO_RATE};
+use container::CmafTrack;
 use media::Size;
 
+pub(crate) use super::kind::Kind;
 use super::segmenter::{Change, Rules};
-
-/// Which track a resource holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
-    /// H.264.
-    Video,
-    /// Opus, as it was published.
-    Audio,
-}
-
-impl Kind {
-    pub(crate) const ALL: [Self; 2] = [Self::Video, Self::Audio];
-
-    /// In addresses.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Video => "video",
-            Self::Audio => "audio",
-        }
-    }
-
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    /// Ticks in a second.
-    pub(crate) fn rate(self) -> u32 {
-        match self {
-            Self::Video => VIDEO_RATE,
-            Self::Audio => AUDIO_RATE,
-        }
-    }
-}
+use crate::ladder::Rung;
 
 /// A piece of a segment that is served before the segment is whole.
 #[derive(Debug, Clone)]
@@ -84,6 +53,8 @@ impl Segment {
 #[derive(Debug, Clone)]
 pub(crate) struct Header {
     pub(crate) kind: Kind,
+    /// In its address: that of the first segment it belongs to.
+    pub(crate) number: u64,
     pub(crate) what: CmafTrack,
     pub(crate) body: Bytes,
 }
@@ -105,12 +76,12 @@ impl Run {
         self.headers.iter().find(|header| header.kind == kind)
     }
 
-    /// Pixels.
-    pub(crate) fn size(&self) -> Option<Size> {
-        self.headers.iter().find_map(|header| match header.what {
+    /// Pixels of a picture.
+    pub(crate) fn size(&self, kind: Kind) -> Option<Size> {
+        match self.header(kind)?.what {
             CmafTrack::Video { size, .. } => Some(size),
             CmafTrack::Audio(_) => None,
-        })
+        }
     }
 }
 
@@ -169,6 +140,8 @@ pub(crate) struct Window {
     pub(crate) target: u64,
     pub(crate) runs: VecDeque<Run>,
     renditions: [Rendition; 2],
+    /// Those that are made of the source, while they are.
+    lower: BTreeMap<Rung, Rendition>,
     next_number: u64,
     next_run: u64,
     /// The publisher is gone for good.
@@ -188,6 +161,7 @@ impl Window {
             target: rules.segment.as_secs_f64().ceil() as u64 + 1,
             runs: VecDeque::new(),
             renditions: Default::default(),
+            lower: BTreeMap::new(),
             next_number: since.as_secs(),
             next_run: 0,
             over: false,
@@ -205,11 +179,37 @@ impl Window {
 
     /// A run's header, by the number of its first segment.
     pub(crate) fn header(&self, kind: Kind, number: u64) -> Option<&Header> {
-        self.runs.iter().find(|run| run.number == number)?.header(kind)
+        self.runs.iter().flat_map(|run| &run.headers).find(|header| header.kind == kind && header.number == number)
     }
 
     pub(crate) fn rendition(&self, kind: Kind) -> &Rendition {
-        &self.renditions[kind as usize]
+        static NOTHING: Rendition = Rendition { segments: VecDeque::new() };
+        match kind {
+            Kind::Video => &self.renditions[0],
+            Kind::Audio => &self.renditions[1],
+            Kind::Lower(rung) => self.lower.get(&rung).unwrap_or(&NOTHING),
+        }
+    }
+
+    fn rendition_mut(&mut self, kind: Kind) -> &mut Rendition {
+        match kind {
+            Kind::Video => &mut self.renditions[0],
+            Kind::Audio => &mut self.renditions[1],
+            Kind::Lower(rung) => self.lower.entry(rung).or_default(),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Rendition> {
+        self.renditions.iter().chain(self.lower.values())
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Rendition> {
+        self.renditions.iter_mut().chain(self.lower.values_mut())
+    }
+
+    /// Renditions of the picture of which there is something, the largest first.
+    pub(crate) fn lower(&self) -> impl Iterator<Item = Kind> {
+        self.lower.keys().rev().map(|rung| Kind::Lower(*rung))
     }
 
     /// Tracks of which there is something.
@@ -224,39 +224,62 @@ impl Window {
             Change::Run { at, tracks } => {
                 self.over = false;
                 // Every track's open segments have ended with the run before.
-                let newest = self
-                    .renditions
-                    .iter()
-                    .filter_map(|rendition| rendition.segments.back())
-                    .map(|last| last.number + 1);
+                let newest = self.all().filter_map(|rendition| rendition.segments.back()).map(|last| last.number + 1);
                 let number = newest.max().unwrap_or(self.next_number).max(self.next_number);
                 self.next_number = number;
                 let at = Duration::from_nanos(at.max(0) as u64);
-                let headers =
-                    tracks.into_iter().map(|(kind, what, body)| Header { kind, what, body }).collect::<Vec<_>>();
+                let header = |(kind, what, body)| Header { kind, number, what, body };
+                let headers = tracks.into_iter().map(header).collect::<Vec<_>>();
                 for header in &headers {
                     let start = (at.as_nanos() * u128::from(header.kind.rate())).div_ceil(1_000_000_000) as u64;
                     self.open(header.kind, number, start);
                 }
                 // What has no track now would only grow old.
                 for kind in Kind::ALL.into_iter().filter(|kind| headers.iter().all(|header| header.kind != *kind)) {
-                    self.renditions[kind as usize].segments.clear();
+                    self.rendition_mut(kind).segments.clear();
                 }
                 self.runs.push_back(Run { index: self.next_run, number, at, headers });
                 self.next_run += 1;
             }
             Change::Part(kind, part) => {
-                if let Some(open) = self.renditions[kind as usize].segments.back_mut() {
+                if let Some(open) = self.rendition_mut(kind).segments.back_mut() {
                     open.parts.push(part);
                 }
             }
             Change::End(kind) => self.end(kind),
+            Change::Join(rung, start, what, body) => self.join(rung, start, what, body),
+            Change::Leave(rung) => {
+                self.lower.remove(&rung);
+            }
         }
+    }
+
+    /// A rendition of the picture begins where one of the source's segments does.
+    fn join(&mut self, rung: Rung, start: u64, what: CmafTrack, body: Bytes) {
+        let (kind, source) = (Kind::Lower(rung), &self.renditions[0].segments);
+        // A run's first segment may begin a tick later than its first picture: it is rounded up.
+        let Some((number, start)) = source
+            .iter()
+            .find(|segment| segment.start.abs_diff(start) <= 1)
+            .map(|segment| (segment.number, segment.start))
+        else {
+            return;
+        };
+        let Some(run) = self.runs.back_mut() else { return };
+        let index = run.index;
+        run.headers.retain(|header| header.kind != kind);
+        run.headers.push(Header { kind, number, what, body });
+        let segments = &mut self.lower.entry(rung).or_default().segments;
+        // A rendition that was away can't go on: its numbers would have a hole.
+        if segments.back().is_some_and(|last| last.number + 1 != number) {
+            segments.clear();
+        }
+        segments.push_back(Segment { number, run: index, start, parts: Vec::new(), body: None });
     }
 
     fn open(&mut self, kind: Kind, number: u64, start: u64) {
         let run = self.next_run;
-        let segments = &mut self.renditions[kind as usize].segments;
+        let segments = &mut self.rendition_mut(kind).segments;
         // A track that was away for a run can't go on: its numbers would have a hole.
         if segments.back().is_some_and(|last| last.number + 1 != number) {
             segments.clear();
@@ -265,7 +288,7 @@ impl Window {
     }
 
     fn end(&mut self, kind: Kind) {
-        let Some(ended) = self.renditions[kind as usize].segments.back_mut() else { return };
+        let Some(ended) = self.rendition_mut(kind).segments.back_mut() else { return };
         let mut whole = BytesMut::with_capacity(ended.bytes());
         ended.parts.iter().for_each(|part| whole.extend_from_slice(&part.body));
         let whole = whole.freeze();
@@ -282,22 +305,16 @@ impl Window {
         // It may not change, but a publisher that gives no keyframes leaves no choice: players read it anew each time.
         self.target = self.target.max(seconds);
         if empty {
-            self.renditions[kind as usize].segments.pop_back();
+            self.rendition_mut(kind).segments.pop_back();
             return;
         }
-        self.renditions[kind as usize].segments.push_back(Segment {
-            number,
-            run,
-            start,
-            parts: Vec::new(),
-            body: None,
-        });
+        self.rendition_mut(kind).segments.push_back(Segment { number, run, start, parts: Vec::new(), body: None });
         self.trim();
     }
 
     /// After a run's end nothing is in the making.
     pub(super) fn close(&mut self) {
-        for rendition in &mut self.renditions {
+        for rendition in self.all_mut() {
             if rendition.segments.back().is_some_and(|last| last.parts.is_empty()) {
                 rendition.segments.pop_back();
             }
@@ -306,9 +323,9 @@ impl Window {
 
     fn trim(&mut self) {
         let keep = self.room.listed + LINGER;
-        for kind in Kind::ALL {
+        for kind in Kind::ALL.into_iter().chain(self.lower().collect::<Vec<_>>()) {
             let most = (keep.as_secs_f64() * f64::from(kind.rate())) as u64;
-            let rendition = &mut self.renditions[kind as usize];
+            let rendition = self.rendition_mut(kind);
             while let (Some(first), Some(last)) = (rendition.segments.front(), rendition.segments.back())
                 && last.start.saturating_sub(first.start + first.ticks()) > most
             {
@@ -316,23 +333,22 @@ impl Window {
             }
         }
         while self.bytes() > self.room.bytes {
-            let long = self.renditions.iter().filter(|rendition| rendition.segments.len() > FEWEST);
+            let long = self.all().filter(|rendition| rendition.segments.len() > FEWEST);
             let fronts = long.filter_map(|rendition| rendition.segments.front());
             let Some(oldest) = fronts.map(|first| first.number).min() else { break };
-            for rendition in self.renditions.iter_mut().filter(|rendition| rendition.segments.len() > FEWEST) {
+            for rendition in self.all_mut().filter(|rendition| rendition.segments.len() > FEWEST) {
                 if rendition.segments.front().is_some_and(|first| first.number == oldest) {
                     rendition.segments.pop_front();
                 }
             }
         }
-        let oldest =
-            self.renditions.iter().filter_map(|rendition| rendition.segments.front()).map(|first| first.run).min();
+        let oldest = self.all().filter_map(|rendition| rendition.segments.front()).map(|first| first.run).min();
         self.runs.retain(|run| oldest.is_none_or(|oldest| run.index >= oldest));
     }
 
     /// What is kept of all tracks.
     pub(crate) fn bytes(&self) -> usize {
-        self.renditions.iter().flat_map(|rendition| &rendition.segments).map(Segment::bytes).sum()
+        self.all().flat_map(|rendition| &rendition.segments).map(Segment::bytes).sum()
     }
 
     /// The segments that a playlist lists, oldest first, the one in the making included.

@@ -20,7 +20,8 @@ pub struct AdminSettings {
     /// The password, or better its hash (`tidecast-server hash-key`). Without it the one that
     /// `tidecast-server set-admin-password` wrote into the folder counts.
     pub password: Option<Secret>,
-    /// Where keys that are made by the pages and the password's hash are kept; without it keys are gone with the run.
+    /// Where keys that are made by the pages, forwards that were added and the password's hash are kept; without it keys
+    /// and forwards are gone with the run.
     pub folder: Option<PathBuf>,
     /// Where the pages may be opened from; empty for everywhere.
     pub allow: Vec<Network>,
@@ -56,6 +57,11 @@ impl AdminSettings {
     /// The file of the keys that were made.
     pub(crate) fn keys_file(&self) -> Option<PathBuf> {
         self.folder.as_ref().map(|folder| folder.join("keys.json"))
+    }
+
+    /// The file of the forwards that were added.
+    pub(crate) fn forwards_file(&self) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join("forwards.json"))
     }
 
     pub(crate) fn check(&self) -> Result<(), String> {

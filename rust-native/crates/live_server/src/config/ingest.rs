@@ -40,22 +40,6 @@ impl Default for SrtSettings {
     }
 }
 
-/// `[transcoding]`: what of a publisher's media is made anew for WebRTC viewers, and only while one watches.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TranscodingSettings {
-    /// Streams whose pictures may be encoded anew at the same time: those with B-frames, which WebRTC has no place
-    /// for. Past it a stream has sound only. A picture of 1080p costs a core about 15 ms; 0 for none at all.
-    pub most_videos: u32,
-}
-
-impl Default for TranscodingSettings {
-    fn default() -> Self {
-        // Two at 1080p30 are what a small machine carries beside its other work.
-        Self { most_videos: 2 }
-    }
-}
-
 impl RtmpSettings {
     /// What is wrong with it.
     pub(crate) fn check(&self) -> Result<(), String> {

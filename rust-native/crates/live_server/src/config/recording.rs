@@ -102,6 +102,13 @@ impl RecordingSettings {
         Ok(())
     }
 
+    /// The folder or the bucket, to be shown.
+    pub(crate) fn place(&self) -> String {
+        let folder = self.folder.as_ref().map(|folder| folder.display().to_string());
+        let bucket = self.s3.as_ref().map(|s3| format!("s3: {}", s3.bucket));
+        folder.or(bucket).unwrap_or_default()
+    }
+
     /// Whether a stream is recorded by it.
     pub(crate) fn takes(&self, stream: &str) -> bool {
         named(&self.streams, stream)

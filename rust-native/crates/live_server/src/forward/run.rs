@@ -1,7 +1,8 @@
 //! Starts forwards when their stream comes and ends them when it is over.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use media::{Bitrate, FrameRate};
 use parking_lot::Mutex;
@@ -21,7 +22,10 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(crate) async fn run(site: Arc<Site>, mut stop: watch::Receiver<bool>) {
     let forwards = site.forwards().clone();
     while !*stop.borrow() {
-        forwards.configure(&site.config());
+        if forwards.configure(&site.config()) {
+            let forwards = forwards.clone();
+            tokio::task::spawn_blocking(move || forwards.write_again());
+        }
         let over = step(&site, &forwards);
         for destination in over {
             tokio::spawn(destination.stop());
@@ -39,7 +43,10 @@ pub(crate) async fn run(site: Arc<Site>, mut stop: watch::Receiver<bool>) {
 /// Starts what should run, and gives out what should no longer.
 fn step(site: &Site, forwards: &Forwards) -> Vec<Destination> {
     let mut over = Vec::new();
+    let now = Instant::now();
     for ((stream, name), entry) in forwards.0.entries.lock().iter_mut() {
+        let health = entry.running.as_ref().and_then(|running| running.destination.health());
+        entry.tally.see(health.map(|health| health.sent_bytes), now);
         let shelf = site.shelf(stream);
         let stale = match (&shelf, &entry.running) {
             (None, running) => running.is_some(),
@@ -68,9 +75,11 @@ fn start((stream, name): (&str, &str), entry: &Entry, shelf: Arc<Shelf>, info: &
     let target = entry.settings.target(bitrate, rate)?;
     let status = Arc::new(Mutex::new(PublishStatus::Connecting));
     let (seen, of) = (status.clone(), format!("{stream}/{name}"));
+    let reconnects = entry.reconnects.clone();
     let told = move |status: PublishStatus| {
         match &status {
             PublishStatus::Reconnecting { code, message, .. } => {
+                reconnects.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(forward = of, code, message, "a forward is interrupted");
             }
             PublishStatus::Failed { code, message, .. } => {

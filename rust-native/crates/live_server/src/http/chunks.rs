@@ -16,6 +16,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use media::Size;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -23,14 +24,18 @@ use tokio::time::Instant;
 use super::reply::Problem;
 use super::{From, Site};
 use crate::auth;
-use crate::chunks::playlist::{self, Standing, Wanted};
+use crate::chunks::playlist::{self, Standing, Variant, Wanted};
 use crate::chunks::{Kind, Shelf, Window, mpd};
-use crate::relay::Role;
+use crate::figures::{RenditionInfo, RenditionState, StreamInfo};
+use crate::ladder::Rung;
+use crate::relay::{Refusal, Role, USUAL_RATE};
 
 const HLS: &str = "application/vnd.apple.mpegurl";
 const DASH: &str = "application/dash+xml";
 /// Who asks first waits for the first segment: a keyframe, two seconds, and what the publisher's reports take.
 const FIRST_SEGMENT: Duration = Duration::from_secs(12);
+/// A segment of a rendition may take so many times its mean bitrate.
+const PEAK: f64 = 1.2;
 /// Files don't change; a day is longer than anyone goes back in a live stream.
 const FOR_EVER: u64 = 86_400;
 
@@ -79,6 +84,7 @@ impl File {
 /// A reader who may read, and what it reads.
 struct Reading {
     shelf: Arc<Shelf>,
+    info: StreamInfo,
     /// Who else may be given the answer.
     public: bool,
     /// What each address in a playlist ends with.
@@ -98,7 +104,7 @@ impl Reading {
     }
 
     fn file(&self, kind: Kind, body: Bytes) -> Result<Response, Problem> {
-        let kind = if kind == Kind::Video { "video/mp4" } else { "audio/mp4" };
+        let kind = if kind == Kind::Audio { "audio/mp4" } else { "video/mp4" };
         self.answer(body, kind, FOR_EVER)
     }
 
@@ -115,6 +121,57 @@ impl Reading {
                 _ => return give(&self.shelf.window()),
             }
         }
+    }
+
+    /// What a rendition that is read is made for; one that can't be made is refused.
+    fn wish(&self, kind: Kind) -> Result<(), Problem> {
+        let Kind::Lower(rung) = kind else { return Ok(()) };
+        if !self.info.live {
+            // What there is can be read until the publisher is back.
+            self.shelf.wish_rung(rung);
+            return Ok(());
+        }
+        let name = rung.to_string();
+        let rendition = self.info.renditions.iter().find(|rendition| rendition.name == name);
+        match rendition.ok_or(Problem::NoSuchRendition)? {
+            RenditionInfo { state: RenditionState::Unavailable, code, .. } => Err(match code {
+                Some("rendition_failed") => Problem::Refused(Refusal::RenditionFailed),
+                _ => Problem::Refused(Refusal::NoRenditionRoom),
+            }),
+            _ => {
+                self.shelf.wish_rung(rung);
+                Ok(())
+            }
+        }
+    }
+
+    /// A rendition that is being made is read, and so goes on.
+    fn touch(&self, kind: Kind) {
+        if let Kind::Lower(rung) = kind
+            && self.shelf.window().rendition(kind).open().is_some()
+        {
+            self.shelf.wish_rung(rung);
+        }
+    }
+
+    /// The picture's qualities, the source first, without those that are not to be had now.
+    fn variants(&self) -> Vec<Variant> {
+        let fps = self.info.fps.round();
+        let frame_rate = (fps >= 1.0).then_some(fps as u32);
+        let source = Variant { kind: Kind::Video, size: None, bitrate: 0, codecs: None, frame_rate };
+        let offered = self.info.renditions.iter().filter(|rendition| rendition.state != RenditionState::Unavailable);
+        let lower = offered.filter_map(|rendition| {
+            let kbps = rendition.bitrate_kbps as u32;
+            let size = Size { width: rendition.width, height: rendition.height };
+            Some(Variant {
+                kind: Kind::Lower(Rung::named(&rendition.name)?),
+                size: Some(size),
+                bitrate: (f64::from(kbps) * 1000.0 * PEAK) as u64,
+                codecs: encoder::h264_codecs(size, frame_rate.map_or(USUAL_RATE, |rate| rate.clamp(5, 120)), kbps),
+                frame_rate,
+            })
+        });
+        std::iter::once(source).chain(lower).collect()
     }
 
     /// Longer than a segment may take: then something is wrong with the publisher.
@@ -147,7 +204,8 @@ impl Site {
         };
         let shelf = self.shelves.get(stream);
         self.pulls.wish(stream);
-        if shelf.is_none() && !self.figures.get(stream).is_some_and(|info| info.live) {
+        let info = self.figures.get(stream).unwrap_or_default();
+        if shelf.is_none() && !info.live {
             return Err(Problem::NotOnAir);
         }
         self.admit_reader(stream, bearer.or(token), from, grant).await?;
@@ -155,7 +213,7 @@ impl Site {
             Some(shelf) => shelf,
             None => self.pack(stream)?,
         };
-        Ok(Reading { shelf, public, query })
+        Ok(Reading { shelf, info, public, query })
     }
 
     /// Has a stream packed from now on.
@@ -199,13 +257,16 @@ pub(super) async fn hls(
 ) -> Result<Response, Problem> {
     let Query(ask) = asked.map_err(|_| Problem::BadQuery)?;
     let file = File::named(&name).ok_or(Problem::NoSuchPage)?;
-    let reading = site.reading(&stream, &headers, ask.token.as_deref(), from.ip()).await?;
+    let mut reading = site.reading(&stream, &headers, ask.token.as_deref(), from.ip()).await?;
     match file {
         File::Multivariant => {
-            let text = reading.until(FIRST_SEGMENT, |window| {
-                ready(window).then(|| playlist::multivariant(window, &reading.query)).flatten()
-            });
-            reading.answer(text.await.ok_or(Problem::NotOnAir)?, HLS, 1)
+            if reading.until(FIRST_SEGMENT, |window| ready(window).then_some(())).await.is_none() {
+                return Err(Problem::NotOnAir);
+            }
+            // Of a stream that has just begun more is known by now.
+            reading.info = site.figures.get(&stream).unwrap_or_default();
+            let text = playlist::multivariant(&reading.shelf.window(), &reading.variants(), &reading.query);
+            reading.answer(text.ok_or(Problem::NotOnAir)?, HLS, 1)
         }
         File::Playlist(kind) => media(&reading, kind, &ask).await,
         File::Header(kind, number) => {
@@ -213,10 +274,12 @@ pub(super) async fn hls(
             reading.file(kind, body.ok_or(Problem::NoSuchChunk)?)
         }
         File::Segment(kind, number) => {
+            reading.touch(kind);
             let body = reading.shelf.window().rendition(kind).segment(number).and_then(|segment| segment.body.clone());
             reading.file(kind, body.ok_or(Problem::NoSuchChunk)?)
         }
         File::Part(kind, number, part) => {
+            reading.touch(kind);
             let body = reading.until(reading.patience(), |window| part_of(window, kind, number, part)).await.flatten();
             reading.file(kind, body.ok_or(Problem::NoSuchChunk)?)
         }
@@ -240,7 +303,11 @@ fn part_of(window: &Window, kind: Kind, number: u64, part: usize) -> Option<Opti
 /// Whether a player can begin.
 fn ready(window: &Window) -> bool {
     let mut kinds = window.kinds().peekable();
-    kinds.peek().is_some() && kinds.all(|kind| window.rendition(kind).last_whole().is_some())
+    kinds.peek().is_some() && kinds.all(|kind| has_whole(window, kind))
+}
+
+fn has_whole(window: &Window, kind: Kind) -> bool {
+    window.rendition(kind).last_whole().is_some()
 }
 
 async fn media(reading: &Reading, kind: Kind, ask: &Ask) -> Result<Response, Problem> {
@@ -251,8 +318,10 @@ async fn media(reading: &Reading, kind: Kind, ask: &Ask) -> Result<Response, Pro
         (None, Some(_)) => return Err(Problem::BadQuery),
     };
     let skip = ask.skip.as_deref().is_some_and(|skip| matches!(skip, "YES" | "v2"));
+    reading.wish(kind)?;
+    let ready = |window: &Window| ready(window) && (kind == Kind::Audio || has_whole(window, kind));
     if reading.until(FIRST_SEGMENT, |window| ready(window).then_some(())).await.is_none() {
-        return Err(Problem::NotOnAir);
+        return Err(if matches!(kind, Kind::Lower(_)) { Problem::NotInTime } else { Problem::NotOnAir });
     }
     let text = |window: &Window| playlist::media(window, kind, skip, &reading.query);
     let Some(wanted) = wanted else {
@@ -279,12 +348,23 @@ pub(super) async fn dash(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(ask) = asked.map_err(|_| Problem::BadQuery)?;
-    let reading = site.reading(&stream, &headers, ask.token.as_deref(), from.ip()).await?;
+    let mut reading = site.reading(&stream, &headers, ask.token.as_deref(), from.ip()).await?;
     let base = format!("../../hls/{stream}/");
-    let text = reading.until(FIRST_SEGMENT, |window| {
-        ready(window).then(|| mpd::manifest(window, &base, &reading.query, SystemTime::now())).flatten()
-    });
-    reading.answer(text.await.ok_or(Problem::NotOnAir)?, DASH, 1)
+    if reading.until(FIRST_SEGMENT, |window| ready(window).then_some(())).await.is_none() {
+        return Err(Problem::NotOnAir);
+    }
+    reading.info = site.figures.get(&stream).unwrap_or_default();
+    // A representation is nothing without its segments, so none can be offered that is made when it is asked for: who
+    // reads the manifest keeps all renditions at work that there is room for.
+    let lower: Vec<Kind> = reading.variants().iter().skip(1).map(|variant| variant.kind).collect();
+    let made: Vec<Kind> = lower.into_iter().filter(|kind| reading.wish(*kind).is_ok()).collect();
+    let whole = |window: &Window| ready(window) && made.iter().all(|kind| has_whole(window, *kind));
+    if reading.shelf.window().lower().next().is_none() {
+        // The first reader waits for the first of their segments, but not for one that never comes.
+        reading.until(FIRST_SEGMENT / 2, |window| whole(window).then_some(())).await;
+    }
+    let text = mpd::manifest(&reading.shelf.window(), &base, &reading.query, SystemTime::now());
+    reading.answer(text.ok_or(Problem::NotOnAir)?, DASH, 1)
 }
 
 #[cfg(test)]
@@ -304,6 +384,9 @@ mod tests {
             ("video-.m4s", None),
             ("other-1.m4s", None),
             ("other.m3u8", None),
+            ("720p.m3u8", Some(File::Playlist(Kind::Lower(Rung(720))))),
+            ("720p-17.3.m4s", Some(File::Part(Kind::Lower(Rung(720)), 17, 3))),
+            ("0720p.m3u8", None),
             ("video", None),
         ] {
             assert_eq!(File::named(name), file, "{name}");

@@ -1,4 +1,9 @@
 //! Figures for Prometheus (text format 0.0.4). Only this machine reads them, unless a token is configured.
+//!
+//! Every label is a name out of the configuration or a word of ours, so that viewers, sessions and recordings that come
+//! and go add no series: README lists what there is.
+
+mod more;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -12,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use super::reply::Problem;
 use super::{From, Site};
 use crate::auth;
-use crate::figures::StreamInfo;
+use crate::figures::{RenditionState, StreamInfo};
 
 pub(super) async fn metrics(
     State(site): State<Arc<Site>>,
@@ -38,7 +43,9 @@ pub(super) async fn metrics(
         }
         return Err(if config.metrics_token.is_some() { Problem::Unauthorized } else { Problem::Forbidden });
     }
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text(&site)).into_response())
+    // Disks are asked how much room they have.
+    let text = tokio::task::spawn_blocking(move || text(&site)).await.map_err(|_| Problem::Busy)?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
 /// Name, help, kind and how to read it.
@@ -69,6 +76,17 @@ fn write_files(site: &Site, streams: &[StreamInfo], out: &mut String) {
     }
 }
 
+/// Renditions that are being made: no more than `transcoding.max_renditions`.
+fn write_renditions(streams: &[StreamInfo], out: &mut String) {
+    let name = "tidecast_stream_renditions";
+    let _ = write!(out, "# HELP {name} Renditions that are being made, without the source\n# TYPE {name} gauge\n");
+    for info in streams {
+        // The source is the first of them.
+        let made = info.renditions.iter().skip(1).filter(|rendition| rendition.state == RenditionState::Running);
+        let _ = writeln!(out, "{name}{{stream=\"{}\"}} {}", info.name, made.count());
+    }
+}
+
 fn text(site: &Site) -> String {
     let mut out = String::new();
     let streams = site.figures.all();
@@ -82,6 +100,8 @@ fn text(site: &Site) -> String {
         }
     }
     write_files(site, &streams, &mut out);
+    write_renditions(&streams, &mut out);
+    more::write(site, &mut out);
     let totals = &site.figures.totals;
     for (name, help, counter) in [
         ("tidecast_packets_in_total", "Media packets received", &totals.packets_in),

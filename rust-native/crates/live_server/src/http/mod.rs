@@ -9,6 +9,7 @@ mod chunks;
 mod connections;
 mod flv;
 mod forwards;
+mod layers;
 mod metrics;
 mod pages;
 mod patient;
@@ -36,6 +37,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::admin::Admin;
+use crate::alerts::Standing;
 use crate::auth::{Counter, KeyChecker};
 use crate::chunks::Shelves;
 use crate::config::Config;
@@ -61,6 +63,7 @@ pub(crate) struct Site {
     seats: Seats,
     recordings: Recordings,
     forwards: Forwards,
+    alerts: Standing,
     pulls: Pulls,
     /// Wrong tokens.
     failures: Mutex<Counter>,
@@ -98,6 +101,7 @@ impl Site {
             seats: Seats::default(),
             recordings: Recordings::default(),
             forwards: Forwards::default(),
+            alerts: Standing::default(),
             pulls: Pulls::default(),
             failures: Mutex::default(),
             openings: Mutex::default(),
@@ -137,6 +141,10 @@ impl Site {
 
     pub(crate) fn forwards(&self) -> &Forwards {
         &self.forwards
+    }
+
+    pub(crate) fn alerts(&self) -> &Standing {
+        &self.alerts
     }
 
     pub(crate) fn pulls(&self) -> &Pulls {
@@ -200,6 +208,7 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
                 .delete(sessions::delete_viewer)
                 .options(sessions::preflight_session),
         )
+        .route("/whep/{stream}/{session}/layer", get(layers::show).post(layers::choose).options(layers::preflight))
         .route("/hls/{stream}/{file}", get(chunks::hls))
         .route("/dash/{stream}/manifest.mpd", get(chunks::dash))
         .route("/live/{file}", get(flv::play))
@@ -207,6 +216,7 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
         .route("/api/v1/streams/{stream}", get(api::stream))
         .route("/api/v1/streams/{stream}/forwards", get(forwards::list).post(forwards::add))
         .route("/api/v1/streams/{stream}/forwards/{name}", axum::routing::delete(forwards::remove))
+        .route("/api/v1/streams/{stream}/forwards/{name}/retry", post(forwards::retry))
         .route("/api/v1/streams/{stream}/pull", get(pulls::show).put(pulls::set).delete(pulls::remove))
         .route("/api/v1/recordings", get(recordings::list))
         .route("/api/v1/recordings/{rule}/{stream}/{id}", get(recordings::one).delete(recordings::delete))

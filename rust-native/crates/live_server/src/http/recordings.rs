@@ -72,13 +72,20 @@ pub(super) async fn delete(
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     site.authorize(Role::Publish, &stream, &headers, site.asker(from.ip(), &headers)).await?;
-    let recording = site.recordings().get(&rule, &stream, &id).ok_or(Problem::NoSuchRecording)?;
-    if recording.open {
-        return Err(Problem::StillRecorded);
+    site.delete_recording((&rule, &stream, &id)).await
+}
+
+impl Site {
+    /// Deletes a recording that is not being written, for somebody who may.
+    pub(super) async fn delete_recording(&self, (rule, stream, id): (&str, &str, &str)) -> Result<StatusCode, Problem> {
+        let recording = self.recordings().get(rule, stream, id).ok_or(Problem::NoSuchRecording)?;
+        if recording.open {
+            return Err(Problem::StillRecorded);
+        }
+        self.recordings().delete(rule, stream, id).await?;
+        tracing::info!(rule, stream, id, "a recording was deleted");
+        Ok(StatusCode::NO_CONTENT)
     }
-    site.recordings().delete(&rule, &stream, &id).await?;
-    tracing::info!(rule, stream, id, "a recording was deleted");
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A playlist, a header or a chunk.
@@ -90,29 +97,45 @@ pub(super) async fn file(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(ask) = asked.map_err(|_| Problem::BadQuery)?;
-    let kind = kind_of(&name).ok_or(Problem::NoSuchPage)?;
     let from = site.asker(from.ip(), &headers);
     let (bearer, token) = (auth::bearer(&headers), ask.token.as_deref());
+    if kind_of(&name).is_none() {
+        return Err(Problem::NoSuchPage);
+    }
     let grant = site.authorize_token(Role::View, &stream, bearer.or(token), from).await?;
-    let recording = site.recordings().get(&rule, &stream, &id).ok_or(Problem::NoSuchRecording)?;
+    site.recordings().get(&rule, &stream, &id).ok_or(Problem::NoSuchRecording)?;
     site.admit_reader(&stream, bearer.or(token), from, grant).await?;
+    let config = site.config();
+    let settings = config.streams.get(&stream).ok_or(Problem::NoSuchStream)?;
+    let whose = if settings.view_token.is_none() && !settings.signed_only { "public" } else { "private" };
+    let query = token.filter(|_| bearer.is_none());
+    let query = query.map(|token| format!("?token={}", utf8_percent_encode(token, NON_ALPHANUMERIC)));
+    give(&site, ((&rule, &stream, &id), &name), &headers, (whose, &query.unwrap_or_default())).await
+}
+
+/// A file of a recording for somebody who may have it. `whose` cache may keep it, and what each address in a playlist
+/// ends with.
+pub(super) async fn give(
+    site: &Site,
+    (place, name): ((&str, &str, &str), &str),
+    headers: &HeaderMap,
+    (whose, query): (&str, &str),
+) -> Result<Response, Problem> {
+    let kind = kind_of(name).ok_or(Problem::NoSuchPage)?;
+    let recording = site.recordings().get(place.0, place.1, place.2).ok_or(Problem::NoSuchRecording)?;
     let wanted = headers.get(header::RANGE).and_then(|range| range.to_str().ok()).and_then(range_of);
     let playlist = name.ends_with(".m3u8");
     let wanted = wanted.filter(|_| !playlist);
     let whole = wanted.is_none();
-    let read = site.recordings().read((&rule, &stream, &id), &name, wanted).await;
+    let read = site.recordings().read(place, name, wanted).await;
     let (mut body, length, part) = match read {
         // What lies past the end can't be given (section 15.5.17).
         Err(StoreError::Failed(_)) if !whole => return Ok(StatusCode::RANGE_NOT_SATISFIABLE.into_response()),
         read => read?,
     };
-    if playlist && bearer.is_none() {
-        let query = token.map(|token| format!("?token={}", utf8_percent_encode(token, NON_ALPHANUMERIC)));
-        body = with_query(&String::from_utf8_lossy(&body), &query.unwrap_or_default()).into();
+    if playlist && !query.is_empty() {
+        body = with_query(&String::from_utf8_lossy(&body), query).into();
     }
-    let config = site.config();
-    let settings = config.streams.get(&stream).ok_or(Problem::NoSuchStream)?;
-    let whose = if settings.view_token.is_none() && !settings.signed_only { "public" } else { "private" };
     let age = match (playlist, recording.open) {
         (false, _) => "max-age=86400, immutable",
         (true, true) => "max-age=1",

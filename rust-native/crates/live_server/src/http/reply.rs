@@ -21,6 +21,7 @@ pub(crate) enum Problem {
     NoSuchPage,
     NoSuchStream,
     NoSuchChunk,
+    NoSuchRendition,
     NoSuchRecording,
     StillRecorded,
     StoreFails,
@@ -33,6 +34,7 @@ pub(crate) enum Problem {
     NotOnAir,
     NotInTime,
     BadQuery,
+    BadQuality,
     WrongMethod,
     Unauthorized,
     Expired,
@@ -93,6 +95,7 @@ impl Problem {
                 words("this piece of the stream is gone, or never was"),
                 "Read the playlist anew.",
             ),
+            Self::NoSuchRendition => Self::Refused(Refusal::NoRendition).parts(),
             Self::NoSuchRecording => (
                 StatusCode::NOT_FOUND,
                 "no_such_recording",
@@ -161,6 +164,12 @@ impl Problem {
                 "bad_query",
                 words("the query asks for what can't be"),
                 "Ask with _HLS_msn of at most two past the last segment, and _HLS_part only with it.",
+            ),
+            Self::BadQuality => (
+                StatusCode::BAD_REQUEST,
+                "bad_quality",
+                words("there is no quality of this name"),
+                "Ask for auto, source, or a name such as 720p.",
             ),
             Self::WrongMethod => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -278,6 +287,21 @@ impl Problem {
                     Refusal::Stale => {
                         (StatusCode::PRECONDITION_FAILED, "stale_etag", "Use the newest ETag of the session.")
                     }
+                    Refusal::NoRendition => (
+                        StatusCode::NOT_FOUND,
+                        "no_such_rendition",
+                        "Choose one of the stream's `renditions` in /api/v1/streams.",
+                    ),
+                    Refusal::NoRenditionRoom => (
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "no_rendition_room",
+                        "Watch the source, or ask again later; transcoding.max_renditions says how many are made.",
+                    ),
+                    Refusal::RenditionFailed => (
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "rendition_failed",
+                        "Watch the source; the server's log says why.",
+                    ),
                     Refusal::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Ask again later."),
                 };
                 (status, code, refusal.to_string(), hint)
@@ -300,9 +324,14 @@ impl Problem {
             | Self::NotOnAir
             | Self::NotInTime
             | Self::Refused(Refusal::NotLive | Refusal::AlreadyLive) => Some(RETRY_STREAM),
-            Self::Refused(Refusal::Full | Refusal::FullAddress | Refusal::FullKey | Refusal::Stopped) => {
-                Some(RETRY_FULL)
-            }
+            Self::Refused(
+                Refusal::Full
+                | Refusal::FullAddress
+                | Refusal::FullKey
+                | Refusal::NoRenditionRoom
+                | Refusal::RenditionFailed
+                | Refusal::Stopped,
+            ) => Some(RETRY_FULL),
             Self::StoreFails | Self::Busy | Self::HookUnreachable | Self::Draining => Some(RETRY_FULL),
             Self::TooManyFailures { wait } | Self::TooManySessions { wait } | Self::KeptOut { wait } => {
                 Some(wait.as_secs() + 1)

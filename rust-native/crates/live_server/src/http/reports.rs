@@ -1,7 +1,7 @@
 //! What players tell of their own picture, and the look at each stream once a second: both for the admin pages.
 
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::StatusCode;
@@ -35,6 +35,9 @@ pub(super) async fn report(
     }
     let report: Report = admin::json(&parts.headers, body).await?;
     report.check().map_err(Problem::BadRequest)?;
+    if let Some(milliseconds) = report.join_ms {
+        site.admin.joins.observe(Duration::from_secs_f64(milliseconds / 1000.0));
+    }
     site.admin.reports.lock().take(&stream, report, now);
     Ok(StatusCode::NO_CONTENT)
 }

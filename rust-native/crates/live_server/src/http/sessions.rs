@@ -4,14 +4,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 
 use super::bodies::SLOWEST_BODY;
 use super::reply::Problem;
-use super::{From, Site};
+use super::{From, Site, layers};
 use crate::config::IceServer;
+use crate::ladder::Quality;
 use crate::relay::{Opening, Patched, Role, SessionId};
 
 const SDP: &str = "application/sdp";
@@ -25,26 +28,41 @@ pub(super) async fn publish(
     Path(stream): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    open(&site, Role::Publish, stream, from.ip(), request).await
+    open(&site, (Role::Publish, Quality::Auto), stream, from.ip(), request).await
 }
 
 pub(super) async fn view(
     State(site): State<Arc<Site>>,
     ConnectInfo(from): From,
     Path(stream): Path<String>,
+    asked: Result<Query<Ask>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    open(&site, Role::View, stream, from.ip(), request).await
+    let Query(Ask { quality }) = asked.map_err(|_| Problem::BadQuality)?;
+    let quality = quality.map_or(Ok(Quality::Auto), |name| Quality::named(&name).ok_or(Problem::BadQuality))?;
+    open(&site, (Role::View, quality), stream, from.ip(), request).await
 }
 
-async fn open(site: &Site, role: Role, stream: String, from: IpAddr, request: Request) -> Result<Response, Problem> {
+/// What a viewer may ask for with its offer.
+#[derive(Debug, Deserialize)]
+pub(super) struct Ask {
+    quality: Option<String>,
+}
+
+async fn open(
+    site: &Site,
+    (role, quality): (Role, Quality),
+    stream: String,
+    from: IpAddr,
+    request: Request,
+) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let from = site.asker(from, &parts.headers);
     let grant = site.authorize(role, &stream, &parts.headers, from).await?;
     let offer = text(&parts.headers, body, SDP, LARGEST_BODY).await?;
     let session = SessionId::random();
     let key = site.admit(role, &stream, (&session, from), grant).await?;
-    let opening = Opening { role, stream: stream.clone(), session, from, key, offer };
+    let opening = Opening { role, stream: stream.clone(), session, from, key, offer, quality };
     let opened = site.relay.open(opening).await.map_err(Problem::Refused)?;
     let location = format!("/{}/{stream}/{}", protocol(role), opened.session);
     let mut response = (StatusCode::CREATED, opened.answer).into_response();
@@ -53,6 +71,10 @@ async fn open(site: &Site, role: Role, stream: String, from: IpAddr, request: Re
     headers.insert(header::ETAG, etag(&opened.etag)?);
     headers.insert(header::LOCATION, HeaderValue::from_str(&location).map_err(|_| Problem::BadBody)?);
     headers.insert("Accept-Patch", HeaderValue::from_static(FRAGMENT));
+    if role == Role::View {
+        let link = format!("<{location}/layer>; rel=\"{}\"", layers::RELATION);
+        headers.append(header::LINK, HeaderValue::from_str(&link).map_err(|_| Problem::BadBody)?);
+    }
     // RFC 9725 §4.6: who may open a session may use the servers, nobody else learns of them.
     for link in site.config().rtc.ice_servers.iter().flat_map(IceServer::links) {
         let mut value = HeaderValue::from_str(&link).map_err(|_| Problem::BadBody)?;
@@ -147,7 +169,7 @@ pub(super) async fn preflight_session() -> Response {
     response
 }
 
-fn allowed(methods: &'static str) -> Response {
+pub(super) fn allowed(methods: &'static str) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     headers.insert(header::ALLOW, HeaderValue::from_static(methods));

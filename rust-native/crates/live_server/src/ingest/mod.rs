@@ -24,6 +24,8 @@ mod sound;
 mod srt;
 mod unit;
 
+pub(crate) use packetize::payloads;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -19,7 +19,7 @@ const FILLER: u8 = 12;
 const MORE_THAN_PAYLOADS: u8 = 24;
 
 /// The payloads of one access unit, in order. `sets` stand in front, for a keyframe that has none of its own.
-pub(super) fn payloads(sets: &[Bytes], units: &[Bytes]) -> Vec<Arc<[u8]>> {
+pub(crate) fn payloads(sets: &[Bytes], units: &[Bytes]) -> Vec<Arc<[u8]>> {
     let mut out: Vec<Arc<[u8]>> = Vec::new();
     // Small units that may share a packet with the next one.
     let mut waiting: Vec<&Bytes> = Vec::new();

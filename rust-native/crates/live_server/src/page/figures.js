@@ -1,4 +1,4 @@
-// What a connection's statistics say. Reads, never touches the page.
+// What a connection's statistics say, and how the page shows it.
 'use strict';
 
 window.FIGURES = (() => {
@@ -50,5 +50,33 @@ window.FIGURES = (() => {
     return whole >= 0 && whole < 60000 ? whole : null;
   }
 
-  return { measure, delay };
+  function figure(id, value, unit) {
+    const element = document.getElementById(id);
+    element.textContent = value;
+    if (unit) {
+      const small = document.createElement('small');
+      small.textContent = unit;
+      element.append(small);
+    }
+  }
+
+  /** Writes them into the page; `null`: there are none. */
+  function show(figures) {
+    if (!figures) {
+      for (const id of ['f-size', 'f-fps', 'f-rate', 'f-delay', 'f-loss', 'f-path']) figure(id, '–');
+      return;
+    }
+    figure('f-path', figures.path);
+    const { size, fps, kbps, delay, loss } = figures;
+    figure('f-size', size || '–');
+    figure('f-fps', fps === null ? '–' : fps.toFixed(fps < 10 ? 1 : 0), fps === null ? '' : 'fps');
+    if (kbps === null) figure('f-rate', '–');
+    else if (kbps >= 1000) figure('f-rate', (kbps / 1000).toFixed(1), 'Mbit/s');
+    else figure('f-rate', kbps.toFixed(0), 'kbit/s');
+    // No figure rather than a wrong one.
+    figure('f-delay', delay === null ? '–' : '≈ ' + Math.round(delay), delay === null ? '' : 'ms');
+    figure('f-loss', loss === null ? '–' : (loss * 100).toFixed(loss > 0 && loss < 0.1 ? 1 : 0), loss === null ? '' : '%');
+  }
+
+  return { measure, delay, show };
 })();

@@ -28,13 +28,14 @@ window.FILES = (() => {
 
   /**
    * Plays a stream. `failed` is told once, with what went wrong, when there is nothing more to try here.
-   * Gives `{ stop, figures, catchUp }`.
+   * `quality` is what is to be seen. Gives `{ stop, figures, catchUp, choose, choosable }`.
    */
-  async function start({ video, name, token, failed, log, play }) {
+  async function start({ video, name, token, quality, failed, log, play }) {
     const Hls = await library();
     const address = '/hls/' + encodeURIComponent(name) + '/index.m3u8';
     const counts = { bytes: 0, lost: 0 };
     let stopped = false;
+    let wanted = quality;
     const fail = (text, status) => {
       if (stopped) return;
       stopped = true;
@@ -66,12 +67,43 @@ window.FILES = (() => {
           hls.recoverMediaError();
         } else fail('hls: ' + data.details, status);
       });
+      // Begun with the source, unless something else was chosen: who reads a rendition has it made.
+      hls.on(Events.MANIFEST_PARSED, () => {
+        const level = levelOf(quality);
+        hls.startLevel = level < 0 ? levelOf('source') : level;
+        if (level >= 0) hls.loadLevel = level;
+      });
       hls.loadSource(address);
       hls.attachMedia(video);
     } else {
       video.src = address + (token ? '?token=' + encodeURIComponent(token) : '');
       video.onerror = () => fail('hls: the browser can’t play it', 0);
       play();
+    }
+
+    /** A quality's level; -1 for none, which is hls.js's own choice. */
+    function levelOf(name) {
+      const file = (name === 'source' ? 'video' : name) + '.m3u8';
+      return hls.levels.findIndex((level) => new URL(level.uri, location.href).pathname.endsWith('/' + file));
+    }
+
+    /** Another quality from the next segment on. A rendition is made only once it is read: its list is waited for while
+     *  the present one plays on, as hls.js would wait with an empty hand. */
+    async function choose(name) {
+      if (!hls) return;
+      wanted = name;
+      log('quality: ' + name);
+      const level = levelOf(name);
+      if (level >= 0 && level !== hls.loadLevel) {
+        const headers = token ? { Authorization: 'Bearer ' + token } : {};
+        const answer = await fetch(hls.levels[level].uri, { headers, cache: 'no-store' }).catch(() => null);
+        if (stopped || wanted !== name) return;
+        if (!answer || !answer.ok) {
+          log('quality: ' + (answer ? answer.status : 'no answer'));
+          return;
+        }
+      }
+      hls.loadLevel = level;
     }
 
     /** The sums so far; `delay` in milliseconds, where it is known. */
@@ -113,7 +145,7 @@ window.FILES = (() => {
       video.load();
     }
 
-    return { stop, figures, catchUp };
+    return { stop, figures, catchUp, choose, choosable: Boolean(hls) };
   }
 
   return { possible, start };

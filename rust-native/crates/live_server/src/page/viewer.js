@@ -46,6 +46,7 @@
     $('volume').setAttribute('aria-label', word('volume'));
     $('delay-tile').title = word('delayHint');
     $('path-tile').title = word('pathHint');
+    showQuality();
     document.title = name + ' · ' + word('title');
     showState();
   }
@@ -84,6 +85,18 @@
     isSilent: () => Boolean(info && info.live && !info.audio_codec),
   });
 
+  const quality = window.QUALITY({
+    word,
+    remembered,
+    remember,
+    chosen: (name) => { for (const taken of [webrtc, files]) if (taken) taken.choose(name); },
+  });
+  function showQuality() {
+    const possible = Boolean(webrtc || (files && files.choosable));
+    quality.show({ renditions: info && info.renditions, width: video.videoWidth, height: video.videoHeight, possible });
+  }
+  video.addEventListener('resize', showQuality);
+
   /** A picture (or, without one, sound) is there. */
   function pictured() {
     if (!webrtc && !files) return;
@@ -120,7 +133,7 @@
     reports.asked();
     if (state === 'error') setState('connecting', 'connecting');
     const failing = (error) => { if (mine === generation) failed(error); };
-    const wanted = { video, log, play: controls.play, failed: failing };
+    const wanted = { video, log, quality: quality.wanted(), play: controls.play, failed: failing };
     try {
       if (way === 'webrtc') {
         webrtc = window.WHEP.start({ ...wanted, endpoint, headers });
@@ -205,32 +218,7 @@
   let stalledLive = 0;
   let pollTimer = 0;
 
-  function figure(id, value, unit) {
-    const element = $(id);
-    element.textContent = value;
-    if (unit) {
-      const small = document.createElement('small');
-      small.textContent = unit;
-      element.append(small);
-    }
-  }
-
-  function showFigures(figures) {
-    if (!figures) {
-      for (const id of ['f-size', 'f-fps', 'f-rate', 'f-delay', 'f-loss', 'f-path']) figure(id, '–');
-      return;
-    }
-    figure('f-path', figures.path);
-    const { size, fps, kbps, delay, loss } = figures;
-    figure('f-size', size || '–');
-    figure('f-fps', fps === null ? '–' : fps.toFixed(fps < 10 ? 1 : 0), fps === null ? '' : 'fps');
-    if (kbps === null) figure('f-rate', '–');
-    else if (kbps >= 1000) figure('f-rate', (kbps / 1000).toFixed(1), 'Mbit/s');
-    else figure('f-rate', kbps.toFixed(0), 'kbit/s');
-    // No figure rather than a wrong one.
-    figure('f-delay', delay === null ? '–' : '≈ ' + Math.round(delay), delay === null ? '' : 'ms');
-    figure('f-loss', loss === null ? '–' : (loss * 100).toFixed(loss > 0 && loss < 0.1 ? 1 : 0), loss === null ? '' : '%');
-  }
+  const showFigures = window.FIGURES.show;
 
   /** Whether pictures come to the server so fast that a second without one means that it stands still here. A still
    *  screen sends one a second. */
@@ -369,6 +357,7 @@
           connect();
         }
         if (!before || before.audio_codec !== info.audio_codec) controls.show();
+        showQuality();
       }
     } catch (_) {
       info = null;

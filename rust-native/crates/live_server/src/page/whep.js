@@ -32,13 +32,16 @@ window.WHEP = (() => {
 
   /**
    * Opens a session and plays it. Until `stop`, `failed` is told of what goes wrong, by an error that carries `status` and
-   * `retryAfter` (seconds) of a server that refused, or `transport`, or `hopeless`. Gives `{ pc, stop }`; throws where the browser has no WebRTC.
+   * `retryAfter` (seconds) of a server that refused, or `transport`, or `hopeless`. `quality` is asked for. Gives `{ pc, choose, stop }`; throws where the browser has no WebRTC.
    */
-  function start({ video, endpoint, headers, log, play, failed }) {
+  function start({ video, endpoint, quality, headers, log, play, failed }) {
     if (typeof RTCPeerConnection !== 'function') throw hopeless('no WebRTC');
     const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
     const media = new MediaStream();
     let session = null;
+    /** Where another quality is asked for (the `Link` header's). */
+    let layer = null;
+    let wanted = quality;
     let stopped = false;
     const fail = (error) => { if (!stopped) failed(error); };
     const end = (url) => {
@@ -66,7 +69,7 @@ window.WHEP = (() => {
       const controller = typeof AbortController === 'function' ? new AbortController() : null;
       const limit = setTimeout(() => controller && controller.abort(), ANSWERS_WITHIN_MS);
       try {
-        return await fetch(endpoint, {
+        return await fetch(endpoint + '?quality=' + encodeURIComponent(wanted), {
           method: 'POST',
           headers: headers({ 'Content-Type': 'application/sdp' }),
           body: sdp,
@@ -79,6 +82,7 @@ window.WHEP = (() => {
     }
 
     async function open() {
+      const asked = wanted;
       const offer = await pc.createOffer();
       offer.sdp = withStereo(offer.sdp);
       if (!/a=rtpmap:\d+ H264\//i.test(offer.sdp)) throw hopeless('no H.264 over WebRTC', 'codec');
@@ -96,8 +100,25 @@ window.WHEP = (() => {
         throw Object.assign(new Error('HTTP ' + response.status), { status: response.status, retryAfter });
       }
       session = opened;
+      const link = /<([^>]+)>; rel="urn:ietf:params:whep:ext:core:layer"/.exec(response.headers.get('Link') || '');
+      layer = link && new URL(link[1], location.href).href;
+      if (wanted !== asked) choose(wanted);
       await pc.setRemoteDescription({ type: 'answer', sdp: await response.text() });
       setTimeout(() => pc.connectionState !== 'connected' && fail(hopeless('no way for WebRTC')), CONNECTS_WITHIN_MS);
+    }
+
+    /** Another quality, from its next keyframe on; the picture goes on meanwhile. */
+    async function choose(name) {
+      wanted = name;
+      if (!layer) return;
+      const body = JSON.stringify({ encodingId: name });
+      try {
+        const response = await fetch(layer, { method: 'POST', headers: headers({ 'Content-Type': 'application/json' }), body });
+        const answer = await response.json();
+        log('quality: ' + (response.ok ? answer.wanted : answer.code));
+      } catch (_) {
+        log('quality: no answer');
+      }
     }
 
     function stop() {
@@ -109,7 +130,7 @@ window.WHEP = (() => {
     }
 
     open().catch(fail);
-    return { pc, stop };
+    return { pc, choose, stop };
   }
 
   return { start };

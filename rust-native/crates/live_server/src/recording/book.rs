@@ -122,7 +122,7 @@ impl Book {
     pub(crate) fn chunk(&mut self, at: SystemTime, broken: bool, weights: &[Weight]) {
         let mut seconds = [0.0; 2];
         for weight in weights {
-            seconds[weight.kind as usize] = weight.seconds;
+            seconds[place(weight.kind)] = weight.seconds;
             self.meta.bytes += weight.bytes as u64;
         }
         let longest = seconds.into_iter().fold(0.0, f64::max);
@@ -147,14 +147,14 @@ impl Book {
             );
             attributes.push_str(",AUDIO=\"sound\"");
         }
-        let main = self.tracks.first().map_or("video", |track| track.kind.name());
+        let main = self.tracks.first().map_or(Kind::Video, |track| track.kind).name();
         let _ = write!(out, "#EXT-X-STREAM-INF:{attributes}\n{main}.m3u8\n");
         out
     }
 
     /// A track's playlist (RFC 8216 section 4.3.3.5: one that ended is VOD, one that goes on an event).
     pub(crate) fn media(&self, kind: Kind, ended: bool) -> String {
-        let longest = self.chunks.iter().map(|chunk| chunk.seconds[kind as usize]).fold(1.0, f64::max);
+        let longest = self.chunks.iter().map(|chunk| chunk.seconds[place(kind)]).fold(1.0, f64::max);
         let mut out = format!(
             "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:{}\n",
             longest.round() as u64,
@@ -172,7 +172,7 @@ impl Book {
             if index == 0 || chunk.broken {
                 let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", date_time(chunk.at));
             }
-            let _ = write!(out, "#EXTINF:{:.5},\n{}\n", chunk.seconds[kind as usize], chunk_name(kind, index + 1));
+            let _ = write!(out, "#EXTINF:{:.5},\n{}\n", chunk.seconds[place(kind)], chunk_name(kind, index + 1));
         }
         if ended {
             out.push_str("#EXT-X-ENDLIST\n");
@@ -181,12 +181,32 @@ impl Book {
     }
 }
 
+/// Which of a chunk's two lengths is a track's.
+fn place(kind: Kind) -> usize {
+    usize::from(kind == Kind::Audio)
+}
+
 pub(crate) fn header_name(kind: Kind, run: usize) -> String {
     format!("{}-{run}.mp4", kind.name())
 }
 
 pub(crate) fn chunk_name(kind: Kind, number: usize) -> String {
     format!("{}-{number:05}.m4s", kind.name())
+}
+
+/// The numbers of a run's chunks, as a playlist of [`Book::media`] says.
+pub(crate) fn chunks_of(playlist: &str, run: usize) -> Vec<usize> {
+    let ours = format!("-{run}.mp4\"");
+    let (mut in_run, mut found) = (false, Vec::new());
+    for line in playlist.lines() {
+        if let Some(map) = line.strip_prefix("#EXT-X-MAP:") {
+            in_run = map.ends_with(&ours);
+        } else if in_run && !line.starts_with('#') {
+            let number = line.strip_suffix(".m4s").and_then(|name| name.rsplit_once('-')?.1.parse::<usize>().ok());
+            found.extend(number);
+        }
+    }
+    found
 }
 
 /// Adds a token to every address in a playlist, for players that can't send headers.
@@ -258,6 +278,12 @@ mod tests {
                 .multivariant()
                 .contains("CODECS=\"avc1.42c01e,opus\",RESOLUTION=640x360,AUDIO=\"sound\"\nvideo.m3u8\n")
         );
+    }
+
+    #[test]
+    fn the_chunks_of_a_run_are_those_under_its_header() {
+        let text = book().media(Kind::Video, false);
+        assert_eq!([0, 1, 2].map(|run| chunks_of(&text, run)), [vec![1, 2], vec![3], vec![]]);
     }
 
     #[test]

@@ -6,12 +6,14 @@
 //! publisher's return within the grace time is a break in the same recording.
 
 mod book;
+mod download;
 mod retention;
 mod store;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -48,11 +50,16 @@ struct Rule {
     settings: RecordingSettings,
     store: Store,
     problem: Mutex<Option<String>>,
+    /// Attempts that the store did not grant.
+    failures: AtomicU64,
+    /// Bytes of chunks and headers.
+    written: AtomicU64,
 }
 
 impl Rule {
     /// Whether that is news.
     fn fail(&self, problem: String) -> bool {
+        self.failures.fetch_add(1, Ordering::Relaxed);
         self.problem.lock().replace(problem).is_none()
     }
 
@@ -78,6 +85,30 @@ pub(crate) struct RecordingInfo {
     pub(crate) playlist: String,
 }
 
+/// A rule, as the admin pages and the metrics show it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RuleInfo {
+    pub(crate) name: String,
+    pub(crate) streams: Vec<String>,
+    /// The folder, or the bucket.
+    pub(crate) place: String,
+    pub(crate) split_minutes: u32,
+    pub(crate) keep_days: Option<f64>,
+    pub(crate) keep_gb: Option<f64>,
+    /// Recordings that are there, those that are being written among them.
+    pub(crate) recordings: usize,
+    pub(crate) open: usize,
+    /// What they take.
+    pub(crate) bytes: u64,
+    /// Room on the disk of a folder.
+    pub(crate) free_bytes: Option<u64>,
+    /// The store takes or gives nothing now.
+    pub(crate) fails: bool,
+    /// Since the rule is in force.
+    pub(crate) failures: u64,
+    pub(crate) written_bytes: u64,
+}
+
 #[derive(Debug)]
 struct Entry {
     meta: Meta,
@@ -93,9 +124,15 @@ type Key = (String, String, String);
 struct State {
     rules: RwLock<BTreeMap<String, Arc<Rule>>>,
     entries: RwLock<BTreeMap<Key, Entry>>,
+    /// Counts what has changed in the list: who shows it asks again only then.
+    version: AtomicU64,
 }
 
 impl State {
+    fn has_changed(&self) {
+        self.version.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn is_current(&self, rule: &Arc<Rule>) -> bool {
         self.rules.read().get(&rule.name).is_some_and(|now| Arc::ptr_eq(now, rule))
     }
@@ -106,6 +143,7 @@ impl State {
         }
         let key = (rule.name.clone(), meta.stream.clone(), meta.id.clone());
         self.entries.write().insert(key, Entry { meta: meta.clone(), book: book.cloned() });
+        self.has_changed();
     }
 }
 
@@ -122,6 +160,41 @@ impl Recordings {
     pub(crate) fn get(&self, rule: &str, stream: &str, id: &str) -> Option<RecordingInfo> {
         let key = (rule.to_owned(), stream.to_owned(), id.to_owned());
         self.0.entries.read().get(&key).map(|entry| self.info(&key, entry))
+    }
+
+    /// Another number after each change.
+    pub(crate) fn version(&self) -> u64 {
+        self.0.version.load(Ordering::Relaxed)
+    }
+
+    /// Every rule in force. Asks disks how much room they have: never on a runtime's thread.
+    pub(crate) fn rules(&self) -> Vec<RuleInfo> {
+        let rules: Vec<_> = self.0.rules.read().values().cloned().collect();
+        let mut sums: BTreeMap<String, (usize, usize, u64)> = BTreeMap::new();
+        for ((rule, ..), entry) in self.0.entries.read().iter() {
+            let sum = sums.entry(rule.clone()).or_default();
+            *sum = (sum.0 + 1, sum.1 + usize::from(entry.book.is_some()), sum.2 + entry.meta.bytes);
+        }
+        let show = |rule: Arc<Rule>| {
+            let (recordings, open, bytes) = sums.get(&rule.name).copied().unwrap_or_default();
+            let settings = &rule.settings;
+            RuleInfo {
+                name: rule.name.clone(),
+                streams: settings.streams.clone(),
+                place: settings.place(),
+                split_minutes: settings.split_minutes,
+                keep_days: settings.keep_days,
+                keep_gb: settings.keep_gb,
+                recordings,
+                open,
+                bytes,
+                free_bytes: settings.folder.as_deref().and_then(record::free_bytes),
+                fails: rule.problem.lock().is_some(),
+                failures: rule.failures.load(Ordering::Relaxed),
+                written_bytes: rule.written.load(Ordering::Relaxed),
+            }
+        };
+        rules.into_iter().map(show).collect()
     }
 
     /// Folders on this machine that are recorded to.
@@ -142,7 +215,8 @@ impl Recordings {
         let store = self.rule(rule)?.store.clone();
         // Of one that is written the playlists are given without their end.
         let key = (rule.to_owned(), stream.to_owned(), id.to_owned());
-        let open = match (self.0.entries.read().get(&key), file.strip_suffix(".m3u8").and_then(Kind::named)) {
+        let kind = file.strip_suffix(".m3u8").and_then(Kind::named).filter(|kind| Kind::ALL.contains(kind));
+        let open = match (self.0.entries.read().get(&key), kind) {
             (None, _) => return Err(StoreError::Missing),
             (Some(entry), Some(kind)) => entry.book.as_ref().map(|book| book.media(kind, false)),
             (Some(_), None) => None,
@@ -161,6 +235,7 @@ impl Recordings {
     pub(crate) async fn delete(&self, rule: &str, stream: &str, id: &str) -> Result<(), StoreError> {
         let store = self.rule(rule)?.store.clone();
         self.0.entries.write().remove(&(rule.to_owned(), stream.to_owned(), id.to_owned()));
+        self.0.has_changed();
         store.delete(stream, id).await
     }
 
@@ -235,7 +310,8 @@ pub(crate) async fn run(site: Arc<Site>, mut stop: watch::Receiver<bool>) {
             match Store::open(settings) {
                 Ok(store) => {
                     let (settings, problem) = (settings.clone(), Mutex::default());
-                    let rule = Arc::new(Rule { name: name.clone(), settings, store, problem });
+                    let (failures, written) = (AtomicU64::default(), AtomicU64::default());
+                    let rule = Arc::new(Rule { name: name.clone(), settings, store, problem, failures, written });
                     state.rules.write().insert(name.clone(), rule.clone());
                     tokio::spawn(list(state.clone(), rule));
                 }
@@ -295,6 +371,7 @@ async fn list(state: Arc<State>, rule: Arc<Rule>) {
                     let key = (rule.name.clone(), meta.stream.clone(), meta.id.clone());
                     entries.entry(key).or_insert(Entry { meta, book: None });
                 }
+                state.has_changed();
                 return;
             }
             Err(error) => {

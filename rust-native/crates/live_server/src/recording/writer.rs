@@ -4,6 +4,7 @@
 //! notices. A store that fails is tried again for as long as there is something to be written.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -47,7 +48,9 @@ struct Head {
 fn whole(window: &Window, next: u64) -> Vec<(Head, Vec<Piece>)> {
     let mut found = Vec::new();
     for run in &window.runs {
-        let kinds: Vec<Kind> = run.headers.iter().map(|header| header.kind).collect();
+        // What is made of the source while somebody watches is nothing to keep.
+        let published = run.headers.iter().filter(|header| Kind::ALL.contains(&header.kind));
+        let kinds: Vec<Kind> = published.clone().map(|header| header.kind).collect();
         let Some(first) = kinds.first() else { continue };
         let mut pieces = Vec::new();
         for segment in window.rendition(*first).segments.iter().filter(|segment| segment.run == run.index) {
@@ -64,10 +67,15 @@ fn whole(window: &Window, next: u64) -> Vec<(Head, Vec<Piece>)> {
                 pieces.push(Piece { number: segment.number, at: window.origin + start, bodies });
             }
         }
-        let tracks = run.headers.iter().map(|header| Track { kind: header.kind, codecs: header.what.codecs() });
-        let headers = run.headers.iter().map(|header| (header.kind, header.body.clone()));
+        let tracks = published.clone().map(|header| Track { kind: header.kind, codecs: header.what.codecs() });
+        let headers = published.map(|header| (header.kind, header.body.clone()));
         if !pieces.is_empty() {
-            let head = Head { run: run.number, tracks: tracks.collect(), size: run.size(), headers: headers.collect() };
+            let head = Head {
+                run: run.number,
+                tracks: tracks.collect(),
+                size: run.size(Kind::Video),
+                headers: headers.collect(),
+            };
             found.push((head, pieces));
         }
     }
@@ -179,7 +187,7 @@ impl Writer {
         let run = book.run(head.headers.iter().map(|(_, body)| body.len()).sum());
         for (kind, body) in &head.headers {
             let place = (self.stream.as_str(), book.meta.id.as_str());
-            self.store().put(place, &header_name(*kind, run), body.clone()).await?;
+            self.put(place, &header_name(*kind, run), body.clone()).await?;
         }
         self.run = Some((head.run, 0));
         self.book = Some(book);
@@ -188,6 +196,14 @@ impl Writer {
 
     fn store(&self) -> &Store {
         &self.rule.store
+    }
+
+    /// Media, which is counted.
+    async fn put(&self, place: (&str, &str), name: &str, body: Bytes) -> Result<(), StoreError> {
+        let bytes = body.len() as u64;
+        self.store().put(place, name, body).await?;
+        self.rule.written.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
     }
 
     /// What waits becomes one more chunk. Where that fails it waits on.
@@ -210,7 +226,7 @@ impl Writer {
                 seconds += length;
             }
             weights.push(Weight { kind, seconds, bytes: all.len() });
-            self.store().put(place, &chunk_name(kind, number), all.freeze()).await?;
+            self.put(place, &chunk_name(kind, number), all.freeze()).await?;
         }
         // A run's first chunk has nothing before it; a later one may lack what the store was too slow for.
         let missed = first.number.saturating_sub(expected);

@@ -70,6 +70,11 @@ impl Connection {
         self.connected
     }
 
+    /// How long ago its offer came.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.opened)
+    }
+
     /// Whether it was heard a moment ago: media, reports or checks.
     pub(super) fn is_heard(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.heard) < HUSH

@@ -14,6 +14,8 @@ use super::connection::HUSH;
 use super::packet::Track;
 use super::stream::PeerId;
 use super::{KeyUse, SessionId};
+use crate::ladder::Rung;
+use crate::ladder::worker::Made;
 
 /// Batches that may wait for the media thread: a tenth of a second of 200 publishers.
 pub(super) const WAITING: usize = 1024;
@@ -80,6 +82,13 @@ pub(crate) struct Batch {
 pub(super) enum Fed {
     Batch(PeerId, Batch),
     End(PeerId),
+    /// What a stream's own worker made (see `stream/ladder`).
+    Rendition {
+        stream: String,
+        generation: u64,
+        rung: Rung,
+        made: Made,
+    },
 }
 
 /// What the stream wants of a publisher that is fed.

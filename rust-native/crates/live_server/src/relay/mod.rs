@@ -15,6 +15,7 @@ mod meter;
 mod negotiate;
 mod packet;
 mod publisher;
+mod quality;
 mod sdp;
 mod shard;
 mod socket;
@@ -36,8 +37,10 @@ pub(crate) use fed::{Batch, Facts, FedOpened, FedOpening, FedPacket, Feeder, Ord
 use crate::chunks::Outlet;
 use crate::config::Config;
 use crate::error::ServerError;
-use crate::figures::Figures;
+use crate::figures::{Figures, RenditionInfo};
+use crate::ladder::Quality;
 use stream::PeerId;
+pub(crate) use stream::USUAL_RATE;
 
 pub(crate) use clock::SourceClock;
 pub(crate) use packet::{MediaPacket, Track};
@@ -88,6 +91,18 @@ pub(crate) struct Opening {
     pub(crate) key: Option<KeyUse>,
     /// SDP.
     pub(crate) offer: String,
+    /// What a viewer wants to see.
+    pub(crate) quality: Quality,
+}
+
+/// What a viewer gets, and what it could get.
+#[derive(Debug)]
+pub(crate) struct LayerState {
+    /// What it asked for.
+    pub(crate) quality: Quality,
+    /// What it gets now.
+    pub(crate) current: Quality,
+    pub(crate) renditions: Vec<RenditionInfo>,
 }
 
 /// A session that is over.
@@ -136,6 +151,15 @@ pub(crate) enum Refusal {
     /// The entity tag names an ICE session that is over (RFC 9725 §4.3.1).
     #[error("the ICE session has changed")]
     Stale,
+    /// There is no such rendition of the stream.
+    #[error("the stream has no such rendition")]
+    NoRendition,
+    /// As many are made as may be.
+    #[error("as many renditions are made as may be")]
+    NoRenditionRoom,
+    /// It was tried.
+    #[error("this rendition can't be made now")]
+    RenditionFailed,
     /// The media thread doesn't answer.
     #[error("the media thread does not answer")]
     Stopped,
@@ -192,6 +216,13 @@ enum Command {
         which: Which,
         answer: Answer<Vec<Visitor>>,
     },
+    /// What a viewer gets and could get, after its wish.
+    Layer {
+        stream: String,
+        session: SessionId,
+        wish: Option<Quality>,
+        answer: Answer<LayerState>,
+    },
     /// The packets since a stream's last keyframe.
     Cached {
         stream: String,
@@ -222,7 +253,8 @@ impl Relay {
             .map_err(|(address, error)| ServerError::from_bind(address, error))?;
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (feed, fed) = mpsc::channel(fed::WAITING);
-        let shard = shard::Shard::new(socket, config, figures, departures).map_err(ServerError::NoThread)?;
+        let shard =
+            shard::Shard::new(socket, config, figures, departures, feed.clone()).map_err(ServerError::NoThread)?;
         let thread = std::thread::Builder::new()
             .name("live-media".to_owned())
             .spawn(move || shard.run(inbox, fed))
@@ -264,6 +296,15 @@ impl Relay {
     /// What a stream sent since its last keyframe; nothing, where that is not kept.
     pub(crate) async fn cached(&self, stream: &str) -> Result<Vec<Arc<MediaPacket>>, Refusal> {
         self.ask(|answer| Command::Cached { stream: stream.to_owned(), answer }).await
+    }
+
+    /// What a viewer gets and could get; with a wish it gets that from the next keyframe on.
+    pub(crate) async fn layer(
+        &self,
+        (stream, session): (String, SessionId),
+        wish: Option<Quality>,
+    ) -> Result<LayerState, Refusal> {
+        self.ask(|answer| Command::Layer { stream, session, wish, answer }).await
     }
 
     pub(crate) async fn patch(

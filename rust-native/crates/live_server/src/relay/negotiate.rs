@@ -58,19 +58,23 @@ fn config(direction: Offered, terms: &Terms) -> RtcConfig {
     extensions.set(5, Extension::PlayoutDelay);
     extensions.set(6, Extension::AbsoluteCaptureTime);
     extensions.set(13, Extension::VideoOrientation);
-    if direction == Offered::SendOnly {
-        // Congestion control is between the publisher and us. Viewers don't get these: nothing here would act on their
-        // twenty reports a second.
+    if direction != Offered::RecvOnly {
+        // From it a viewer's player estimates what its line carries, and says so about once a second (REMB,
+        // draft-alvestrand-rmcat-remb): what its rendition is chosen by.
         extensions.set(2, Extension::AbsoluteSendTime);
+    }
+    if direction == Offered::SendOnly {
+        // Congestion control is between the publisher and us. Viewers don't get it: nothing here would act on their
+        // twenty reports a second.
         extensions.set(3, Extension::TransportSequenceNumber);
     }
     let mut config = RtcConfig::new()
         .set_rtp_mode(true)
-        .set_ice_lite(direction == Offered::RecvOnly)
+        .set_ice_lite(direction != Offered::SendOnly)
         .set_dtls_cert(terms.certificate.clone())
         .set_rtcp_report_interval_audio(REPORTS)
         .set_rtcp_report_interval_video(REPORTS)
-        .set_stats_interval((direction == Offered::SendOnly).then_some(REPORTS))
+        .set_stats_interval((direction != Offered::RecvOnly).then_some(REPORTS))
         .set_extension_map(extensions)
         .clear_codecs();
     let codecs = config.codec_config();
@@ -116,13 +120,15 @@ pub(super) fn accept(
     }
     let wanted = match direction {
         Offered::SendOnly => Direction::RecvOnly,
-        Offered::RecvOnly => Direction::SendOnly,
+        Offered::RecvOnly | Offered::RecvMeasured => Direction::SendOnly,
     };
     let (video, audio) = sections(&rtc, &normalized, wanted);
     if video.is_none() && audio.is_none() {
         return Err(Refusal::NotAnOffer(match direction {
             Offered::SendOnly => "nothing in it sends H.264 (packetization-mode=1) or Opus".to_owned(),
-            Offered::RecvOnly => "nothing in it receives H.264 (packetization-mode=1) or Opus".to_owned(),
+            Offered::RecvOnly | Offered::RecvMeasured => {
+                "nothing in it receives H.264 (packetization-mode=1) or Opus".to_owned()
+            }
         }));
     }
     let answer = sdp::finished_answer(&answer.to_sdp_string(), terms.public);

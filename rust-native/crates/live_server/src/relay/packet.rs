@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use str0m::rtp::ExtensionValues;
 
+use crate::ladder::Rung;
+
 /// Which of the two tracks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Track {
@@ -28,6 +30,8 @@ impl Track {
 #[derive(Debug)]
 pub(crate) struct MediaPacket {
     pub(crate) track: Track,
+    /// Which rendition of the picture it is; `None` for the source, and for sound. Each has its own sequence.
+    pub(crate) rung: Option<Rung>,
     /// Never wraps, never goes back when a publisher returns.
     pub(crate) sequence: u64,
     /// Wraps; goes on in step with the wall clock when a publisher returns.
@@ -47,6 +51,7 @@ impl MediaPacket {
     pub(crate) fn for_tests(sequence: u64, timestamp: u32, payload: &[u8]) -> Self {
         Self {
             track: Track::Video,
+            rung: None,
             sequence,
             timestamp,
             marker: false,

@@ -9,13 +9,15 @@ pub(super) enum Offered {
     SendOnly,
     /// It watches.
     RecvOnly,
+    /// It watches, and is to say what its line carries.
+    RecvMeasured,
 }
 
 impl Offered {
     fn attribute(self) -> &'static str {
         match self {
             Self::SendOnly => "a=sendonly",
-            Self::RecvOnly => "a=recvonly",
+            Self::RecvOnly | Self::RecvMeasured => "a=recvonly",
         }
     }
 }
@@ -40,6 +42,10 @@ pub(super) fn normalized_offer(offer: &str, direction: Offered) -> String {
             open_section = line.starts_with("m=audio") || line.starts_with("m=video");
         }
         if line.starts_with("a=candidate:") || line == "a=end-of-candidates" {
+            continue;
+        }
+        // One encoding is passed on: several (RFC 8853) are declined by an answer that does not name them.
+        if line.starts_with("a=simulcast:") || line.starts_with("a=rid:") {
             continue;
         }
         if DIRECTIONS.contains(&line) {
@@ -158,6 +164,13 @@ mod tests {
         assert!(!normalized.contains("sendrecv"));
         let other = normalized_offer("v=0\nm=audio 9 X 111\na=inactive\n", Offered::SendOnly);
         assert!(other.contains("a=inactive") && !other.contains("sendonly"));
+    }
+
+    #[test]
+    fn an_offer_of_several_encodings_is_taken_as_one_of_one() {
+        let offer = "m=video 9 X 96\r\na=rid:f send\r\na=rid:h send\r\na=ssrc:5 cname:c\r\na=simulcast:send f;h\r\n";
+        let normalized = normalized_offer(offer, Offered::SendOnly);
+        assert!(!normalized.contains("a=rid:") && !normalized.contains("simulcast") && normalized.contains("a=ssrc:5"));
     }
 
     #[test]

@@ -13,11 +13,12 @@ use tokio::sync::mpsc;
 use super::fed::Fed;
 use super::negotiate::Terms;
 use super::socket::{Inbox, MediaSocket, Outbox, Run};
-use super::stream::{Manners, PeerId, Stream};
+use super::stream::{Manners, PeerId, Stream, Workshop};
 use super::visitors::{KeyUse, Visitor};
 use super::{Command, Departed, Role, SessionId};
 use crate::config::{Config, Limits};
 use crate::figures::{Figures, Totals};
+use crate::ladder::Places;
 
 /// How often the figures are written anew while nothing special happens.
 const FIGURES: Duration = Duration::from_millis(500);
@@ -57,6 +58,7 @@ pub(super) struct Shard {
     departures: mpsc::Sender<Departed>,
     figures: Figures,
     streams: HashMap<String, Stream>,
+    workshop: Workshop,
     places: HashMap<PeerId, Place>,
     sessions: HashMap<SessionId, PeerId>,
     by_address: HashMap<SocketAddr, PeerId>,
@@ -72,10 +74,16 @@ impl Shard {
         config: &Config,
         figures: Figures,
         departures: mpsc::Sender<Departed>,
+        ways: mpsc::Sender<Fed>,
     ) -> io::Result<Self> {
         let now = Instant::now();
         let port = socket.local_addr()?.port();
         let manners = Manners::new(&config.publishing);
+        let mut workshop = Workshop { places: Places::default(), ways };
+        workshop.places.set_most(config.transcoding.max_renditions);
+        let ladder = (&config.transcoding, &workshop);
+        let streams =
+            config.streams.keys().map(|name| (name.clone(), Stream::new(name, manners, ladder, now))).collect();
         let certificate = str0m::crypto::from_feature_flags()
             .dtls_provider
             .generate_certificate()
@@ -86,7 +94,8 @@ impl Shard {
             limits: config.limits.clone(),
             departures,
             figures,
-            streams: config.streams.keys().map(|name| (name.clone(), Stream::new(name, manners, now))).collect(),
+            streams,
+            workshop,
             places: HashMap::new(),
             sessions: HashMap::new(),
             by_address: HashMap::new(),
@@ -208,8 +217,13 @@ impl Shard {
     fn reload(&mut self, config: &Config) {
         let (now, manners) = (Instant::now(), Manners::new(&config.publishing));
         self.limits = config.limits.clone();
+        self.workshop.places.set_most(config.transcoding.max_renditions);
+        let ladder = (&config.transcoding, &self.workshop);
         for name in config.streams.keys() {
-            self.streams.entry(name.clone()).or_insert_with(|| Stream::new(name, manners, now)).revive(manners);
+            let fresh = || Stream::new(name, manners, ladder, now);
+            let stream = self.streams.entry(name.clone()).or_insert_with(fresh);
+            stream.revive(manners);
+            stream.set_ladder(&config.transcoding, &self.workshop.places, now);
         }
         for stream in self.streams.values_mut() {
             if !config.streams.contains_key(stream.name()) {
@@ -284,11 +298,15 @@ impl Shard {
     }
 
     fn fed(&mut self, fed: Fed, now: Instant) {
-        let (Fed::Batch(peer, _) | Fed::End(peer)) = &fed;
-        let Some(stream) = self.places.get(peer).and_then(|place| self.streams.get_mut(&place.stream)) else { return };
+        let name = match &fed {
+            Fed::Batch(peer, _) | Fed::End(peer) => self.places.get(peer).map(|place| &place.stream),
+            Fed::Rendition { stream, .. } => Some(stream),
+        };
+        let Some(stream) = name.and_then(|name| self.streams.get_mut(name)) else { return };
         match fed {
             Fed::Batch(peer, batch) => stream.feed(peer, batch, now, &self.figures),
             Fed::End(peer) => stream.fed_has_ended(peer),
+            Fed::Rendition { generation, rung, made, .. } => stream.rendition(generation, rung, made, now),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -195,6 +196,11 @@ impl Outbox<'_> {
         }
         self.run.bytes.extend_from_slice(datagram);
         self.run.segments += 1;
+    }
+
+    /// A viewer's first picture leaves, so long after its offer.
+    pub(super) fn joined(&self, after: Duration) {
+        self.figures.totals.joins.observe(after);
     }
 
     pub(super) fn flush(&mut self) {

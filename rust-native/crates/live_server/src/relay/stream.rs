@@ -8,10 +8,11 @@ use media::Size;
 use str0m::Event;
 use str0m::rtp::RtpPacket;
 
+use super::SessionId;
 use super::fed::FedPublisher;
 use super::gop::{GopCache, Pushed};
 use super::h264;
-use super::keyframes::{Join, KeyframeGate, plan_join};
+use super::keyframes::KeyframeGate;
 use super::meter::Meter;
 use super::packet::{MediaPacket, Track};
 use super::publisher::{Publisher, end_to_end};
@@ -19,12 +20,18 @@ use super::socket::Outbox;
 use super::timeline::Timeline;
 use super::viewer::Viewer;
 use crate::chunks::Outlet;
-use crate::config::{PublishingSettings, SecondPublisher};
+use crate::config::{PublishingSettings, SecondPublisher, TranscodingSettings};
 use crate::figures::{Figures, Totals};
 
 mod fed;
+mod ladder;
+mod lanes;
 mod life;
 mod pack;
+mod viewers;
+
+pub(crate) use lanes::USUAL_RATE;
+pub(super) use lanes::Workshop;
 
 /// Names a peer inside the shard.
 pub(super) type PeerId = u64;
@@ -73,12 +80,19 @@ pub(super) struct Stream {
     size: Option<Size>,
     profile: Option<u32>,
     has: (bool, bool),
+    /// Its renditions.
+    ladder: lanes::Ladder,
     /// Something that the figures show has changed.
     pub(super) changed: bool,
 }
 
 impl Stream {
-    pub(super) fn new(name: &str, manners: Manners, now: Instant) -> Self {
+    pub(super) fn new(
+        name: &str,
+        manners: Manners,
+        (settings, workshop): (&TranscodingSettings, &Workshop),
+        now: Instant,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             manners,
@@ -102,6 +116,7 @@ impl Stream {
             size: None,
             profile: None,
             has: (false, false),
+            ladder: lanes::Ladder::new(name, settings, workshop.clone(), now),
             changed: true,
         }
     }
@@ -130,6 +145,11 @@ impl Stream {
         self.live.is_some() && self.since.is_some()
     }
 
+    /// Whether viewers may be given smaller renditions.
+    pub(super) fn has_ladder(&self) -> bool {
+        self.ladder.is_configured()
+    }
+
     pub(super) fn viewer_count(&self) -> usize {
         self.viewers.len()
     }
@@ -140,13 +160,6 @@ impl Stream {
 
     pub(super) fn add_publisher(&mut self, peer: PeerId, publisher: Publisher) {
         self.publishers.insert(peer, publisher);
-    }
-
-    pub(super) fn add_viewer(&mut self, peer: PeerId, mut viewer: Viewer) {
-        if let Some(profile) = self.profile {
-            viewer.set_profile(profile);
-        }
-        self.viewers.insert(peer, viewer);
     }
 
     pub(super) fn publisher(&mut self, peer: PeerId) -> Option<&mut Publisher> {
@@ -189,37 +202,6 @@ impl Stream {
         }
     }
 
-    /// What a viewer's session said.
-    pub(super) fn viewer_events(&mut self, peer: PeerId, events: &mut Vec<Event>, now: Instant) {
-        for event in events.drain(..) {
-            let Some(viewer) = self.viewers.get_mut(&peer) else { continue };
-            match event {
-                Event::Connected => {
-                    self.changed = true;
-                    tracing::info!(stream = self.name, session = %short(&viewer.connection.session), "a viewer is connected");
-                    let in_vain = self.asks_in_vain() && self.gop.frames() > 0;
-                    let plan = if in_vain {
-                        Join::Replay
-                    } else {
-                        plan_join(self.gop.frames(), self.gop.bytes(), self.gate.is_open(now))
-                    };
-                    match plan {
-                        Join::Replay => {
-                            if let Some(viewer) = self.viewers.get_mut(&peer) {
-                                viewer.start_video(&self.gop, now);
-                            }
-                        }
-                        Join::Ask => self.gate.want(),
-                    }
-                }
-                Event::KeyframeRequest(_) if !viewer.waits_for_keyframe() && viewer.budget.spend(now) => {
-                    self.gate.want()
-                }
-                _ => {}
-            }
-        }
-    }
-
     /// Whether a publisher is heard that is not to be replaced: a silent one may be a program that was killed, whose
     /// next run knocks at the door.
     pub(super) fn is_taken(&self, now: Instant) -> bool {
@@ -237,7 +219,10 @@ impl Stream {
             return;
         }
         let before = self.live.replace(peer);
-        tracing::info!(stream = self.name, takes_over = before.is_some(), "a publisher is connected");
+        let session = self.publishers.get(&peer).map(|publisher| &publisher.connection.session);
+        let session =
+            session.or_else(|| self.fed.get(&peer).map(|publisher| &publisher.session)).map(SessionId::public);
+        tracing::info!(stream = self.name, session, takes_over = before.is_some(), "a publisher is connected");
         if let Some(publisher) = self.publishers.get(&peer) {
             self.has = (publisher.video.is_some(), publisher.audio.is_some());
         }
@@ -259,8 +244,9 @@ impl Stream {
         self.size = None;
         self.last_frame = None;
         self.announced = false;
+        self.ladder.stop();
         for viewer in self.viewers.values_mut() {
-            viewer.new_publisher();
+            viewer.begin_anew();
         }
     }
 
@@ -301,6 +287,7 @@ impl Stream {
         }
         self.spread(MediaPacket {
             track,
+            rung: None,
             sequence,
             timestamp,
             marker: packet.header.marker,
@@ -311,12 +298,6 @@ impl Stream {
         });
     }
 
-    /// The viewers are told the profile by their payload types.
-    fn set_profile(&mut self, profile: u32) {
-        self.profile = Some(profile);
-        self.viewers.values_mut().for_each(|viewer| viewer.set_profile(profile));
-    }
-
     /// A packet on the stream's time line, whoever brought it: it is kept for those who join and goes out this turn.
     fn spread(&mut self, packet: MediaPacket) {
         let packet = Arc::new(packet);
@@ -324,33 +305,11 @@ impl Stream {
             self.keyframe_in_batch = true;
             self.gate.arrived();
         }
+        if packet.track == Track::Video {
+            self.ladder.feed(&packet);
+        }
         self.hand_out(&packet);
         self.batch.push(packet);
-    }
-
-    /// Sends the packets of this turn to everyone.
-    pub(super) fn fan_out(&mut self, now: Instant, outbox: &mut Outbox<'_>, events: &mut Vec<Event>) {
-        if self.batch.is_empty() {
-            return;
-        }
-        let peers: Vec<PeerId> = self.viewers.keys().copied().collect();
-        for peer in peers {
-            let Some(viewer) = self.viewers.get_mut(&peer) else { continue };
-            let starts = self.keyframe_in_batch && viewer.waits_for_keyframe();
-            if starts {
-                // The cache holds this turn's video already.
-                viewer.start_video(&self.gop, now);
-            }
-            for packet in &self.batch {
-                if !(starts && packet.track == Track::Video) {
-                    viewer.take(packet);
-                }
-            }
-            viewer.drive(now, outbox, events);
-            self.viewer_events(peer, events, now);
-        }
-        self.batch.clear();
-        self.keyframe_in_batch = false;
     }
 
     /// Lets time pass for everyone whose time has come, and asks for a keyframe if one is due.
@@ -375,6 +334,7 @@ impl Stream {
                 self.publisher_events(peer, events, now, figures);
             }
         }
+        self.tend_ladder(now);
         self.ask_for_keyframe(now, outbox, events, figures);
         self.meter.tick(now);
     }
@@ -412,12 +372,8 @@ impl Stream {
         viewers
             .chain(publishers)
             .chain(self.gate.deadline())
+            .chain(self.ladder_deadline())
             .chain(self.lost.map(|lost| lost + self.manners.grace))
             .min()
     }
-}
-
-/// Enough of a session's name to tell it apart in a log; the whole name is a key to it.
-pub(super) fn short(session: &super::SessionId) -> &str {
-    session.0.get(..6).unwrap_or_default()
 }

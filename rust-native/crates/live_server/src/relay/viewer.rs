@@ -17,8 +17,10 @@ use super::gop::GopCache;
 use super::keyframes::ViewerBudget;
 use super::negotiate::{self, Section};
 use super::packet::{MediaPacket, Track};
+use super::quality::{Chooser, Line};
 use super::socket::Outbox;
 use super::timeline::Rewriter;
+use crate::ladder::{Quality, Rung};
 
 /// A replay leaves in pieces of this many packets …
 const PIECE: usize = 32;
@@ -26,6 +28,10 @@ const PIECE: usize = 32;
 const PIECE_INTERVAL: Duration = Duration::from_millis(5);
 /// Replayed pictures follow each other by this much on the player's clock: it hurries through them.
 const SQUEEZED: Duration = Duration::from_millis(1);
+/// What is sent is measured over so long, as players' reports come.
+const MEASURED: Duration = Duration::from_secs(1);
+/// The same in ticks of 90 kHz.
+const STEP: u32 = (SQUEEZED.as_millis() as u32) * 90;
 /// Packets that may wait behind a replay; past it the viewer starts again at the next keyframe.
 const MOST_WAITING: usize = 8192;
 
@@ -38,6 +44,41 @@ struct Out {
     declared: bool,
     payload_type: Pt,
     numbers: Rewriter,
+    /// The newest picture's time stamp, as it was sent.
+    newest: Option<u32>,
+    catch_up: Option<CatchUp>,
+}
+
+/// A rendition is made of the source and so comes later: who changes to it has seen its first pictures' times already.
+/// They follow what was sent last, closely, until they are newer.
+#[derive(Debug, Clone, Copy)]
+struct CatchUp {
+    /// What was sent last before the change.
+    until: u32,
+    /// The present picture's own time stamp, and the one it is sent with.
+    own: u32,
+    sent: u32,
+}
+
+impl Out {
+    /// The time stamp with which a packet is sent. `timestamp` is its own.
+    fn stamp(&mut self, timestamp: u32) -> u32 {
+        let newer = |one: u32, other: u32| one.wrapping_sub(other) as i32 > 0;
+        if let Some(catch_up) = &mut self.catch_up {
+            if !newer(timestamp, catch_up.until) {
+                if catch_up.own != timestamp {
+                    (catch_up.own, catch_up.sent) = (timestamp, catch_up.sent.wrapping_add(STEP));
+                }
+                self.newest = Some(catch_up.sent);
+                return catch_up.sent;
+            }
+            self.catch_up = None;
+        }
+        if self.newest.is_none_or(|newest| newer(timestamp, newest)) {
+            self.newest = Some(timestamp);
+        }
+        timestamp
+    }
 }
 
 struct Waiting {
@@ -54,7 +95,20 @@ pub(super) struct Viewer {
     backlog: VecDeque<Waiting>,
     next_piece: Option<Instant>,
     wants_keyframe: bool,
+    /// Its first picture has left.
+    pictured: bool,
     pub(super) budget: ViewerBudget,
+    /// What it asked for.
+    pub(super) quality: Quality,
+    /// What it is to get from that one's next keyframe on; `None` is the source.
+    pub(super) target: Option<Rung>,
+    /// What it gets.
+    current: Option<Rung>,
+    pub(super) chooser: Chooser,
+    /// What is known of its line.
+    pub(super) line: Line,
+    /// Payload bytes since the line was looked at.
+    sent: (u64, Instant),
 }
 
 impl Viewer {
@@ -62,6 +116,7 @@ impl Viewer {
         mut connection: Connection,
         video: Option<Section>,
         audio: Option<Section>,
+        quality: Quality,
         now: Instant,
     ) -> Self {
         let mut random = rand::rng();
@@ -70,7 +125,8 @@ impl Viewer {
             let (ssrc, repair) = negotiate::take_stream(connection.rtc(), &section)?;
             // Random starts (RFC 3550 §5.1).
             let numbers = Rewriter::new(random.random(), random.random());
-            Some(Out { section, ssrc, repair, declared: false, payload_type: section.payload_type, numbers })
+            let payload_type = section.payload_type;
+            Some(Out { section, ssrc, repair, declared: false, payload_type, numbers, newest: None, catch_up: None })
         };
         let (video, audio) = (out(video), out(audio));
         Self {
@@ -80,7 +136,38 @@ impl Viewer {
             backlog: VecDeque::new(),
             next_piece: None,
             wants_keyframe: true,
+            pictured: false,
             budget: ViewerBudget::new(now),
+            quality,
+            target: None,
+            current: None,
+            chooser: Chooser::default(),
+            line: Line::default(),
+            sent: (0, now),
+        }
+    }
+
+    /// What it gets; `None` is the source.
+    pub(super) fn current(&self) -> Option<Rung> {
+        self.current
+    }
+
+    /// Whether it gets a rendition, or is to.
+    pub(super) fn wants(&self, rung: Rung) -> bool {
+        self.target == Some(rung) || self.current == Some(rung)
+    }
+
+    /// Whether it waits for a keyframe to change to another rendition at.
+    pub(super) fn waits_to_switch(&self) -> bool {
+        self.connection.is_connected() && self.video.is_some() && self.target != self.current
+    }
+
+    /// Measures what is sent to it, every now and then.
+    pub(super) fn measure(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.sent.1);
+        if elapsed >= MEASURED {
+            self.line.sent = self.sent.0 as f64 * 8.0 / elapsed.as_secs_f64();
+            self.sent = (0, now);
         }
     }
 
@@ -96,9 +183,10 @@ impl Viewer {
         self.connection.is_connected() && self.video.is_some() && self.wants_keyframe
     }
 
-    /// The stream has another publisher now: its first keyframe comes next.
-    pub(super) fn new_publisher(&mut self) {
+    /// The stream has another publisher now, or what it got is not made any more: the source's next keyframe comes next.
+    pub(super) fn begin_anew(&mut self) {
         self.stop_video();
+        self.current = None;
     }
 
     /// Which of its payload types says the stream's profile best.
@@ -108,9 +196,16 @@ impl Viewer {
         }
     }
 
-    /// Starts video at the head of the cache; its older pictures are squeezed together before the newest.
-    pub(super) fn start_video(&mut self, gop: &GopCache, now: Instant) {
+    /// Starts video of a rendition at the head of its cache; its older pictures are squeezed together before the newest.
+    pub(super) fn start_video(&mut self, rung: Option<Rung>, gop: &GopCache, profile: Option<u32>, now: Instant) {
+        if let Some(profile) = profile {
+            self.set_profile(profile);
+        }
         let (Some(out), Some(packets)) = (&mut self.video, gop.packets()) else { return };
+        self.current = rung;
+        // No picture of the past has this time: the first one is another.
+        let own = |newest: u32| newest.wrapping_add(1);
+        out.catch_up = out.newest.map(|newest| CatchUp { until: newest, own: own(newest), sent: newest });
         self.wants_keyframe = false;
         self.backlog.clear();
         let packets: Vec<&Arc<MediaPacket>> = packets.collect();
@@ -120,7 +215,6 @@ impl Viewer {
         for pair in packets.windows(2) {
             pictures += u32::from(pair[0].timestamp != pair[1].timestamp);
         }
-        let step = (SQUEEZED.as_millis() as u32) * (Track::Video.clock_rate() / 1000);
         let mut behind = pictures;
         let mut previous = None;
         for packet in &packets {
@@ -130,7 +224,7 @@ impl Viewer {
             }
             // Never later than it was: pictures that are closer together than the step stay as they are.
             let natural = last.timestamp.wrapping_sub(packet.timestamp);
-            let back = if natural <= step * behind { natural } else { step * behind };
+            let back = if natural <= STEP * behind { natural } else { STEP * behind };
             let moved = Duration::from_secs_f64(f64::from(back) / f64::from(Track::Video.clock_rate()));
             self.backlog.push_back(Waiting {
                 packet: (*packet).clone(),
@@ -152,13 +246,15 @@ impl Viewer {
                     if !out.numbers.is_started() {
                         out.numbers.start_at(packet.sequence);
                     }
+                    self.sent.0 += packet.payload.len() as u64;
                     write(&mut self.connection, out, packet, packet.timestamp, packet.wallclock);
                 }
             }
             Track::Video => {
-                if self.wants_keyframe {
+                if self.wants_keyframe || packet.rung != self.current {
                     return;
                 }
+                self.sent.0 += packet.payload.len() as u64;
                 if self.backlog.is_empty() {
                     if let Some(out) = &mut self.video {
                         write(&mut self.connection, out, packet, packet.timestamp, packet.wallclock);
@@ -182,6 +278,10 @@ impl Viewer {
             for _ in 0..PIECE {
                 let (Some(waiting), Some(out)) = (self.backlog.pop_front(), &mut self.video) else { break };
                 write(&mut self.connection, out, &waiting.packet, waiting.timestamp, waiting.wallclock);
+                if !self.pictured {
+                    self.pictured = true;
+                    outbox.joined(self.connection.age(now));
+                }
             }
             self.next_piece = (!self.backlog.is_empty()).then_some(now + PIECE_INTERVAL);
         }
@@ -205,6 +305,13 @@ impl Viewer {
 }
 
 fn write(connection: &mut Connection, out: &mut Out, packet: &MediaPacket, timestamp: u32, wallclock: Instant) {
+    let (timestamp, wallclock) = if packet.track == Track::Video {
+        let stamp = out.stamp(timestamp);
+        let later = stamp.wrapping_sub(timestamp);
+        (stamp, wallclock + Duration::from_secs_f64(f64::from(later) / f64::from(Track::Video.clock_rate())))
+    } else {
+        (timestamp, wallclock)
+    };
     let Some((sequence, timestamp)) = out.numbers.rewrite(packet.sequence, timestamp) else { return };
     let mut api = connection.rtc().direct_api();
     if !out.declared {
@@ -217,4 +324,28 @@ fn write(connection: &mut Connection, out: &mut Out, packet: &MediaPacket, times
         .ext_vals(packet.extensions.clone())
         .nackable(packet.track == Track::Video);
     stream.write_rtp(rtp);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_later_than_its_source_follows_closely_and_then_goes_on_in_its_own_time() {
+        let section = Section { mid: "0".into(), payload_type: 96.into() };
+        let numbers = Rewriter::new(0, 0);
+        let (ssrc, payload_type) = (1.into(), 96.into());
+        let mut out =
+            Out { section, ssrc, repair: None, declared: false, payload_type, numbers, newest: None, catch_up: None };
+        let first = u32::MAX - 6000;
+        let source: Vec<u32> = (0..5).map(|n| out.stamp(first.wrapping_add(n * 3000))).collect();
+        assert_eq!(source[4], first.wrapping_add(12_000));
+        // The rendition's keyframe is the third picture once more.
+        out.catch_up = out.newest.map(|newest| CatchUp { until: newest, own: newest.wrapping_add(1), sent: newest });
+        let mut sent = Vec::new();
+        for n in [2, 2, 3, 4, 5, 6] {
+            sent.push(out.stamp(first.wrapping_add(n * 3000)).wrapping_sub(source[4]));
+        }
+        assert_eq!(sent, [STEP, STEP, 2 * STEP, 3 * STEP, 3000, 6000]);
+    }
 }

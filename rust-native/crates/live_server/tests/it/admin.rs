@@ -9,7 +9,7 @@ use testkit::scratch::Folder;
 
 use crate::common::*;
 
-const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 async fn start(change: impl FnOnce(&mut AdminSettings)) -> LiveServer {
     let mut admin = AdminSettings { password: Some(Secret::new(PASSWORD)), ..AdminSettings::default() };
@@ -19,7 +19,13 @@ async fn start(change: impl FnOnce(&mut AdminSettings)) -> LiveServer {
     LiveServer::start(config).await.expect("the server starts")
 }
 
-async fn ask(server: &LiveServer, method: Method, path: &str, cookie: Option<&str>, body: Option<Value>) -> Response {
+pub(crate) async fn ask(
+    server: &LiveServer,
+    method: Method,
+    path: &str,
+    cookie: Option<&str>,
+    body: Option<Value>,
+) -> Response {
     let mut request = Client::new().request(method, url(server, &format!("/api/v1/admin/{path}")));
     if let Some(cookie) = cookie {
         request = request.header("Cookie", format!("other=1; {cookie}"));
@@ -35,7 +41,7 @@ async fn sign_in(server: &LiveServer, password: &str) -> Response {
 }
 
 /// Signed in: the cookie as it is sent back.
-async fn cookie(server: &LiveServer) -> String {
+pub(crate) async fn cookie(server: &LiveServer) -> String {
     let answer = sign_in(server, PASSWORD).await;
     assert_eq!(answer.status(), 200);
     let set = answer.headers()["set-cookie"].to_str().expect("text").to_owned();
@@ -44,19 +50,38 @@ async fn cookie(server: &LiveServer) -> String {
     set.split(';').next().expect("a pair").to_owned()
 }
 
-async fn read(answer: Response) -> Value {
+pub(crate) async fn read(answer: Response) -> Value {
     serde_json::from_str(&answer.text().await.expect("a body")).expect("JSON")
 }
 
 #[tokio::test]
 async fn nobody_gets_in_without_the_password_and_guesses_are_limited() {
     let server = start(|_| {}).await;
-    for path in ["overview", "events", "streams/live/history", "streams/live/thumbnail", "keys", "log", "settings"] {
+    let file = "recordings/disk/live/x/whole.mp4";
+    for path in [
+        "overview",
+        "events",
+        "streams/live/history",
+        "streams/live/thumbnail",
+        "keys",
+        "log",
+        "settings",
+        "recordings",
+        file,
+    ] {
         for cookie in [None, Some("tidecast_admin=0123"), Some("tidecast_admin=")] {
             let answer = ask(&server, Method::GET, path, cookie, None).await;
             assert_eq!(answer.status(), 401, "{path}");
             assert!(!answer.headers().contains_key("access-control-allow-origin"), "for our own pages only");
         }
+    }
+    for (method, path) in [
+        (Method::POST, "streams/live/forwards"),
+        (Method::DELETE, "streams/live/forwards/x"),
+        (Method::POST, "streams/live/forwards/x/retry"),
+        (Method::DELETE, "recordings/disk/live/x"),
+    ] {
+        assert_eq!(ask(&server, method, path, None, Some(json!({}))).await.status(), 401, "{path}");
     }
     let cookie = cookie(&server).await;
     let overview = read(ask(&server, Method::GET, "overview", Some(&cookie), None).await).await;
@@ -161,6 +186,9 @@ async fn a_key_to_watch_has_room_for_as_many_as_it_says_and_who_is_sent_away_sta
     let wish = json!({ "stream": "live", "act": "view", "most_viewers": 1 });
     let made = read(ask(&server, Method::POST, "keys", Some(&cookie), Some(wish)).await).await;
     let secret = made["secret"].as_str().expect("a key");
+    let mut same = config();
+    same.admin = Some(AdminSettings { password: Some(Secret::new(PASSWORD)), ..AdminSettings::default() });
+    server.reload(same).await.expect("the same again, which keeps what was made");
     for status in [201, 429] {
         let (_peer, offer) = Peer::new(Direction::RecvOnly);
         assert_eq!(post(&server, "/whep/live", Some(secret), SDP, offer.text).await.status(), status);

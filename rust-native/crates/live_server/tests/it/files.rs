@@ -13,6 +13,13 @@ pub const MULTI: &str = "/hls/live/index.m3u8";
 
 /// What ffmpeg copies of an address in so many seconds of media.
 pub async fn record(server: &LiveServer, path: &str, seconds: u32, file: &Path) -> Played {
+    record_as_is(server, path, seconds, file).await;
+    let file = file.to_owned();
+    tokio::task::spawn_blocking(move || play(&file)).await.expect("it is read")
+}
+
+/// The same, not looked at: every track of every rendition.
+pub async fn record_as_is(server: &LiveServer, path: &str, seconds: u32, file: &Path) {
     let (address, file) = (url(server, path), file.to_owned());
     let headers = format!("Authorization: Bearer {TOKEN}\r\n");
     let seconds = seconds.to_string();
@@ -22,7 +29,6 @@ pub async fn record(server: &LiveServer, path: &str, seconds: u32, file: &Path) 
     let output = command.args(arguments).arg(&file).kill_on_drop(true).output();
     let output = tokio::time::timeout(Duration::from_secs(60), output).await.expect("it ends").expect("ffmpeg runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    tokio::task::spawn_blocking(move || play(&file)).await.expect("it is read")
 }
 
 /// Flashes and beeps each second, and together.

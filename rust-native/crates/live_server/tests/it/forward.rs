@@ -1,14 +1,14 @@
 //! Live streams sent on to servers that are not ours, and read back there.
 
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use live_server::{Config, ForwardSettings, LiveServer};
 use media::Secret;
 use serde_json::{Value, json};
-use testkit::nginx_rtmp;
 use testkit::scratch::{Folder, Running};
+use testkit::{nginx_rtmp, port};
 
 use crate::common::*;
 use crate::files::in_step;
@@ -16,14 +16,6 @@ use crate::studio::*;
 
 /// So many seconds are read back.
 const SECONDS: u32 = 7;
-
-fn free_tcp() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
-}
-
-fn free_udp() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
-}
 
 fn nginx(folder: &Folder, port: u16) -> Running {
     let child = Command::new(nginx_rtmp::PROGRAM).args(nginx_rtmp::configure(folder, port)).spawn();
@@ -93,12 +85,12 @@ fn forwarding(name: &str, to: &str, key: Option<&str>) -> Config {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nginx_and_an_srt_listener_get_every_picture_and_beep_and_a_dead_target_harms_nobody() {
     let folder = Folder::new("forward");
-    let (rtmp, srt, file) = (free_tcp(), free_udp(), folder.file("srt.mkv"));
+    let (rtmp, srt, file) = (port::free(), port::free(), folder.file("srt.mkv"));
     let (nginx, mut listener) = (nginx(&folder, rtmp), srt_listener(srt, &file));
     let to_nginx = forwarding("nginx", &format!("rtmp://127.0.0.1:{rtmp}/live"), Some("stream-key-there"));
     let server = LiveServer::start(to_nginx).await.expect("the server starts");
     for (name, url) in
-        [("srt", format!("srt://127.0.0.1:{srt}")), ("dead", format!("rtmp://127.0.0.1:{}/live/secret", free_tcp()))]
+        [("srt", format!("srt://127.0.0.1:{srt}")), ("dead", format!("rtmp://127.0.0.1:{}/live/secret", port::free()))]
     {
         let (status, made) = ask(&server, reqwest::Method::POST, "", &json!({ "name": name, "url": url }), KEY).await;
         assert_eq!((status, &made["state"], &made["origin"]), (201, &json!("waiting"), &json!("api")), "{made}");
@@ -145,4 +137,69 @@ async fn forwards_are_added_and_taken_away_by_the_publisher_alone_and_the_config
     let left = until_states(&server, &[("other", "waiting")]).await;
     assert_eq!(left.len(), 1, "{left:?}");
     server.shutdown().await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forward_that_was_added_is_there_after_a_restart_and_its_key_for_the_servers_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new("forward-kept");
+    let kept = |folder: &Folder| {
+        let mut config = config();
+        config.publishing.grace_seconds = 0;
+        let settings = live_server::AdminSettings {
+            password: Some(Secret::new(crate::admin::PASSWORD)),
+            folder: Some(folder.file("state")),
+            ..Default::default()
+        };
+        config.admin = Some(settings);
+        config
+    };
+    let rtmp = free_tcp();
+    let (post, delete) = (reqwest::Method::POST, reqwest::Method::DELETE);
+    let first = LiveServer::start(kept(&folder)).await.expect("the server starts");
+    let wanted = json!({ "name": "kept", "url": format!("rtmp://127.0.0.1:{rtmp}/live"), "key": "stream-key-there" });
+    assert_eq!(ask(&first, post.clone(), "", &wanted, KEY).await.0, 201);
+    first.shutdown().await;
+    let file = folder.file("state").join("forwards.json");
+    assert_eq!(std::fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
+
+    let server = LiveServer::start(kept(&folder)).await.expect("the server starts");
+    assert_eq!(get(&server).await[0]["origin"], "api");
+    let mut publisher = Publisher::start(&server, &Reel::new(60, 30)).await;
+    let waits = until_states(&server, &[("kept", "reconnecting")]).await.remove(0);
+    assert!(waits["reconnects"].as_u64().is_some_and(|count| count >= 1) && waits["code"].is_string(), "{waits}");
+    // The target is there now, and gets its key; who looks after the server tries again at once.
+    let nginx = nginx(&folder, rtmp);
+    let cookie = crate::admin::cookie(&server).await;
+    let act = async |method, path: &str, body| crate::admin::ask(&server, method, path, Some(&cookie), body).await;
+    assert_eq!(act(post.clone(), "streams/live/forwards/kept/retry", None).await.status(), 204);
+    assert_eq!(act(post.clone(), "streams/live/forwards/none/retry", None).await.status(), 404);
+    until_states(&server, &[("kept", "live")]).await;
+    let begun = Instant::now();
+    let sent = loop {
+        let one = get(&server).await.remove(0);
+        let bytes = one["sent_bytes_total"].as_u64().unwrap_or_default();
+        if one["bitrate_kbps"].as_f64().is_some_and(|kbps| kbps > 10.0) {
+            break bytes;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{one}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(sent > 1000, "{sent}");
+    let overview = crate::admin::read(act(reqwest::Method::GET, "overview", None).await).await;
+    assert_eq!((&overview["forwards"][0]["name"], &overview["forwards"][0]["state"]), (&"kept".into(), &"live".into()));
+    assert!(!overview.to_string().contains("stream-key-there"));
+    let more = json!({ "name": "more", "url": "srt://127.0.0.1:1" });
+    assert_eq!(act(post, "streams/live/forwards", Some(more)).await.status(), 201);
+    for (name, left) in [("kept", 1), ("more", 0)] {
+        assert_eq!(act(delete.clone(), &format!("streams/live/forwards/{name}"), None).await.status(), 204);
+        assert_eq!(get(&server).await.len(), left);
+    }
+    assert!(!std::fs::read_to_string(&file).expect("a file").contains("stream-key-there"), "it is gone from the disk");
+    tokio::task::block_in_place(|| publisher.stop());
+    server.shutdown().await;
+    drop(nginx);
+    assert!(!nginx_rtmp::recordings(&folder).is_empty());
 }

@@ -1,6 +1,6 @@
 //! nginx in front, as any CDN: what the server is asked does not grow with who watches.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,7 @@ struct Cache {
 impl Cache {
     fn start(origin: SocketAddr) -> Self {
         let folder = Folder::new("live");
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = free.local_addr().expect("its address");
+        let address = SocketAddr::from(([127, 0, 0, 1], testkit::port::free()));
         let at = folder.file("");
         let at = at.display();
         let configuration = format!(
@@ -42,7 +41,6 @@ impl Cache {
              }}"
         );
         std::fs::write(folder.file("nginx.conf"), configuration).expect("written");
-        drop(free);
         let child = Command::new("nginx")
             .arg("-p")
             .arg(folder.file(""))

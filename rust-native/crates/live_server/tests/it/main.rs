@@ -30,7 +30,12 @@ mod hls_load;
 mod https;
 #[cfg(target_os = "linux")]
 mod ingest_files;
+mod joins;
+#[cfg(target_os = "linux")]
+mod ladder;
 mod media;
+#[cfg(target_os = "linux")]
+mod metrics;
 #[cfg(target_os = "linux")]
 mod play;
 mod program;

@@ -228,3 +228,74 @@ async fn the_admin_password_comes_by_standard_input_is_kept_as_a_hash_and_counts
     assert_eq!(code, Some(0));
     assert!(log.contains("a wrong admin password") && !log.contains("swordfish"), "{log}");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn told_to_stop_it_waits_for_who_is_there_takes_nobody_new_and_says_so() {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let toml = format!(
+        "http = \"127.0.0.1:0\"\ndrain_seconds = 60\n[rtmp]\nlisten = \"{free}\"\n[streams.live]\npublish_key = \"hunter2hunter2\"\n"
+    );
+    let file = File::new("drain", &toml);
+    let (mut child, said) = start(&["--config", file.path(), "--log", "json"], "rtmp://");
+    let address = said.split_whitespace().find(|word| word.starts_with("http://")).expect("an address").to_owned();
+    let to = format!("rtmp://{free}/live/hunter2hunter2");
+    let mut publisher = Command::new("ffmpeg");
+    publisher.args([
+        "-v",
+        "error",
+        "-nostdin",
+        "-re",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=s=320x180:r=30",
+        "-c:v",
+        "libx264",
+    ]);
+    publisher.args(["-tune", "zerolatency", "-bf", "0", "-g", "30", "-f", "flv", &to]).stdin(Stdio::null());
+    let publisher = testkit::scratch::Running(publisher.spawn().expect("ffmpeg"));
+    let status = async |path: &str| {
+        let answer = reqwest::get(format!("{address}{path}")).await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
+    };
+    let until = async |path: &str, words: &str| {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let (status, text) = status(path).await;
+            if text.contains(words) {
+                return status;
+            }
+            assert!(Instant::now() < end, "{path}: {status} {text}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    until("/api/v1/streams", "\"live\":true").await;
+    assert_eq!(until("/readyz", "ready").await, 200);
+    let told = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().expect("kill");
+    assert!(told.success());
+    assert_eq!(until("/readyz", "draining").await, 503);
+    assert_eq!(status("/healthz").await.0, 200);
+    let request = reqwest::Client::new().post(format!("{address}/whip/live")).bearer_auth("hunter2hunter2");
+    let refused = request.header("Content-Type", "application/sdp").body("v=0").send().await.expect("an answer");
+    assert_eq!(refused.status(), 503);
+    assert!(status("/api/v1/streams").await.1.contains("\"live\":true"), "who is there stays");
+    assert!(child.try_wait().expect("a status").is_none(), "and so does the server");
+    drop(publisher);
+    let end = Instant::now() + Duration::from_secs(30);
+    let code = loop {
+        if let Some(status) = child.try_wait().expect("a status") {
+            break status.code();
+        }
+        assert!(Instant::now() < end, "it does not stop when the last has left");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let mut log = String::new();
+    child.stderr.take().expect("its log").read_to_string(&mut log).expect("its log");
+    assert_eq!(code, Some(0), "{log}");
+    // What is logged of a session bears its name, the same from its beginning to its end.
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let names: Vec<_> = lines.filter_map(|line| line["session"].as_str().map(str::to_owned)).collect();
+    assert!(names.len() >= 2 && names.iter().all(|name| *name == names[0]), "{log}");
+    assert!(!log.contains("hunter2"), "{log}");
+}

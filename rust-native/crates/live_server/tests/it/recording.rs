@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use live_server::{LiveServer, RecordingSettings};
+use live_server::{AdminSettings, LiveServer, RecordingSettings};
+use media::Secret;
 use serde_json::Value;
 use testkit::scratch::{Folder, Running};
 
+use crate::admin;
 use crate::common::*;
 use crate::files::{in_step, record};
 use crate::rig::{NO_B, Program};
@@ -45,11 +47,48 @@ fn seconds(recording: &Value) -> f64 {
     recording["duration_ms"].as_f64().expect("a number") / 1000.0
 }
 
+/// Who is signed in gets each run as one MP4 that begins at zero, is whole and in step; and the list says what there is.
+async fn taken_along(server: &LiveServer, id: &str, whole: f64, folder: &Folder) {
+    let cookie = admin::cookie(server).await;
+    let get = async |path: String| admin::ask(server, reqwest::Method::GET, &path, Some(&cookie), None).await;
+    let listed = admin::read(get("recordings".to_owned()).await).await;
+    let rule = &listed["rules"][0];
+    assert_eq!(
+        (&rule["name"], &rule["recordings"], &rule["bytes"]),
+        (&"disk".into(), &1.into(), &listed["recordings"][0]["bytes"])
+    );
+    assert!(rule["free_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{rule}");
+    let mut seconds = 0.0;
+    for part in [1, 2] {
+        let answer = get(format!("recordings/disk/live/{id}/whole.mp4?part={part}")).await;
+        let name = answer.headers()["content-disposition"].to_str().expect("text").to_owned();
+        assert!(name.contains(&format!("live-{id}")) && name.contains("attachment"), "{name}");
+        let file = folder.file(&format!("part-{part}.mp4"));
+        std::fs::write(&file, answer.bytes().await.expect("a body")).expect("written");
+        let played = tokio::task::spawn_blocking(move || (packets(&file, "v"), play(&file))).await.expect("read");
+        let (times, played) = played;
+        assert!(times[0] < 0.1, "it begins at zero: {}", times[0]);
+        seconds += times[times.len() - 1] - times[0];
+        in_step(&played, times[times.len() - 1] as usize - 2);
+    }
+    assert!((seconds - whole).abs() < 1.0, "{seconds} s of {whole} s");
+    for (path, status) in [
+        (format!("recordings/disk/live/{id}/whole.mp4?part=3"), 404),
+        (format!("recordings/disk/live/{id}/whole.mp4?part=0"), 400),
+        (format!("recordings/disk/live/{id}/index.m3u8"), 200),
+        (format!("recordings/disk/live/{id}/recording.json"), 404),
+        ("recordings/disk/live/none/whole.mp4".to_owned(), 404),
+    ] {
+        assert_eq!(get(path.clone()).await.status(), status, "{path}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_is_recorded_over_its_publishers_break_and_played_by_who_may_watch_it() {
     let folder = Folder::new("recordings");
     let mut config = config();
     config.publishing.grace_seconds = 5;
+    config.admin = Some(AdminSettings { password: Some(Secret::new(admin::PASSWORD)), ..AdminSettings::default() });
     config.recording.insert("disk".to_owned(), RecordingSettings::into_folder(folder.path()));
     let (server, reel) = (LiveServer::start(config).await.expect("the server starts"), Reel::new(60, 30));
     let mut publisher = Publisher::start(&server, &reel).await;
@@ -104,6 +143,7 @@ async fn a_stream_is_recorded_over_its_publishers_break_and_played_by_who_may_wa
     let page = ask(&server, reqwest::Method::GET, "/recordings", None).await;
     assert!(page.0 == 200 && page.1.contains("recordings.js"));
 
+    taken_along(&server, &id, seconds(&ended[0]), &folder).await;
     assert_eq!(ask(&server, reqwest::Method::DELETE, &own, Some(TOKEN)).await.0, 401, "to watch is not to delete");
     assert_eq!(ask(&server, reqwest::Method::DELETE, &own, Some(KEY)).await.0, 204);
     assert!(recordings(&server).await.is_empty() && !folder.path().join("live").join(&id).exists());

@@ -8,7 +8,7 @@ use media::Secret;
 use testkit::scratch::Running;
 
 /// Where `npm run setup -- --tests` puts it.
-const PACKAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../electron-app/.setup/python");
+pub(crate) const PACKAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../electron-app/.setup/python");
 
 pub(crate) struct Moto {
     _running: Running,

@@ -35,9 +35,14 @@ pub struct Reel {
 
 impl Reel {
     pub fn new(seconds: u32, fps: u32) -> Self {
+        Self::sized(SIZE, seconds, fps, 0)
+    }
+
+    /// Pictures of that size; with grain of so many levels in them they take the bits that they may.
+    pub fn sized(size: Size, seconds: u32, fps: u32, grain: u8) -> Self {
         let config = VideoConfig {
             codec: media::VideoCodec::H264,
-            size: SIZE,
+            size,
             frame_rate: FrameRate::new(fps).expect("a rate"),
             bitrate: Bitrate::from_kbps(400),
             gop: Duration::from_secs(2),
@@ -49,9 +54,14 @@ impl Reel {
         let mut units = Vec::new();
         for number in 0..seconds * fps {
             let at = START + Duration::from_nanos(u64::from(number) * 1_000_000_000 / u64::from(fps));
-            let mut picture = Picture::black(SIZE);
+            let mut picture = Picture::black(size);
             if number.is_multiple_of(fps) {
-                picture.planes[0].data.fill(235);
+                picture.planes[0].data.fill(235 - grain);
+            }
+            let mut noise = 0x9e37_79b9_u32 ^ number;
+            for luma in picture.planes[0].data.iter_mut().filter(|_| grain > 0) {
+                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                *luma += (noise >> 24) as u8 % grain;
             }
             picture.captured_at = at;
             units.extend(video.encode(&picture, at, false).expect("encoded"));
@@ -111,6 +121,80 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
+}
+
+/// A publisher that encodes as it goes, ten seconds from keyframe to keyframe but for those that are asked for.
+pub struct Camera {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Vec<Instant>>>,
+}
+
+impl Camera {
+    /// Publishes, and returns when the stream is live.
+    pub async fn start(server: &LiveServer) -> Self {
+        let mut peer = Peer::publisher(server).await;
+        until(&mut [&mut peer], "the publisher connects", |peers| peers[0].connected);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || film(&mut peer, &stopped));
+        let begun = Instant::now();
+        while !server.streams()[0].live {
+            assert!(begun.elapsed() < crate::common::PATIENCE, "the stream is not live");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Self { stop, thread: Some(thread) }
+    }
+
+    /// Says goodbye; gives when it was asked for keyframes.
+    pub fn stop(mut self) -> Vec<Instant> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().expect("it runs").join().expect("the camera did not panic")
+    }
+}
+
+impl Drop for Camera {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn film(peer: &mut Peer, stop: &AtomicBool) -> Vec<Instant> {
+    let config = VideoConfig {
+        codec: media::VideoCodec::H264,
+        size: SIZE,
+        frame_rate: FrameRate::new(30).expect("a rate"),
+        bitrate: Bitrate::from_kbps(400),
+        gop: Duration::from_secs(10),
+        threads: 1,
+        tune: encoder::Tune::default(),
+    };
+    let mut encoder = encoder::open(&config).expect("an encoder").encoder;
+    let (start, mut number, mut sequence, mut answered) = (Instant::now(), 0u32, 40_000, 0);
+    while !stop.load(Ordering::Relaxed) {
+        peer.step();
+        let after = Duration::from_millis(u64::from(number) * 1000 / 30);
+        if start.elapsed() < after {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
+        }
+        let asked = peer.keyframe_requests.len() > answered;
+        answered = peer.keyframe_requests.len();
+        let mut picture = Picture::black(SIZE);
+        picture.planes[0].data.fill(16 + (number % 200) as u8);
+        picture.captured_at = START + after;
+        if let Some(unit) = encoder.encode(&picture, START + after, asked).expect("encoded") {
+            let timestamp =
+                3_000_000_000u32.wrapping_add((unit.pts.since(START).as_nanos() * 90_000 / 1_000_000_000) as u32);
+            let payloads = payloads(&unit.payload);
+            for (index, payload) in payloads.iter().enumerate() {
+                peer.send(true, sequence, timestamp, index == payloads.len() - 1, payload, start + after);
+                sequence += 1;
+            }
+        }
+        number += 1;
+    }
+    peer.close();
+    std::mem::take(&mut peer.keyframe_requests)
 }
 
 fn play_out(reel: &Reel, peer: &mut Peer, stop: &AtomicBool) {
@@ -192,13 +276,19 @@ impl Played {
 }
 
 pub fn play(file: &Path) -> Played {
+    play_stream(file, 0, SIZE)
+}
+
+/// The picture of that number, which has that size, and the first sound.
+pub fn play_stream(file: &Path, picture: usize, size: Size) -> Played {
+    let (map, select) = (format!("0:v:{picture}"), format!("v:{picture}"));
     // Stamps stay as fine as they are: by a rate that is guessed over a pause, two pictures would have the same.
-    let read = ["-v", "error", "-i", "FILE", "-an", "-fps_mode", "passthrough", "-enc_time_base", "-1"];
+    let read = ["-v", "error", "-i", "FILE", "-an", "-map", &map, "-fps_mode", "passthrough", "-enc_time_base", "-1"];
     let pictures = output_of("ffmpeg", &[&read[..], &["-f", "rawvideo", "-pix_fmt", "gray", "-"]].concat(), file);
-    let area = SIZE.area() as usize;
-    let times = packets(file, "v");
+    let area = size.area() as usize;
+    let times = packets(file, &select);
     assert_eq!(pictures.len(), times.len() * area, "every picture is decoded");
-    let white = |picture: &[u8]| picture.iter().map(|luma| u64::from(*luma)).sum::<u64>() > 128 * SIZE.area();
+    let white = |picture: &[u8]| picture.iter().map(|luma| u64::from(*luma)).sum::<u64>() > 128 * size.area();
     let lit: Vec<_> = pictures.chunks_exact(area).map(white).collect();
     let flashes = (0..lit.len()).filter(|n| lit[*n] && (*n == 0 || !lit[n - 1])).map(|n| times[n]).collect();
     let first = packets(file, "a").first().copied().expect("sound");

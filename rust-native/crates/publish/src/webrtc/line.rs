@@ -1,5 +1,7 @@
 //! The way to the other side's signalling while a session lasts: WHIP's requests or a backend's messages, in one shape.
 
+use std::time::Duration;
+
 use media::Secret;
 use signaling::backend::{self, BackendEvent, BackendSession};
 use signaling::{BackendError, WhipError, WhipSession, whip};
@@ -130,6 +132,7 @@ impl From<BackendError> for Failure {
             hint: error.hint(),
             is_final: error.is_final(),
             retry_after: error.retry_after(),
+            waited: Duration::ZERO,
         }
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two tries while nobody can be reached: a server or a network that is back is found within this.
 const AGAIN: Duration = Duration::from_secs(1);
-/// From the answer to a restart until something is heard over the new path: checks and a report take a second.
-pub(super) const PROOF: Duration = Duration::from_secs(5);
+/// From the answer to a restart until something is heard over the new path: checks take a round trip or two, a report
+/// follows within a second. What is not proven by then costs less by a new session than by waiting.
+pub(super) const PROOF: Duration = Duration::from_secs(2);
 
 /// The next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

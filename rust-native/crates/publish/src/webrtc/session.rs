@@ -133,7 +133,7 @@ impl<'a> Session<'a> {
             target_bitrate: *context.shared.target_bitrate.lock(),
         };
         let units = context.hub.subscribe(QUEUE, LagPolicy::SkipToKeyframe);
-        let (peer, offer, events) = Peer::offer(kind, units).await?;
+        let (peer, offer, events) = Peer::offer_layers(kind, units, context.lower.clone()).await?;
         *context.shared.peer.lock() = Some(peer.handle());
         Ok((peer, offer, events))
     }
@@ -203,7 +203,7 @@ impl<'a> Session<'a> {
                         Phase::Connected => Phase::Connected,
                         Phase::Lost { since, tried, .. } => {
                             if let Step::NewSession = recovery::step(line.can_restart(), tried, since.elapsed()) {
-                                return End::Failed(Failure::connection_lost());
+                                return End::Failed(Failure { waited: since.elapsed(), ..Failure::connection_lost() });
                             }
                             let outcome = tokio::select! {
                                 outcome = restart(peer, line) => outcome,

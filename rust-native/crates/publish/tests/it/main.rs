@@ -25,6 +25,8 @@ mod rtmps;
 #[cfg(target_os = "linux")]
 mod rtp;
 #[cfg(target_os = "linux")]
+mod simulcast;
+#[cfg(target_os = "linux")]
 mod srt_hostile;
 #[cfg(target_os = "linux")]
 mod together;

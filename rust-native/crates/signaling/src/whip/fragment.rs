@@ -143,10 +143,32 @@ mod tests {
         assert_eq!(applied(&answer, "a=candidate:1 1 udp 5 1.2.3.4 7 typ host"), None);
     }
 
+    /// What a WHIP server says beside its SDP.
+    fn borne(lasts: std::time::Duration) {
+        let answers = [
+            OFFER,
+            "a=ice-ufrag:NEW\r\na=ice-pwd:SECRET\r\nm=video 9 X 0\r\na=candidate:9 1 udp 5 203.0.113.1 7 typ host\r\n",
+            r#"<turn:a?transport=udp>; rel="ice-server"; username="u"; credential="p\"w;", <stun:b>; rel=ice-server"#,
+            "Sun, 22 Nov 2026 08:49:37 GMT",
+            "120",
+        ];
+        let corpus = answers.map(|text| text.as_bytes().to_vec());
+        testkit::fuzz::run(&corpus, 43, lasts, |sample, _| {
+            let text = String::from_utf8_lossy(sample);
+            let _ = (of_offer(&text), of_candidates(&text, &[], true), applied(&text, &text), applied(OFFER, &text));
+            let _ = crate::whip::http::pause(&text, std::time::SystemTime::UNIX_EPOCH);
+            assert!(crate::whip::link::ice_servers(text.split('\n')).len() <= 8);
+        });
+    }
+
     #[test]
-    fn any_text_is_survived() {
-        for text in ["", "m=", "\n\nm=\r\na=", "a=ice-ufrag:\r\na=ice-pwd:", "m=a\r\na=ice-ufrag:x\r\na=ice-pwd:y"] {
-            let _ = (of_offer(text), of_candidates(text, &[], true), applied(text, text), applied(OFFER, text));
-        }
+    fn any_answer_is_borne() {
+        borne(testkit::fuzz::QUICK);
+    }
+
+    #[test]
+    #[ignore = "ten minutes: test:long"]
+    fn any_answer_is_borne_for_long() {
+        borne(testkit::fuzz::LONG);
     }
 }

@@ -39,7 +39,7 @@ mod linux {
         /// Pictures per second.
         #[arg(long, default_value_t = 60.0)]
         fps: f64,
-        /// cells, motion, still, bars or flash.
+        /// cells, motion, terminal, film, still, bars or flash.
         #[arg(long, default_value = "cells")]
         content: String,
         /// The window's title.

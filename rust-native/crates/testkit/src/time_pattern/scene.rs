@@ -1,6 +1,6 @@
 //! The picture itself: cells, colour bars, flash and a game-like moving scene, as a function of the stamp alone.
 
-use super::{Content, Stamp, Zones, cell_bits, flash_is_on, stamp};
+use super::{Content, STAMPS_PER_SECOND, Stamp, Zones, cell_bits, flash_is_on, stamp, terminal};
 
 /// The colour bars from left to right, RGB: 75 % white, yellow, cyan, green, magenta, red, blue, and a dark grey.
 pub const BARS: [[u8; 3]; 8] =
@@ -57,8 +57,12 @@ impl Painter {
     pub fn paint_moving(&self, stamp: Stamp, pixels: &mut [u32]) {
         if !self.zones.motion.is_empty() {
             // A still pattern keeps its scene, so that a new stamp changes the cells alone.
-            let scene = if self.content == Content::Still { 0 } else { stamp };
-            self.paint_motion(scene, pixels);
+            match self.content {
+                Content::Terminal => self.paint_terminal(stamp, pixels),
+                Content::Film => self.paint_film(stamp, pixels),
+                Content::Still => self.paint_motion(0, pixels),
+                _ => self.paint_motion(stamp, pixels),
+            }
         }
         let flash = if flash_is_on(stamp) && self.content != Content::Still { 0xffff_ffff } else { 0xff00_0000 };
         for y in self.zones.flash.clone() {
@@ -108,6 +112,36 @@ impl Painter {
         }
         for index in 0..SPRITES {
             self.paint_sprite(index, seconds, pixels);
+        }
+    }
+
+    fn paint_terminal(&self, stamp: Stamp, pixels: &mut [u32]) {
+        let zone = self.zones.motion.clone();
+        for y in zone.clone() {
+            terminal::paint_row(stamp, y - zone.start, zone.end - zone.start, self.row(pixels, y));
+        }
+    }
+
+    /// Magnified and pale, so that nothing is sharp; light grain over it, new in each picture.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    fn paint_film(&self, stamp: Stamp, pixels: &mut [u32]) {
+        const SHOT: u64 = 4 * STAMPS_PER_SECOND;
+        let (shot, into) = (stamp / SHOT, (stamp % SHOT) as f64 / STAMPS_PER_SECOND as f64);
+        let place = hash(shot as u32);
+        // A pan of 40 to 100 pixels a second, to the left or to the right.
+        let speed = (20.0 + f64::from(place >> 27)) * if place & 1 == 0 { 1.0 } else { -1.0 };
+        let shift = (f64::from(place & 0x3ff) + 2048.0 + into * speed) as usize;
+        let mut grain = hash(stamp as u32) | 1;
+        for y in self.zones.motion.clone() {
+            let source = (((y / 3) as usize + (place >> 10) as usize) & (TEXTURE - 1)) * TEXTURE;
+            let texture = &self.texture[source..source + TEXTURE];
+            for (x, pixel) in self.row(pixels, y).iter_mut().enumerate() {
+                grain = grain.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let texel = texture[(shift + x / 3) & (TEXTURE - 1)];
+                // Half its contrast, so that two bits of grain can't run over.
+                let pale = ((texel & 0x00fe_fefe) >> 1) + 0x0030_3030;
+                *pixel = 0xff00_0000 | (pale + (grain >> 30) * 0x0001_0101);
+            }
         }
     }
 
@@ -168,23 +202,11 @@ fn texture() -> Vec<u32> {
     pixels
 }
 
-const fn hash(value: u32) -> u32 {
+pub(super) const fn hash(value: u32) -> u32 {
     let mut v = value.wrapping_mul(0x9e37_79b1);
     v ^= v >> 15;
     v = v.wrapping_mul(0x85eb_ca77);
     v ^= v >> 13;
     v = v.wrapping_mul(0xc2b2_ae3d);
     v ^ (v >> 16)
-}
-
-/// Peak signal-to-noise ratio of two luma planes of the same size, dB; 99 where they are equal.
-#[must_use]
-#[allow(clippy::cast_precision_loss)]
-pub fn psnr_luma(a: &[u8], b: &[u8]) -> f64 {
-    let sum: u64 = a.iter().zip(b).map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2)).sum();
-    let count = a.len().min(b.len()).max(1);
-    if sum == 0 {
-        return 99.0;
-    }
-    10.0 * (255.0_f64 * 255.0 / (sum as f64 / count as f64)).log10()
 }

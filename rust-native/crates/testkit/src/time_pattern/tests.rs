@@ -35,7 +35,15 @@ fn scale(data: &[u8], (w, h): (u32, u32), (to_w, to_h): (u32, u32)) -> Vec<u8> {
 
 #[test]
 fn every_content_is_read_back_as_drawn() {
-    for content in [Content::Cells, Content::Motion, Content::Still, Content::Bars, Content::Flash] {
+    for content in [
+        Content::Cells,
+        Content::Motion,
+        Content::Terminal,
+        Content::Film,
+        Content::Still,
+        Content::Bars,
+        Content::Flash,
+    ] {
         for (w, h) in [(1920, 1080), (1280, 720), (640, 360), (333, 251)] {
             let luma = green(&picture(content, w, h, SAMPLE));
             assert_eq!(decode(plane(&luma, w, h), content, Region::whole(w, h)), Some(SAMPLE), "{content:?} {w}x{h}");
@@ -140,4 +148,48 @@ fn flash_lasts_the_first_tenth_of_each_second() {
     assert!(flash_is_on(170_000_000_999));
     assert!(!flash_is_on(170_000_001_000));
     assert!(!flash_is_on(170_000_009_999));
+}
+
+#[test]
+fn a_terminal_scrolls_by_whole_lines_and_keeps_them() {
+    let (w, h) = (640, 360);
+    let line = STAMPS_PER_SECOND / LINES_PER_SECOND;
+    let at = |stamp| green(&picture(Content::Terminal, w, h, stamp));
+    let start = SAMPLE / line * line + 1;
+    let (first, same, next) = (at(start), at(start + line - 2), at(start + line));
+    // Below the stamp, and below what is no whole line at the top.
+    let top = Zones::of(Content::Terminal, h).motion.start as usize;
+    let whole = (top + (h as usize - top) % 16) * w as usize;
+    assert_eq!(first[whole..], same[whole..], "nothing moves between two lines");
+    assert_eq!(first[whole + 16 * w as usize..], next[whole..next.len() - 16 * w as usize], "a line further up");
+    let last = next.len() - 16 * w as usize;
+    assert!(next[last..].iter().filter(|level| **level > 100).count() > 200, "the new line has letters in it");
+    assert_ne!(first[last..], next[last..]);
+}
+
+#[test]
+fn a_film_changes_little_from_picture_to_picture_until_it_is_cut() {
+    let at = |stamp| green(&picture(Content::Film, 640, 360, stamp));
+    let shot = SAMPLE / (4 * STAMPS_PER_SECOND) * (4 * STAMPS_PER_SECOND);
+    let step = STAMPS_PER_SECOND / 24;
+    let (a, b, cut) = (at(shot), at(shot + step), at(shot - step));
+    let below = 640 * 45;
+    let (near, far) = (psnr_luma(&a[below..], &b[below..]), psnr_luma(&a[below..], &cut[below..]));
+    assert!(near > far + 3.0 && near < 45.0, "{near} dB within a shot, {far} dB across a cut");
+}
+
+#[test]
+fn similarity_is_one_for_equals_and_falls_with_noise_and_blur() {
+    let a = green(&picture(Content::Motion, 320, 180, SAMPLE));
+    assert!((ssim_luma(&a, &a, 320) - 1.0).abs() < 1e-9);
+    let noisy = |strength: u8| {
+        let mut seed = 7_u32;
+        let noise = |value: &u8| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            value.saturating_add((seed >> 24) as u8 % strength)
+        };
+        ssim_luma(&a, &a.iter().map(noise).collect::<Vec<_>>(), 320)
+    };
+    let (little, much) = (noisy(8), noisy(60));
+    assert!(little > 0.9 && much < little - 0.1 && much > 0.0, "{little} and {much}");
 }

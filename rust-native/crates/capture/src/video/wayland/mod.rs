@@ -7,6 +7,7 @@
 //! What a portal can't do is not pretended: the app's own window is in the picture of a screen that it lies on, and
 //! the pointer is in the picture or not from the start on.
 
+mod buffer;
 mod library;
 mod params;
 mod pixels;

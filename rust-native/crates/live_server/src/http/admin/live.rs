@@ -17,9 +17,11 @@ use super::super::reply::Problem;
 use super::Admin;
 use super::streams::{Session, Shown};
 use crate::admin::{Asked, Found};
+use crate::alerts::Watched;
+use crate::forward::ForwardInfo;
 
 const EVERY: Duration = Duration::from_secs(1);
-/// Sessions that are listed one by one; the figures count all.
+/// Sessions, forwards and alerts that are listed one by one; the figures count all.
 const MOST_LISTED: usize = 300;
 /// As many as are kept.
 const MOST_LINES: usize = 2000;
@@ -36,12 +38,24 @@ pub(super) struct Overview {
     /// Publishers first.
     sessions: Vec<Session>,
     sessions_total: usize,
+    /// In order of their streams and names.
+    forwards: Vec<ForwardInfo>,
+    /// What is bad first.
+    alerts: Vec<Watched>,
+    alerts_total: usize,
+    /// Another number when the list of recordings has changed.
+    recordings_version: u64,
     /// The newest log line's number.
     log_newest: u64,
 }
 
 async fn look(site: &Site) -> Result<Overview, Problem> {
     let everybody = site.everybody().await?;
+    let mut alerts = site.alerts().all();
+    let alerts_total = alerts.len();
+    alerts.truncate(MOST_LISTED);
+    let mut forwards = site.forwards().all();
+    forwards.truncate(MOST_LISTED);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Ok(Overview {
         at_ms: now.as_millis() as u64,
@@ -50,6 +64,10 @@ async fn look(site: &Site) -> Result<Overview, Problem> {
         streams: site.shown(&everybody),
         sessions_total: everybody.len(),
         sessions: everybody.into_iter().take(MOST_LISTED).map(Session::from).collect(),
+        forwards,
+        alerts,
+        alerts_total,
+        recordings_version: site.recordings().version(),
         log_newest: site.admin.log.newest(),
     })
 }

@@ -4,10 +4,12 @@
 //! The cookie is for our own pages alone: HttpOnly, SameSite=Strict, and what changes something must come from our own
 //! origin. So other origins can neither read nor act here, and these answers carry no leave for them to.
 
+mod forwards;
 mod keys;
 mod live;
 mod origin;
 mod problem;
+mod recordings;
 mod session;
 mod settings;
 mod streams;
@@ -48,6 +50,12 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/api/v1/admin/sessions/{session}/send_away", post(streams::send_away))
         .route("/api/v1/admin/keys", get(keys::list).post(keys::make))
         .route("/api/v1/admin/keys/{key}", delete(keys::revoke))
+        .route("/api/v1/admin/streams/{stream}/forwards", post(forwards::add))
+        .route("/api/v1/admin/streams/{stream}/forwards/{name}", delete(forwards::remove))
+        .route("/api/v1/admin/streams/{stream}/forwards/{name}/retry", post(forwards::retry))
+        .route("/api/v1/admin/recordings", get(recordings::list))
+        .route("/api/v1/admin/recordings/{rule}/{stream}/{id}", delete(recordings::delete))
+        .route("/api/v1/admin/recordings/{rule}/{stream}/{id}/{file}", get(recordings::file))
         .route("/api/v1/admin/log", get(live::log))
         .route("/api/v1/admin/settings", get(settings::settings))
         .layer(middleware::map_response(async |mut response: Response| {

@@ -69,7 +69,14 @@ fn sections(config: &Config) -> Vec<Section> {
                 ("second_publisher", second.to_owned()),
             ],
         ),
-        section("transcoding", vec![("most_videos", config.transcoding.most_videos.to_string())]),
+        section(
+            "transcoding",
+            vec![
+                ("most_videos", config.transcoding.most_videos.to_string()),
+                ("max_renditions", config.transcoding.max_renditions.to_string()),
+                ("linger_seconds", config.transcoding.linger_seconds.to_string()),
+            ],
+        ),
         section("hls", vec![("enabled", hls.enabled.to_string()), ("always", hls.always.to_string())]),
         section(
             "limits",
@@ -136,14 +143,12 @@ fn sections(config: &Config) -> Vec<Section> {
 fn more(config: &Config) -> Vec<Section> {
     let mut all = Vec::new();
     for (name, rule) in &config.recording {
-        let folder = rule.folder.as_ref().map(|folder| folder.display().to_string());
-        let bucket = rule.s3.as_ref().map(|s3| format!("s3: {}", s3.bucket));
         let kept = |limit: Option<f64>| limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
         all.push(section(
             &format!("recording.{name}"),
             vec![
                 ("streams", rule.streams.join(", ")),
-                ("to", folder.or(bucket).unwrap_or_default()),
+                ("to", rule.place()),
                 ("split_minutes", rule.split_minutes.to_string()),
                 ("keep_days", kept(rule.keep_days)),
                 ("keep_gb", kept(rule.keep_gb)),

@@ -97,3 +97,30 @@ fn damaged_and_random_bytes_do_no_harm() {
     let noise: Vec<u8> = (0..300_000).map(|n| if n % 188 == 0 { SYNC } else { random() as u8 }).collect();
     let _ = units(&noise, 1316);
 }
+
+fn borne(lasts: Duration) {
+    let whole = stream("-c:v libx264 -bf 2 -g 30 -c:a aac");
+    // Its tables with the first pictures, and pieces from its middle.
+    let pieces = [0, 40, 200].map(|packet| whole[packet * PACKET..][..40 * PACKET].to_vec());
+    let mut demuxer = Demuxer::new();
+    testkit::fuzz::run(&pieces, 41, lasts, |sample, dice| {
+        let mut out = Vec::new();
+        sample.chunks(1 + dice.below(2000)).for_each(|piece| demuxer.take(piece, &mut out));
+        let kept: usize = demuxer.streams.iter().filter_map(|stream| stream.pes.as_ref()).map(BytesMut::len).sum();
+        assert!(kept <= demuxer.streams.len() * (MOST_VIDEO + PACKET), "{kept} bytes kept");
+        if dice.below(1000) == 0 {
+            demuxer = Demuxer::new();
+        }
+    });
+}
+
+#[test]
+fn any_transport_stream_is_borne() {
+    borne(testkit::fuzz::QUICK);
+}
+
+#[test]
+#[ignore = "ten minutes: test:long"]
+fn any_transport_stream_is_borne_for_long() {
+    borne(testkit::fuzz::LONG);
+}

@@ -149,7 +149,7 @@ impl Pull {
 }
 
 pub(super) fn failure(code: &'static str, message: impl Into<String>, hint: &'static str) -> Failure {
-    Failure { code, message: message.into(), hint, is_final: false, retry_after: None }
+    Failure { code, message: message.into(), hint, is_final: false, retry_after: None, waited: Duration::ZERO }
 }
 
 pub(super) fn bad_address() -> Failure {

@@ -238,6 +238,7 @@ impl Source {
                 let sequence = *packet.seq_no;
                 let packet = MediaPacket {
                     track,
+                    rung: None,
                     sequence,
                     timestamp: packet.header.timestamp,
                     marker: packet.header.marker,

@@ -11,12 +11,13 @@ use super::super::negotiate::{self, Negotiated};
 use super::super::publisher::Publisher;
 use super::super::sdp::{self, Offered};
 use super::super::socket::{MediaSocket, Outbox};
-use super::super::stream::{PeerId, Stream, short};
+use super::super::stream::{PeerId, Stream};
 use super::super::viewer::Viewer;
 use super::super::visitors::{Visitor, Which};
-use super::super::{Command, Opened, Opening, Patched, Refusal, Role, SessionId};
+use super::super::{Command, LayerState, Opened, Opening, Patched, Refusal, Role, SessionId};
 use super::{Place, Shard};
 use crate::figures::Totals;
+use crate::ladder::Quality;
 
 /// Publishers' sessions that may be open on one stream: the one that is live, and a few that try to take over.
 const MOST_PUBLISHERS: usize = 8;
@@ -59,12 +60,15 @@ impl Shard {
                 let cached = self.streams.get(&stream).map(Stream::cached).unwrap_or_default();
                 let _ = answer.send(Ok(cached));
             }
+            Command::Layer { stream, session, wish, answer } => {
+                let _ = answer.send(self.layers(&stream, &session, wish, now));
+            }
             Command::Stop => {}
         }
     }
 
     fn open(&mut self, opening: Opening, socket: &MediaSocket, now: Instant) -> Result<Opened, Refusal> {
-        let Opening { role, stream: name, session, from, key, offer } = opening;
+        let Opening { role, stream: name, session, from, key, offer, quality } = opening;
         let (name, offer) = (name.as_str(), offer.as_str());
         let neighbours = match self.limits.viewers_per_address {
             0 => 0,
@@ -83,6 +87,7 @@ impl Shard {
                 return Err(Refusal::FullAddress);
             }
             Role::View if key.as_ref().is_some_and(|key| key.is_full(with_key)) => return Err(Refusal::FullKey),
+            Role::View if stream.has_ladder() => Offered::RecvMeasured,
             Role::View => Offered::RecvOnly,
         };
         let terms = &self.terms;
@@ -101,10 +106,10 @@ impl Shard {
             }
             Role::View => {
                 Totals::add(&self.figures.totals.viewers_accepted, 1);
-                stream.add_viewer(peer, Viewer::new(connection, video, audio, now));
+                stream.add_viewer(peer, Viewer::new(connection, video, audio, quality, now));
             }
         }
-        tracing::debug!(stream = name, session = short(&session), ?role, "a session is opened");
+        tracing::debug!(stream = name, session = session.public(), ?role, "a session is opened");
         self.sessions.insert(session.clone(), peer);
         let protocol = match role {
             Role::Publish => "whip",
@@ -199,6 +204,17 @@ impl Shard {
         }
         let answer = sdp::finished_answer(&answer.to_sdp_string(), public);
         Ok(Patched::Restarted { etag, fragment: sdp::restart_fragment(&answer), answer })
+    }
+
+    fn layers(
+        &mut self,
+        stream: &str,
+        session: &SessionId,
+        wish: Option<Quality>,
+        now: Instant,
+    ) -> Result<LayerState, Refusal> {
+        let (peer, _) = self.connection(Role::View, stream, session).ok_or(Refusal::NoSession)?;
+        self.streams.get_mut(stream).ok_or(Refusal::NoSession)?.layers(peer, wish, now)
     }
 
     fn connection(&mut self, role: Role, stream: &str, session: &SessionId) -> Option<(PeerId, &mut Connection)> {

@@ -7,7 +7,7 @@ use str0m::rtp::ExtensionValues;
 use super::super::fed::{Batch, Facts, FedPublisher};
 use super::super::gop::GopCache;
 use super::super::packet::{MediaPacket, Track};
-use super::{PeerId, Stream, short};
+use super::{PeerId, Stream};
 use crate::figures::{Figures, Totals};
 
 impl Stream {
@@ -57,6 +57,7 @@ impl Stream {
             let Some((sequence, timestamp)) = line.place(sequence, packet.timestamp, now) else { continue };
             self.spread(MediaPacket {
                 track: packet.track,
+                rung: None,
                 sequence,
                 timestamp,
                 marker: packet.marker,
@@ -133,7 +134,7 @@ impl Stream {
         self.fed.retain(|peer, publisher| {
             let over = publisher.is_over();
             if over {
-                tracing::info!(stream = name, session = %short(&publisher.session), "a publisher is gone");
+                tracing::info!(stream = name, session = publisher.session.public(), "a publisher is gone");
                 ended.push(*peer);
             }
             !over

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 use super::super::connection::End;
 use super::super::meter::Meter;
 use super::super::socket::Outbox;
-use super::{PeerId, Stream, short};
+use super::{PeerId, Stream};
 use crate::chunks::Feed;
 use crate::figures::StreamInfo;
 
@@ -42,7 +42,7 @@ impl Stream {
         self.viewers.retain(|peer, viewer| {
             let end = viewer.connection.end();
             if let Some(end) = end {
-                tracing::info!(stream = name, session = %short(&viewer.connection.session), ?end, "a viewer is gone");
+                tracing::info!(stream = name, session = viewer.connection.session.public(), ?end, "a viewer is gone");
                 if end == End::Silent {
                     viewer.connection.close(now, outbox);
                 }
@@ -55,7 +55,12 @@ impl Stream {
         self.publishers.retain(|peer, publisher| {
             let end = publisher.connection.end();
             if let Some(end) = end {
-                tracing::info!(stream = name, session = %short(&publisher.connection.session), ?end, "a publisher is gone");
+                tracing::info!(
+                    stream = name,
+                    session = publisher.connection.session.public(),
+                    ?end,
+                    "a publisher is gone"
+                );
                 if end == End::Silent {
                     publisher.connection.close(now, outbox);
                 }
@@ -120,6 +125,7 @@ impl Stream {
                 .and_then(|publisher| publisher.round_trip)
                 .map(|rtt| rtt.as_secs_f64() * 1000.0),
             publisher_loss: publisher.and_then(|publisher| publisher.loss).map(f64::from),
+            renditions: if live { self.renditions(now) } else { Vec::new() },
         }
     }
 }

@@ -75,6 +75,8 @@ pub struct Peer {
     pub stuck: bool,
     /// Every so many media datagrams are lost on the way in and out.
     pub lose: Option<u32>,
+    /// It keeps what it sent, and sends it again to who lost it.
+    pub repairs: bool,
     media_datagrams: u32,
     video_ssrc: u32,
 }
@@ -128,6 +130,7 @@ impl Peer {
             etag: String::new(),
             stuck: false,
             lose: None,
+            repairs: true,
             media_datagrams: 0,
             video_ssrc: 0,
         };
@@ -157,6 +160,19 @@ impl Peer {
 
     pub async fn viewer(server: &LiveServer) -> Self {
         Self::open(server, "/whep/live", TOKEN, Direction::RecvOnly).await
+    }
+
+    /// A viewer who asks for something in its address.
+    pub async fn viewer_of(server: &LiveServer, query: &str) -> Self {
+        Self::open(server, &format!("/whep/live?{query}"), TOKEN, Direction::RecvOnly).await
+    }
+
+    /// Says what the line carries, as a player does.
+    pub fn estimate(&mut self, bits_per_second: u64) {
+        let mid = self.video;
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_rx_by_mid(mid, None).expect("a stream");
+        stream.request_remb(bits_per_second.into());
     }
 
     /// Reads what has come and sends what is due; never waits.
@@ -236,7 +252,7 @@ impl Peer {
         let mut api = self.rtc.direct_api();
         let stream = api.stream_tx_by_mid(mid, None).expect("a stream");
         let rtp = RtpWrite::new(payload_type, sequence.into(), timestamp, wallclock, payload);
-        stream.write_rtp(rtp.marker(marker).nackable(video));
+        stream.write_rtp(rtp.marker(marker).nackable(video && self.repairs));
         self.rtc.handle_input(Input::Timeout(Instant::now())).expect("time is taken");
         self.drain();
     }

@@ -226,7 +226,8 @@ pub fn access_units(viewer: &Peer) -> Vec<(u32, Vec<u8>)> {
     units
 }
 
-fn numbers(file: &Path) -> Vec<u64> {
+/// The numbers in a bare H.264 file's pictures; a word of complaint fails the test.
+pub fn numbers(file: &Path) -> Vec<u64> {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-f", "h264", "-i"])
         .arg(file)

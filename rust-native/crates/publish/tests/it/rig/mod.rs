@@ -6,7 +6,6 @@ pub(crate) mod program;
 pub(crate) mod relay;
 pub(crate) mod targets;
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -21,6 +20,7 @@ use media::{
 };
 use publish::{Destination, PublishStatus, Target};
 use stream::Broadcast;
+pub(crate) use testkit::port::free as free_port;
 use testkit::sound::tone_amplitude;
 use testkit::time_pattern::{Content, Luma, Painter, Region, decode};
 use tokio::sync::mpsc;
@@ -44,7 +44,7 @@ pub(crate) fn frame_rate() -> FrameRate {
 pub(crate) struct Feed {
     codec: VideoCodec,
     pub(crate) hub: Broadcast<AccessUnit>,
-    wanted: Arc<AtomicBool>,
+    pub(crate) wanted: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     pictures: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
@@ -253,11 +253,6 @@ pub(crate) fn tell(text: impl FnOnce() -> String) {
 
 pub(crate) fn is_root() -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| status.contains("Uid:\t0\t"))
-}
-
-/// A TCP port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
 /// A child process that is killed with its owner.

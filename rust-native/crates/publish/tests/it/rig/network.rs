@@ -1,6 +1,13 @@
 //! A network of one's own: two lines to a far machine, which can be unplugged, in namespaces that nobody else sees.
 
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use live_server::{Config, LiveServer};
+use media::Secret;
 
 use super::is_root;
 
@@ -94,6 +101,57 @@ impl Lines {
     fn at_far(&self, arguments: &[&str]) {
         let net = format!("--net=/proc/{}/ns/net", self.far.id());
         run(Command::new("nsenter").arg(net).arg("ip").args(arguments));
+    }
+}
+
+/// The key that [`FarServer`] takes.
+pub(crate) const KEY: &str = "live_4711";
+
+/// Our own server at the far machine, on threads that live in its network.
+pub(crate) struct FarServer {
+    pub(crate) address: SocketAddr,
+    ask: mpsc::Sender<mpsc::Sender<bool>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl FarServer {
+    pub(crate) fn start(lines: &Lines) -> Self {
+        let network = std::fs::File::open(format!("/proc/{}/ns/net", lines.far.id())).expect("its network");
+        let (ask, asked) = mpsc::channel::<mpsc::Sender<bool>>();
+        let (started, address) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            // SAFETY: plain numbers; it concerns this thread and those that it will start.
+            let moved = unsafe { libc::setns(network.as_raw_fd(), libc::CLONE_NEWNET) };
+            assert_eq!(moved, 0, "{}", std::io::Error::last_os_error());
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+            let runtime = runtime.expect("a runtime");
+            let listen = format!("{FAR}:0").parse().expect("an address");
+            let mut config = Config::with_stream(listen, "live", Secret::new(KEY), None);
+            config.rtc.address = Some(FAR.parse().expect("an address"));
+            let server = runtime.block_on(LiveServer::start(config)).expect("the server");
+            started.send(server.http_addr()).expect("waited for");
+            while let Ok(answer) = asked.recv() {
+                let _ = answer.send(server.streams()[0].live);
+            }
+            runtime.block_on(server.shutdown());
+        });
+        Self { address: address.recv().expect("a server"), ask, thread: Some(thread) }
+    }
+
+    /// Whether it has a publisher.
+    pub(crate) fn is_live(&self) -> bool {
+        let (answer, answered) = mpsc::channel();
+        self.ask.send(answer).expect("the server");
+        answered.recv().expect("an answer")
+    }
+}
+
+impl Drop for FarServer {
+    fn drop(&mut self) {
+        self.ask = mpsc::channel().0;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 

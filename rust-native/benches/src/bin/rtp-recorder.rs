@@ -1,0 +1,88 @@
+//! Takes H.264 over plain RTP, from one sender after the other, and writes each one's pictures into a file with the times
+//! at which they were there: the same sink for us and for every program that we are compared with.
+//!
+//! The first line on stdout is the port. A line on stdin names the file for the next sender (an empty one keeps nothing)
+//! and is answered by a line of figures about the one before.
+
+use std::error::Error;
+use std::io::{BufRead as _, Write as _};
+use std::net::UdpSocket;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidecast_bench::depacketize::Depacketizer;
+use tidecast_bench::recording::Recording;
+
+/// An IDR of a 1080p picture comes at once; the system may give less.
+#[cfg(target_os = "linux")]
+const SOCKET_BUFFER: libc::c_int = 4 << 20;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "rtp-recorder: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn say(line: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let (socket, _reports) = sockets()?;
+    say(&serde_json::json!({ "port": socket.local_addr()?.port() }).to_string())?;
+    let shared = Arc::new(Mutex::new((Recording::default(), Depacketizer::default())));
+    let receiving = Arc::clone(&shared);
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 16];
+        while let Ok(length) = socket.recv(&mut buffer) {
+            let mut guard = receiving.lock().unwrap_or_else(PoisonError::into_inner);
+            let (recording, depacketizer) = &mut *guard;
+            if let Some(unit) = depacketizer.push(&buffer[..length])
+                && let Err(error) = recording.unit(&unit)
+            {
+                let _ = writeln!(std::io::stderr(), "rtp-recorder: {error}");
+            }
+        }
+    });
+    for line in std::io::stdin().lock().lines() {
+        let fresh = (Recording::into_file(line?.trim())?, Depacketizer::default());
+        let mut guard = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut done, depacketizer) = std::mem::replace(&mut *guard, fresh);
+        drop(guard);
+        done.gaps = depacketizer.lost;
+        say(&done.finish()?)?;
+    }
+    Ok(())
+}
+
+/// An even port and the odd one above it, where senders put their reports (RFC 3550 section 11): nobody answers those,
+/// but an open port keeps "port unreachable" from the senders.
+fn sockets() -> Result<(UdpSocket, UdpSocket), Box<dyn Error>> {
+    for _ in 0..100 {
+        let media = UdpSocket::bind("127.0.0.1:0")?;
+        let port = media.local_addr()?.port();
+        if port % 2 == 0
+            && let Ok(reports) = UdpSocket::bind(("127.0.0.1", port + 1))
+        {
+            #[cfg(target_os = "linux")]
+            enlarge(&media);
+            return Ok((media, reports));
+        }
+    }
+    Err("no two free ports in a row".into())
+}
+
+#[cfg(target_os = "linux")]
+fn enlarge(socket: &UdpSocket) {
+    use std::os::fd::AsRawFd as _;
+    let wanted = SOCKET_BUFFER;
+    let (value, size) = ((&raw const wanted).cast(), std::mem::size_of_val(&wanted) as libc::socklen_t);
+    // SAFETY: the socket is open, and `value` points to an int of that size. What is refused leaves the system's size.
+    unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, value, size) };
+}
