@@ -40,6 +40,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// Takes a block in, and says how many bytes came of it.
+type Push = dyn FnMut(&AudioBlock) -> Result<usize, encoder::EncoderError>;
+
 fn run(arguments: &Arguments) -> Result<String, Box<dyn std::error::Error>> {
     let Arguments { codec, seconds, kbps } = *arguments;
     // Made beforehand, a second of it over and over: only the encoder is counted.
@@ -49,7 +52,7 @@ fn run(arguments: &Arguments) -> Result<String, Box<dyn std::error::Error>> {
         Codec::Aac => AacEncoder::DEFAULT_BITRATE,
     };
     let bitrate = kbps.map_or(usual, Bitrate::from_kbps);
-    let mut push: Box<dyn FnMut(&AudioBlock) -> Result<usize, encoder::EncoderError>> = match codec {
+    let mut push: Box<Push> = match codec {
         Codec::Opus => {
             let mut opus = OpusEncoder::new(bitrate)?;
             Box::new(move |block| Ok(opus.push(block)?.map_or(0, |unit| unit.payload.len())))

@@ -156,7 +156,7 @@ async fn a_forward_that_was_added_is_there_after_a_restart_and_its_key_for_the_s
         config.admin = Some(settings);
         config
     };
-    let rtmp = free_tcp();
+    let rtmp = port::free();
     let (post, delete) = (reqwest::Method::POST, reqwest::Method::DELETE);
     let first = LiveServer::start(kept(&folder)).await.expect("the server starts");
     let wanted = json!({ "name": "kept", "url": format!("rtmp://127.0.0.1:{rtmp}/live"), "key": "stream-key-there" });
