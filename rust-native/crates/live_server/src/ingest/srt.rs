@@ -104,7 +104,7 @@ struct Pending {
 /// As what somebody was let in.
 enum Opened {
     Publisher(FedOpened),
-    Player(Seat),
+    Player(Box<Seat>),
 }
 
 /// Whether somebody may.
@@ -254,7 +254,7 @@ impl Reader {
         self.tasks.spawn(async move {
             let end = match opened {
                 Opened::Publisher(opened) => caller::run(connection, inbox, &socket, opened, &hall).await,
-                Opened::Player(seat) => player::run(connection, inbox, &socket, seat).await,
+                Opened::Player(seat) => player::run(connection, inbox, &socket, *seat).await,
             };
             tracing::debug!(%from, end, "an SRT caller is gone");
             from
@@ -287,7 +287,7 @@ impl Reader {
 async fn admit(hall: &Hall, wish: SrtWish, from: SocketAddr) -> Result<Opened, Refused> {
     match wish {
         SrtWish::Publish(wish) => hall.admit(&wish, from.ip(), "srt").await.map(Opened::Publisher),
-        SrtWish::Play(wish) => hall.seat(&wish, from.ip(), "srt").await.map(Opened::Player),
+        SrtWish::Play(wish) => hall.seat(&wish, from.ip(), "srt").await.map(|seat| Opened::Player(Box::new(seat))),
     }
 }
 

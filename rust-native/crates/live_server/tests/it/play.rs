@@ -38,14 +38,14 @@ fn srt(server: &LiveServer, token: &str) -> String {
 }
 
 /// ffmpeg that copies so many seconds of an address into a file.
-pub fn copy(from: &str, file: &Path) -> Running {
+pub(crate) fn copy(from: &str, file: &Path) -> Running {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-nostdin", "-i", from, "-t", &SECONDS.to_string(), "-map", "0", "-c", "copy", "-y"]);
     Running(command.arg(file).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("ffmpeg"))
 }
 
 /// Waits for its end, and what it said then; `true`: it says it went well.
-pub fn ended(program: &mut Running) -> (bool, String) {
+pub(crate) fn ended(program: &mut Running) -> (bool, String) {
     let begun = Instant::now();
     while program.0.try_wait().expect("a child").is_none() {
         assert!(begun.elapsed() < PATIENCE, "it has enough, and ends");

@@ -246,7 +246,7 @@ impl Source {
                     // Its arrival, until it is taken out in order.
                     wallclock: now,
                     synced: false,
-                    payload: packet.payload.into(),
+                    payload: packet.payload,
                 };
                 match track {
                     Track::Video => self.orders.0.push(sequence, packet),
