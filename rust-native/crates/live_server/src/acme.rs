@@ -106,8 +106,9 @@ fn self_signed(names: &[String], extensions: Vec<CustomExtension>) -> Result<Arc
     params.custom_extensions = extensions;
     let certificate = params.self_signed(&key).map_err(|error| making(&error))?;
     let private = PrivateKeyDer::try_from(key.serialize_der()).map_err(|error| making(&error))?;
-    let whole = CertifiedKey::from_der(vec![certificate.der().clone()], private, &provider());
-    whole.map(Arc::new).map_err(|error| making(&error))
+    let key = provider().key_provider.load_private_key(private).map_err(|error| making(&error))?;
+    // Without rustls's look at whether the two belong together: it refuses the challenge's critical extension.
+    Ok(Arc::new(CertifiedKey::new(vec![certificate.der().clone()], key)))
 }
 
 /// Fetches and renews until it is told to stop.

@@ -10,14 +10,15 @@ mod seats;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use media::AccessUnit;
 use rtmp::{Metadata, Muxer};
 use stream::{Lanes, Reader};
-use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::chunks::{Joined, Shelf};
+use crate::figures::StreamInfo;
 use crate::http::{Problem, Site};
 use crate::relay::{Refusal, Role, SessionId};
 pub(crate) use seats::Seats;
@@ -29,6 +30,9 @@ const QUEUE: usize = 320;
 const LET_IN: Duration = Duration::from_secs(5);
 /// How often it is asked whether the stream is over; also keeps its packager at work.
 const LOOK: Duration = Duration::from_secs(1);
+/// A stream's second track comes this long after its first packet, or not at all.
+const TRACKS_COME: Duration = Duration::from_secs(2);
+const LOOK_FOR_TRACKS: Duration = Duration::from_millis(20);
 /// AAC's bitrate as players are told it.
 const AUDIO_KBPS: u32 = 160;
 
@@ -62,7 +66,7 @@ impl Site {
         let grant = self.authorize_token(Role::View, stream, token, from).await?;
         let session = SessionId::random();
         let key = self.admit(Role::View, stream, (&session, from), grant).await?;
-        let info = self.stream_info(stream).filter(|info| info.live).ok_or(Problem::NotOnAir)?;
+        let info = self.tracks_of(stream).await?;
         let newcomer = Newcomer { stream: stream.to_owned(), session, from, protocol, key };
         let place = self.take_place(newcomer)?;
         let shelf = self.shelf(stream).ok_or(Problem::NotOnAir)?;
@@ -91,6 +95,22 @@ impl Site {
             sound: info.audio_codec.is_some(),
             metadata,
         })
+    }
+
+    /// What a live stream consists of. Players are told it at the beginning and believe it, so that who comes with the
+    /// first packets waits until both tracks are there, or the stream is so old that the other won't come.
+    async fn tracks_of(&self, stream: &str) -> Result<StreamInfo, Problem> {
+        let begun = Instant::now();
+        loop {
+            let info = self.stream_info(stream).filter(|info| info.live).ok_or(Problem::NotOnAir)?;
+            let since =
+                info.since_ms.map_or(SystemTime::now(), |ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms));
+            let old = since.elapsed().is_ok_and(|age| age >= TRACKS_COME) || begun.elapsed() >= TRACKS_COME;
+            if old || (info.video_codec.is_some() && info.audio_codec.is_some()) {
+                return Ok(info);
+            }
+            sleep(LOOK_FOR_TRACKS).await;
+        }
     }
 
     /// A place for one more player, if the limits leave one.

@@ -38,6 +38,9 @@ const H264: [(u8, u8, u32); 3] = [(102, 103, 0x42_e0_1f), (106, 107, 0x4d_00_1f)
 const OPUS: u8 = 111;
 /// The source's reports put its tracks on one clock; they come once a second. Without them, by arrival.
 const REPORTS_COME: Duration = Duration::from_millis(2500);
+/// Sound before the first picture is left out, so that both lines begin at the same word of the source's clock: its
+/// first report may have been held up, and a line follows a better one slowly. Without pictures it begins after this.
+const PICTURES_COME: Duration = Duration::from_secs(5);
 /// Where the line of its stamps begins: what is a little earlier than the first is not below zero.
 const ORIGIN: Duration = Duration::from_secs(3600);
 
@@ -136,6 +139,7 @@ async fn watch(pull: &Pull) -> Result<std::convert::Infallible, Failure> {
         pictures: Pictures::new(),
         lines: lines(),
         begun: None,
+        shown: false,
         heard: now,
         connected: false,
         wished: None,
@@ -156,6 +160,8 @@ struct Source {
     lines: (TrackClock, TrackClock),
     /// The first packet of media.
     begun: Option<Instant>,
+    /// A picture was given out.
+    shown: bool,
     /// The last one.
     heard: Instant,
     connected: bool,
@@ -291,12 +297,17 @@ impl Source {
                 out.extend(sets.map(|sets| Unit::AvcSets(vec![sets.sps, sets.pps])));
                 let units = nal_units(&picture.data);
                 if !units.is_empty() {
+                    self.shown = true;
                     out.push(Unit::Avc { dts: pts, pts, units });
                 }
             }
         }
+        let hold = !self.shown && self.begun.is_none_or(|begun| now.saturating_duration_since(begun) < PICTURES_COME);
         while let Some(next) = self.orders.1.pop(now) {
             let Next::Item(packet) = next else { continue };
+            if hold {
+                continue;
+            }
             if let Some(sound) = RtpUnit::sound(&self.timed(packet))
                 && let Some(pts) = self.stamp(Track::Audio, &sound)
             {
