@@ -1,4 +1,4 @@
-//! Streams that are fetched from servers that are not ours (and one that is, for WHEP), and read back from here.
+//! Streams that are fetched from servers that are not ours, and read back from here.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -104,7 +104,7 @@ fn watch(server: &LiveServer, stream: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sources_of_every_protocol_are_fetched_with_picture_and_sound_in_step() {
+async fn sources_by_rtmp_srt_and_hls_are_fetched_with_picture_and_sound_in_step() {
     let folder = Folder::new("pull");
     let (rtmp_port, srt_port, hls_port) = (free_tcp(), free_udp(), free_tcp());
     let hls = folder.file("hls");
@@ -119,14 +119,10 @@ async fn sources_of_every_protocol_are_fetched_with_picture_and_sound_in_step() 
         Program::flash(CODECS, true, 90, &["-f", "mpegts", &to_srt]),
         Program::flash(CODECS, true, 90, &to_hls),
     ];
-    let other = LiveServer::start(config()).await.expect("the other server starts");
-    let mut publisher = Publisher::start(&other, &Reel::new(90, 30)).await;
-    let whep = format!("whep+http://{}/whep/live", other.http_addr());
     let sources = [
         ("by-rtmp", pull(&to_rtmp, PullWhen::Always)),
         ("by-srt", pull(&format!("srt://127.0.0.1:{srt_port}"), PullWhen::Always)),
         ("by-hls", pull(&format!("http://127.0.0.1:{hls_port}/show.m3u8"), PullWhen::Always)),
-        ("by-whep", PullSettings { key: Some(Secret::new(TOKEN)), ..pull(&whep, PullWhen::Always) }),
     ];
     let server = LiveServer::start(fetching(&sources)).await.expect("the server starts");
     for (stream, _) in &sources {
@@ -147,10 +143,8 @@ async fn sources_of_every_protocol_are_fetched_with_picture_and_sound_in_step() 
             let (well, said) = ended(one);
             assert!(well, "{said}");
         }
-        publisher.stop();
     });
     server.shutdown().await;
-    other.shutdown().await;
     for file in files {
         eprintln!("{}", file.display());
         let played = tokio::task::spawn_blocking(move || play(&file)).await.expect("read");
