@@ -45,6 +45,7 @@ mod sse2 {
         __m128i, _mm_add_epi16, _mm_mullo_epi16, _mm_packus_epi16, _mm_set1_epi16, _mm_setzero_si128, _mm_srli_epi16,
         _mm_unpackhi_epi8, _mm_unpacklo_epi8,
     };
+    use std::mem::transmute;
 
     use super::{Bytes, HALF};
 
@@ -56,7 +57,7 @@ mod sse2 {
             let zero = _mm_setzero_si128();
             let mut sums = [_mm_set1_epi16(HALF as i16); 2];
             for (column, weight) in columns.iter().zip(weights) {
-                let column: __m128i = std::mem::transmute(*column);
+                let column = transmute::<Bytes, __m128i>(*column);
                 let weight = _mm_set1_epi16(*weight as i16);
                 for (sum, half) in
                     sums.iter_mut().zip([_mm_unpacklo_epi8(column, zero), _mm_unpackhi_epi8(column, zero)])
@@ -65,7 +66,7 @@ mod sse2 {
                 }
             }
             let [low, high] = sums;
-            std::mem::transmute(_mm_packus_epi16(_mm_srli_epi16::<8>(low), _mm_srli_epi16::<8>(high)))
+            transmute::<__m128i, Bytes>(_mm_packus_epi16(_mm_srli_epi16::<8>(low), _mm_srli_epi16::<8>(high)))
         }
     }
 
@@ -73,8 +74,8 @@ mod sse2 {
     pub(in super::super) fn interleaved(a: Bytes, b: Bytes) -> [Bytes; 2] {
         // SAFETY: as above.
         unsafe {
-            let (a, b) = (std::mem::transmute::<Bytes, __m128i>(a), std::mem::transmute::<Bytes, __m128i>(b));
-            [_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b)].map(|both| std::mem::transmute::<__m128i, Bytes>(both))
+            let (a, b) = (transmute::<Bytes, __m128i>(a), transmute::<Bytes, __m128i>(b));
+            [_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b)].map(|half| transmute::<__m128i, Bytes>(half))
         }
     }
 }
