@@ -62,29 +62,6 @@ fn our_own_client_publishes_and_learns_that_opus_is_taken() {
 }
 
 #[test]
-fn our_own_player_is_asked_about_let_in_and_told_of_the_end() {
-    let target = Target::parse("rtmp://example.com/app/live?token=secret", None).expect("an address");
-    let (mut player, mut server) = (Client::player(target), server());
-    let events = carry(&mut player, &mut server);
-    let [ServerEvent::Play(request)] = events.as_slice() else { panic!("{events:?}") };
-    assert_eq!((request.app.expose(), request.name.expose()), ("app", "live?token=secret"));
-    server.accept();
-    server.metadata(VideoCodec::H264, &Metadata::default());
-    server.video(40, flv::avc_picture(&vec![7u8; 300_000].into(), true));
-    server.audio(41, flv::aac_frame(&[1, 2, 3]));
-    carry(&mut player, &mut server);
-    let events: Vec<Event> = std::iter::from_fn(|| player.event()).collect();
-    let [Event::Playing, Event::Video { timestamp: 40, body }, Event::Audio { timestamp: 41, .. }] = events.as_slice()
-    else {
-        panic!("{events:?}")
-    };
-    assert!(matches!(tag::video(body), tag::Video::Picture { keyframe: true, .. }));
-    server.end_of_stream();
-    let end = server.output().split();
-    assert_eq!(player.input(&end), Err(RtmpError::Over));
-}
-
-#[test]
 fn a_player_that_is_refused_hears_why_and_gets_nothing() {
     let target = Target::parse("rtmp://example.com/live/live", None).expect("an address");
     let (mut player, mut server) = (Client::player(target), server());
