@@ -4,7 +4,7 @@
 //   --yes              never ask before installing system packages
 //   --tests            also what the tests need
 //   --retry-electron   look for npm's Electron again although the fallback is installed
-//   --only a,b         only these steps: packages, python (with --tests), npm, schemathesis (with --tests), electron, ffmpeg, native, bundle
+//   --only a,b         only these steps: packages, python and pebble (with --tests), npm, schemathesis (with --tests), electron, ffmpeg, native, bundle
 
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -17,6 +17,7 @@ import { ensureFfmpeg, ensureNative } from "./setup/native.mjs";
 import { ensureNpmPackages } from "./setup/npm.mjs";
 import { buildPackages, runtimePackages, testPackages, virtualDisplayPackages } from "./setup/package-list.mjs";
 import { ensurePackages, ffmpegPackages } from "./setup/packages.mjs";
+import { ensurePebble } from "./setup/pebble.mjs";
 import { ensurePythonPeers } from "./setup/python.mjs";
 import { ensureSchemathesis } from "./setup/schemathesis.mjs";
 import { checkTools } from "./setup/tools.mjs";
@@ -35,6 +36,7 @@ export async function setup({ yes = false, tests = false, display = false, retry
     await ensurePackages([...buildPackages, ...ffmpegPackages(), ...runtimePackages, ...extra], { yes });
   }
   if (tests && wants("python")) await ensurePythonPeers(stamps, { yes });
+  if (tests && wants("pebble")) await ensurePebble(stamps);
   if (wants("npm")) await ensureNpmPackages(stamps);
   if (tests && wants("schemathesis")) await ensureSchemathesis({ yes });
   if (wants("electron")) await ensureElectron({ yes, retry: retryElectron });

@@ -42,7 +42,7 @@ async function main() {
 // What set-up must bring follows from the parts: the type check needs no Rust build.
 async function prepare({ only, yes }) {
   const needs = new Set(["packages", "npm"]);
-  if (only.some((name) => name !== "ts")) needs.add("python").add("ffmpeg").add("native");
+  if (only.some((name) => name !== "ts")) needs.add("python").add("pebble").add("ffmpeg").add("native");
   if (only.includes("e2e")) needs.add("schemathesis").add("electron").add("bundle");
   try {
     await setup({ yes, tests: true, only: [...needs] });

@@ -70,6 +70,8 @@ export const testPackages = [
   "qemu-system-x86", // a machine with a camera, see rust-native/crates/testkit/rigs/camera-vm
   "cpio",
   "valgrind", // counts the instructions of the work on a picture (test:long)
+  "systemd", // reads the server's unit file (systemd-analyze)
+  "golang-go", // builds pebble, an authority for certificates
   "python3", // computes what scenes have to look like, without our code
 ];
 
@@ -77,7 +79,7 @@ export const testPackages = [
 export const pipPackages = ["python3", "python3-pip"];
 
 /** Packages whose program may also come from elsewhere: on Ubuntu Chromium is a snap, or Google's build is there. */
-const programs = { "chromium|chromium-browser": "chromium" };
+const programs = { "chromium|chromium-browser": "chromium", "golang-go": "go" };
 
 /** `wanted` without the packages whose program is there already; `onPath(name)` says whether it is. */
 export function withoutPresentPrograms(wanted, onPath) {

@@ -1,5 +1,5 @@
 // The second way to the picture: what the real app streams, out of its live server by LL-HLS (the viewer's page, hls.js),
-// by plain HLS and by DASH (dash.js), in Chromium. Pictures are read back and dated.
+// by plain HLS, by DASH (dash.js) and by HTTP-FLV (mpegts.js), in Chromium. Pictures are read back and dated.
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -143,6 +143,28 @@ test("dash.js plays DASH from the same chunks", limit, async (t) => {
   assert.deepEqual(await page.evaluate(() => window.problems), []);
   assert.ok(found.p50 <= 10_000 && found.fps > 15, JSON.stringify({ ...found, latencies: 0 }));
   await chromium.close();
+});
+
+test("mpegts.js plays HTTP-FLV, and the same over a WebSocket", limit, async (t) => {
+  for (const [name, scheme] of [["HTTP-FLV", "http"], ["FLV over a WebSocket", "ws"]]) {
+    const chromium = await browser();
+    const page = await emptyPage(chromium, "mpegts.js/dist/mpegts.js");
+    await page.evaluate(({ token, scheme }) => {
+      const { mpegts } = window;
+      window.problems = [];
+      const url = `${scheme}://${location.host}/live/live.flv?token=${encodeURIComponent(token)}`;
+      const player = mpegts.createPlayer({ type: "flv", isLive: true, url }, { enableStashBuffer: false, liveSync: true });
+      player.on(mpegts.Events.ERROR, (...what) => window.problems.push(what.slice(0, 2).join(" ")));
+      player.attachMediaElement(document.querySelector("video"));
+      player.load();
+      player.play();
+    }, { ...whepOf(viewUrl), scheme });
+    const found = await ages(page);
+    say(t, name, found);
+    assert.deepEqual(await page.evaluate(() => window.problems), []);
+    assert.ok(found.p50 <= 5_000 && found.fps > 15, JSON.stringify({ ...found, latencies: 0 }));
+    await chromium.close();
+  }
 });
 
 test("a playlist that is not there is asked for at leisure", limit, async (t) => {

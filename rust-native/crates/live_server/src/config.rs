@@ -12,18 +12,22 @@ use crate::auth;
 use crate::error::{ConfigProblem, ServerError};
 
 mod access;
+mod acme;
 mod admin;
 mod alerts;
 mod forward;
 mod hls;
 mod https;
 mod ingest;
+mod line;
 mod media_path;
 mod publishing;
+mod pull;
 mod recording;
 mod transcoding;
 
 pub use access::{AccessSettings, HookSettings, Network, TokenSettings, WhenUnreachable};
+pub use acme::AcmeSettings;
 pub use admin::AdminSettings;
 pub(crate) use admin::SHORTEST_PASSWORD;
 pub use alerts::{AlertKind, AlertRule, AlertSettings};
@@ -34,6 +38,8 @@ pub use https::HttpsSettings;
 pub use ingest::{RtmpSettings, SrtSettings};
 pub use media_path::{IceServer, RtcSettings};
 pub use publishing::{PublishingSettings, SecondPublisher};
+pub(crate) use pull::{PullProtocol, latency as pull_latency};
+pub use pull::{PullSettings, PullWhen};
 pub use recording::{RecordingSettings, S3Settings};
 pub use transcoding::{LadderSettings, RenditionSettings, TranscodingSettings};
 
@@ -71,6 +77,9 @@ pub struct Config {
     /// Where streams are sent on to, by names.
     #[serde(default)]
     pub forward: BTreeMap<String, ForwardSettings>,
+    /// Where streams are fetched from, by the stream's name.
+    #[serde(default)]
+    pub pull: BTreeMap<String, PullSettings>,
     /// What the operator is told of.
     #[serde(default)]
     pub alerts: Option<AlertSettings>,
@@ -159,6 +168,7 @@ impl Default for Config {
             hls: HlsSettings::default(),
             recording: BTreeMap::new(),
             forward: BTreeMap::new(),
+            pull: BTreeMap::new(),
             alerts: None,
             access: AccessSettings::default(),
             tokens: None,
@@ -185,9 +195,8 @@ impl Config {
     /// # Errors
     /// [`ServerError::BadConfig`] with the line and the reason.
     pub fn from_toml(text: &str) -> Result<Self, ServerError> {
-        let config: Self =
-            toml::from_str(text).map_err(|error| ServerError::BadConfig(from_toml_error(text, &error)))?;
-        config.check().map_err(|problem| ServerError::BadConfig(at_stream(text, problem)))?;
+        let config: Self = toml::from_str(text).map_err(|error| ServerError::BadConfig(line::of_toml(text, &error)))?;
+        config.check().map_err(|problem| ServerError::BadConfig(line::of_check(text, problem)))?;
         Ok(config)
     }
 
@@ -243,6 +252,12 @@ impl Config {
                 return problem(format!("forward.{name}.stream names no stream that is configured"));
             }
         }
+        for (stream, pull) in &self.pull {
+            pull.check(stream).map_err(|reason| ConfigProblem { line: None, reason })?;
+            if !self.streams.contains_key(stream) {
+                return problem(format!("pull {stream:?} feeds no stream that is configured"));
+            }
+        }
         for checked in self.recording.iter().map(|(name, rule)| rule.check(name)) {
             checked.map_err(|reason| ConfigProblem { line: None, reason })?;
         }
@@ -260,58 +275,6 @@ impl Config {
         }
         Ok(())
     }
-}
-
-/// Fields whose text no message may repeat.
-const SECRETS: [&str; 7] =
-    ["password", "publish_key", "view_token", "metrics_token", "credential", "secret", "passphrase"];
-
-fn line_of(text: &str, offset: usize) -> usize {
-    text.as_bytes().iter().take(offset).filter(|&&b| b == b'\n').count() + 1
-}
-
-/// The parser's message without the text it quotes, where that text may be a secret.
-fn from_toml_error(text: &str, error: &toml::de::Error) -> ConfigProblem {
-    let line = error.span().map(|span| line_of(text, span.start));
-    let source = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
-    let secret = SECRETS.into_iter().find(|key| source.contains(key));
-    let reason = match secret {
-        Some(key) if !error.message().starts_with("unknown field") => {
-            format!("{key} must be a text in double quotes: {key} = \"…\"")
-        }
-        _ => error.message().lines().collect::<Vec<_>>().join(" "),
-    };
-    ConfigProblem { line, reason }
-}
-
-/// Finds the line that a check complains about: the stream's table, or the field it begins with (`rtc.last_port …`).
-fn at_stream(text: &str, problem: ConfigProblem) -> ConfigProblem {
-    let field = problem.reason.split(' ').next().and_then(|word| word.rsplit_once('.'));
-    if let Some((table, key)) = field {
-        let mut inside = false;
-        let line = text.lines().position(|line| {
-            let line = line.trim_start();
-            if line.starts_with('[') {
-                inside = line
-                    .trim_start_matches('[')
-                    .trim_start()
-                    .strip_prefix(table)
-                    .is_some_and(|rest| rest.starts_with(']'));
-            }
-            inside && line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
-        });
-        return ConfigProblem { line: line.map(|index| index + 1), ..problem };
-    }
-    let quoted = problem.reason.split('"').nth(1).unwrap_or_default();
-    // "recording "disk" needs …" speaks of another table than "stream "live" is …".
-    let first = problem.reason.split(' ').next().unwrap_or_default();
-    let table = ["recording", "forward"].into_iter().find(|table| *table == first).unwrap_or("streams");
-    let wanted = [format!("[{table}.{quoted}]"), format!("[{table}.\"{quoted}\"]")];
-    let line = (!quoted.is_empty())
-        .then(|| text.lines().position(|line| wanted.iter().any(|table| line.trim_start().starts_with(table))))
-        .flatten()
-        .map(|index| index + 1);
-    ConfigProblem { line, ..problem }
 }
 
 #[cfg(test)]
@@ -381,6 +344,7 @@ mod tests {
             "[streams.live]\npublish_key = hunter2hunter2",
             "[streams.live]\npublish_key = \"hunter2\"",
             "[streams.live]\npublish_key = \"longenough\"\nview_token = [\"hunter2\"]",
+            "[streams.live]\npublish_key = \"longenough\"\n[pull.live]\nurl = \"srt://a:1\"\nkey = 1234567890123",
         ] {
             let problem = problem(text);
             assert!(problem.line.is_some(), "{problem}");

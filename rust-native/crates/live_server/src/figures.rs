@@ -17,7 +17,7 @@ pub struct StreamInfo {
     pub name: String,
     /// Whether media is arriving.
     pub live: bool,
-    /// How it comes: `"whip"`, `"rtmp"` or `"srt"`.
+    /// How it comes: `"whip"`, `"rtmp"`, `"srt"`, or from a source `"hls"` or `"whep"` too.
     pub protocol: Option<String>,
     /// What of it viewers don't get, and why: one sentence.
     pub notice: Option<String>,

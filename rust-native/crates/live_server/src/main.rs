@@ -17,7 +17,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-/// Receives live streams over WHIP, RTMP and SRT and shows them to many viewers over WHEP.
+/// Receives live streams over WHIP, RTMP and SRT, or fetches them, and shows them to many viewers over WHEP, HLS, HTTP-FLV,
+/// RTMP and SRT.
 ///
 /// Without --config it makes up keys for one stream named "live" and prints them once.
 ///
@@ -46,14 +47,15 @@ const EXAMPLE: &str = "A configuration file, every line but the streams optional
   [https]                         # beside http; read again on SIGHUP
   listen = \"0.0.0.0:443\"
   certificate = \"…\"             # PEM files
-  private_key = \"…\"
+  private_key = \"…\"             # or, instead of both files, fetched and renewed (port 443 must lead here):
+  # acme = { domains = [\"live.example.org\"], contact = \"you@example.org\", cache = \"/var/lib/tidecast/acme\" }
   [rtc]
   port = 8081                     # UDP, for a firewall; 0 takes a free one
   public_address = \"203.0.113.7\" # behind a NAT
   [rtmp]
-  listen = \"0.0.0.0:1935\"         # publish to rtmp://HOST/live with the key as stream key
+  listen = \"0.0.0.0:1935\"         # publish to rtmp://HOST/live with the key as stream key; play …/app/live?token=…
   [srt]
-  listen = \"0.0.0.0:9000\"         # streamid #!::r=live,m=publish,s=KEY
+  listen = \"0.0.0.0:9000\"         # streamid #!::r=live,m=publish,s=KEY, or m=request,s=TOKEN to play
   [limits]
   viewers = 500
   [publishing]
@@ -73,6 +75,9 @@ const EXAMPLE: &str = "A configuration file, every line but the streams optional
   stream = \"live\"
   url = \"rtmp://…/app\"
   key = \"…\"                     # or SRT's stream id, or WHIP's token
+  [pull.live]                     # fetches the stream instead: rtmp(s), srt, http(s)://….m3u8, whep+http(s)
+  url = \"rtmp://…/app/name\"
+  when = \"watched\"               # default: always
   [alerts]
   webhook = \"https://…\"         # told once when it begins, once when it is over
   rules.down = { when = \"stream_down\", streams = [\"live\"], for_seconds = 30 }
@@ -250,7 +255,7 @@ fn say_ingest(server: &LiveServer) {
         [("rtmp", server.rtmp_addr()), ("rtmps", server.rtmps_addr()), ("srt", server.srt_addr())]
     {
         if let Some(address) = address {
-            say(&format!("publishers may come to {protocol}://{address} too"));
+            say(&format!("publishers and players may come to {protocol}://{address} too"));
         }
     }
 }

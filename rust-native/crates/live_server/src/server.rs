@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::acme;
 use crate::admin::{Admin, LogBook, MadeKeys};
 use crate::alerts;
 use crate::config::Config;
@@ -85,7 +86,13 @@ impl LiveServer {
         let address = listener.local_addr().map_err(|error| ServerError::from_bind(config.http, error))?;
         let secure = match config.https.listen {
             Some(address) => {
-                let certificate = Certificate::new(Certificates::of_https(&config)?);
+                let loaded = match &config.https.acme {
+                    Some(acme) => acme::first(acme).map_err(|reason| {
+                        ServerError::BadConfig(ConfigProblem { line: None, reason: format!("https.acme: {reason}") })
+                    })?,
+                    None => Certificates::of_https(&config)?,
+                };
+                let certificate = Certificate::new(loaded);
                 let listener =
                     TcpListener::bind(address).await.map_err(|error| ServerError::from_bind(address, error))?;
                 Some((listener, certificate))
@@ -99,6 +106,7 @@ impl LiveServer {
             rtmps: ingest.certificate(),
         };
         let (rtmp, rtmps, srt) = (ingest.rtmp_addr(), ingest.rtmps_addr(), ingest.srt_addr());
+        let acme = config.https.acme.clone();
         let figures = Figures::new(config.streams.keys().cloned());
         let hook = Hook::new().map_err(|error| ServerError::NoThread(std::io::Error::other(error)))?;
         let (departures, departed) = mpsc::channel(hook::WAITING_ENDS);
@@ -113,10 +121,13 @@ impl LiveServer {
         let recorder = tokio::spawn(recording::run(site.clone(), stopped.clone()));
         let forwarder = tokio::spawn(forward::run(site.clone(), stopped.clone()));
         let alerts = tokio::spawn(alerts::run(site.clone(), stopped.clone()));
+        if let (Some(settings), Some((_, certificate))) = (acme, &secure) {
+            tokio::spawn(acme::run(settings, certificate.clone(), stopped.clone()));
+        }
         let router = http::router(site.clone());
         let mut doors = vec![(listener, None)];
         if let Some((listener, certificate)) = secure {
-            let acceptor = certificate.acceptor(&["http/1.1"]);
+            let acceptor = certificate.acceptor(&["h2", "http/1.1"]);
             let bad = |reason| ServerError::BadConfig(ConfigProblem { line: None, reason });
             doors.push((listener, Some(acceptor.map_err(bad)?)));
         }
@@ -163,6 +174,7 @@ impl LiveServer {
             (
                 config.http,
                 config.https.listen,
+                config.https.acme.clone(),
                 config.rtc.port,
                 config.rtc.address,
                 config.rtmp.listen,
@@ -171,7 +183,7 @@ impl LiveServer {
             )
         };
         if ports(old.as_ref()) != ports(&config) {
-            tracing::warn!("another address to listen on counts from the next start on");
+            tracing::warn!("another address to listen on, or authority, counts from the next start on");
         }
         let config = Arc::new(config);
         // First the streams, then who may ask for them: nobody is let in to what isn't there yet.

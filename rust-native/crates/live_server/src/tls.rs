@@ -1,6 +1,7 @@
-//! Certificates from files, for HTTPS and RTMPS: read at the start, and again with the configuration, without a
-//! connection's end.
+//! Certificates for HTTPS and RTMPS, from files: read at the start, and again with the configuration, without a
+//! connection's end. What `acme` fetches is shown here, too.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,13 +19,30 @@ use crate::error::{ConfigProblem, ServerError};
 
 /// A certificate with its key, which another may replace for those who come next. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Certificate(Arc<RwLock<Arc<CertifiedKey>>>);
+pub(crate) struct Certificate(Arc<Shown>);
+
+#[derive(Debug)]
+struct Shown {
+    usual: RwLock<Arc<CertifiedKey>>,
+    /// By name, what an authority must see (RFC 8737).
+    challenges: RwLock<HashMap<String, Arc<CertifiedKey>>>,
+}
+
+/// The protocol by which an authority asks for its challenge (RFC 8737, section 6.2).
+const ACME_TLS: &[u8] = b"acme-tls/1";
 
 /// One that was read and checked, and is in nobody's use yet.
 #[derive(Debug)]
 pub(crate) struct Loaded(Arc<CertifiedKey>);
 
-fn provider() -> Arc<CryptoProvider> {
+impl Loaded {
+    /// One that was made here.
+    pub(crate) fn new(made: Arc<CertifiedKey>) -> Self {
+        Self(made)
+    }
+}
+
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
@@ -50,12 +68,22 @@ pub(crate) fn load(table: &str, certificate: Option<&Path>, key: Option<&Path>) 
 
 impl Certificate {
     pub(crate) fn new(loaded: Loaded) -> Self {
-        Self(Arc::new(RwLock::new(loaded.0)))
+        Self(Arc::new(Shown { usual: RwLock::new(loaded.0), challenges: RwLock::default() }))
+    }
+
+    /// Shows an authority that asks for that name what it wants to see.
+    pub(crate) fn challenge(&self, name: &str, answer: Arc<CertifiedKey>) {
+        self.0.challenges.write().insert(name.to_owned(), answer);
+    }
+
+    /// No authority asks any more.
+    pub(crate) fn clear_challenges(&self) {
+        self.0.challenges.write().clear();
     }
 
     /// Whoever comes next gets that one.
     pub(crate) fn replace(&self, loaded: Loaded) {
-        *self.0.write() = loaded.0;
+        *self.0.usual.write() = loaded.0;
     }
 
     /// Greets TLS clients.
@@ -69,13 +97,19 @@ impl Certificate {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(self.clone()));
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        if !config.alpn_protocols.is_empty() {
+            config.alpn_protocols.push(ACME_TLS.to_vec());
+        }
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }
 
 impl ResolvesServerCert for Certificate {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.read().clone())
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if hello.alpn().is_some_and(|mut protocols| protocols.any(|protocol| protocol == ACME_TLS)) {
+            return self.0.challenges.read().get(hello.server_name()?).cloned();
+        }
+        Some(self.0.usual.read().clone())
     }
 }
 
@@ -106,7 +140,9 @@ impl Certificates {
     /// Reads the files again; what comes of it replaces those in use once it is called. All of them are good, or none
     /// is taken.
     pub(crate) fn reload(&self, config: &Config) -> Result<impl FnOnce() + use<>, ServerError> {
-        let https = self.https.clone().map(|used| Ok((used, Self::of_https(config)?))).transpose()?;
+        // One that was fetched is not in the configuration's files.
+        let https = self.https.clone().filter(|_| config.https.acme.is_none());
+        let https = https.map(|used| Ok((used, Self::of_https(config)?))).transpose()?;
         let rtmps = self.rtmps.clone().map(|used| Ok((used, Self::of_rtmp(config)?))).transpose()?;
         Ok(move || [https, rtmps].into_iter().flatten().for_each(|(used, loaded)| used.replace(loaded)))
     }

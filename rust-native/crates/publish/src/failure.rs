@@ -44,7 +44,8 @@ impl Failure {
         )
     }
 
-    pub(crate) fn connection_lost() -> Self {
+    /// It worked, and does no more.
+    pub fn connection_lost() -> Self {
         Self::new(
             "connection_lost",
             "the connection to the server is lost",
@@ -61,7 +62,7 @@ impl Failure {
     }
 
     /// No name, no route, nobody listens there.
-    pub(crate) fn unreachable(error: &io::Error) -> Self {
+    pub fn unreachable(error: &io::Error) -> Self {
         Self::new(
             "address_unreachable",
             format!("the server can't be reached: {}", error.kind()),
@@ -79,7 +80,7 @@ impl Failure {
     }
 
     /// Connected, and then silence.
-    pub(crate) fn no_answer() -> Self {
+    pub fn no_answer() -> Self {
         Self::new(
             "no_answer",
             "the server does not answer",
@@ -104,7 +105,7 @@ impl Failure {
     }
 
     /// Its answers break its protocol in a way that no server's do.
-    pub(crate) fn bad_peer(what: &str) -> Self {
+    pub fn bad_peer(what: &str) -> Self {
         Self::new(
             "bad_peer",
             format!("the server sends what no server may send: {what}"),

@@ -83,7 +83,7 @@ fn dial(network: Network) -> Dial {
                     _ => {
                         let (ours, theirs) = tokio::io::duplex(64 * 1024);
                         tokio::spawn(serve(server, theirs, port == RTMP));
-                        return Ok(Connection { stream: Box::new(ours), path: Path::NONE });
+                        return Ok(Connection { stream: Box::new(ours), peer: None, path: Path::NONE });
                     }
                 }
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use media::{AccessUnit, MediaTime, Track, VideoCodec, h264, hevc};
 
 /// One packet (section 2.4.3.2).
-pub(crate) const PACKET: usize = 188;
+pub const PACKET: usize = 188;
 const PAYLOAD: usize = PACKET - 4;
 const SYNC: u8 = 0x47;
 const PAT_PID: u16 = 0;
@@ -31,7 +31,7 @@ const STUFFING: u8 = 0xff;
 
 /// Writes one program.
 #[derive(Debug)]
-pub(crate) struct Muxer {
+pub struct Muxer {
     codec: VideoCodec,
     zero: Option<MediaTime>,
     tables_at: Option<MediaTime>,
@@ -41,12 +41,12 @@ pub(crate) struct Muxer {
 
 impl Muxer {
     /// For pictures so coded; MPEG-TS has no agreed way to carry AV1, whose pictures are left out.
-    pub(crate) fn new(codec: VideoCodec) -> Self {
+    pub fn new(codec: VideoCodec) -> Self {
         Self { codec, zero: None, tables_at: None, clock_at: None, counters: [0; 4] }
     }
 
     /// Appends the packets of one unit; nothing before the first picture, nor for other sound than AAC.
-    pub(crate) fn write(&mut self, unit: &AccessUnit, out: &mut Vec<u8>) {
+    pub fn write(&mut self, unit: &AccessUnit, out: &mut Vec<u8>) {
         let picture = self.codec != VideoCodec::Av1 && unit.track == self.codec.track();
         match unit.track {
             _ if picture => {}

@@ -1,6 +1,7 @@
 //! A TCP or TLS connection whose queue stays ours: what the system holds back, nobody can skip.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(10);
 const UNSENT: u32 = 64 * 1024;
 
 /// Either kind of stream.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// How connections are made; a test has its own network.
@@ -39,27 +40,34 @@ pub(crate) fn dial() -> Dial {
 }
 
 /// A connection and a way to ask the system about it.
-pub(crate) struct Connection {
-    pub(crate) stream: Box<dyn Stream>,
+pub struct Connection {
+    /// TCP, or TLS over it.
+    pub stream: Box<dyn Stream>,
+    /// Whom it leads to.
+    pub peer: Option<SocketAddr>,
     pub(crate) path: Path,
 }
 
 /// Connects, with TLS where asked.
-pub(crate) async fn connect(host: &str, port: u16, tls: bool) -> Result<Connection, Failure> {
+///
+/// # Errors
+/// Why there is no connection.
+pub async fn connect(host: &str, port: u16, tls: bool) -> Result<Connection, Failure> {
     let tcp = match timeout(CONNECT, connect_tcp(host, port)).await {
         Ok(Ok(tcp)) => tcp,
         Ok(Err(error)) => return Err(Failure::unreachable(&error)),
         Err(_) => return Err(Failure::no_answer()),
     };
+    let peer = tcp.peer_addr().ok();
     let path = imp::prepare(&tcp).map_err(|error| Failure::unreachable(&error))?;
     if !tls {
-        return Ok(Connection { stream: Box::new(tcp), path });
+        return Ok(Connection { stream: Box::new(tcp), peer, path });
     }
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| Failure::no_tls(&io::Error::other("not a name that a certificate can hold")))?;
     let config = CONFIG.clone().map_err(|error| Failure::no_tls(&io::Error::other(error)))?;
     match timeout(CONNECT, TlsConnector::from(config).connect(name, tcp)).await {
-        Ok(Ok(stream)) => Ok(Connection { stream: Box::new(stream), path }),
+        Ok(Ok(stream)) => Ok(Connection { stream: Box::new(stream), peer, path }),
         Ok(Err(error)) => Err(Failure::no_tls(&error)),
         Err(_) => Err(Failure::no_answer()),
     }

@@ -3,9 +3,9 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use ::rtmp::{Client, Event, Features, Metadata, Target, flv};
+use ::rtmp::{Client, Event, Features, Metadata, Muxer, Target};
 use bytes::{Buf, BytesMut};
-use media::{AAC_CONFIG, AccessUnit, MediaTime, Parameters, Track, VideoCodec};
+use media::{MediaTime, VideoCodec};
 use stream::{LagPolicy, Lanes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
@@ -61,13 +61,19 @@ impl Session<'_> {
         stopped: &mut watch::Receiver<bool>,
         live_since: &mut Option<Instant>,
     ) -> Result<(), Failure> {
-        let Open { connection: Connection { stream, path }, mut client, features } = open;
+        let Open { connection: Connection { stream, path, .. }, mut client, features } = open;
         let (mut from_server, mut to_server) = tokio::io::split(stream);
         let opus = self.options.prefer_opus && features.opus;
         let lanes = Lanes::of(self.context.codec).and(if opus { Lanes::OPUS } else { Lanes::AAC });
         let mut units = self.context.hub.subscribe_to(lanes, QUEUE, LagPolicy::SkipToKeyframe);
         (self.context.request_keyframe)();
-        let mut muxer = Muxer::new(self.options, opus);
+        let metadata = Metadata {
+            fps: self.options.frame_rate.fps(),
+            video_kbps: self.options.target_bitrate.as_kbps(),
+            audio_kbps: AUDIO_KBPS,
+            ..Metadata::default()
+        };
+        let mut muxer = Muxer::new(metadata, opus);
         let mut incoming = BytesMut::with_capacity(4096);
         let mut writing = Writing::default();
         let mut look = tokio::time::interval(LOOK);
@@ -230,115 +236,5 @@ fn broken(error: &std::io::Error, was_live: bool) -> Failure {
     match error.kind() {
         std::io::ErrorKind::TimedOut => Failure::stalled(),
         _ => closed(was_live),
-    }
-}
-
-/// Access units → messages.
-#[derive(Debug)]
-struct Muxer {
-    metadata: Metadata,
-    opus: bool,
-    /// The first picture's time, which is the stream's zero.
-    zero: Option<MediaTime>,
-    parameters: Option<Parameters>,
-    sound_told: bool,
-}
-
-impl Muxer {
-    fn new(options: &RtmpTarget, opus: bool) -> Self {
-        let metadata = Metadata {
-            fps: options.frame_rate.fps(),
-            video_kbps: options.target_bitrate.as_kbps(),
-            audio_kbps: AUDIO_KBPS,
-            ..Metadata::default()
-        };
-        Self { metadata, opus, zero: None, parameters: None, sound_told: false }
-    }
-
-    fn write(&mut self, unit: &AccessUnit, client: &mut Client) {
-        match unit.track {
-            Track::Video => self.picture(VideoCodec::H264, unit, client),
-            Track::Hevc => self.picture(VideoCodec::Hevc, unit, client),
-            Track::Av1 => self.picture(VideoCodec::Av1, unit, client),
-            Track::Audio | Track::Aac => self.sound(unit, client),
-            // For recordings alone.
-            Track::Input(_) => {}
-        }
-    }
-
-    fn picture(&mut self, codec: VideoCodec, unit: &AccessUnit, client: &mut Client) {
-        let zero = *self.zero.get_or_insert(unit.dts);
-        let at = milliseconds(unit.dts, zero);
-        if unit.keyframe
-            && let Some(parameters) = Parameters::find(codec, &unit.payload)
-            && self.parameters.as_ref() != Some(&parameters)
-        {
-            if let Some(size) = parameters.size() {
-                (self.metadata.width, self.metadata.height) = (size.width, size.height);
-            }
-            client.metadata(&self.metadata);
-            client.video(at, flv::configuration(&parameters));
-            self.parameters = Some(parameters);
-        }
-        if self.parameters.is_some() {
-            let composition = unit.pts.since(unit.dts).as_millis() as i32;
-            client.video(at, flv::picture(codec, &unit.payload, unit.keyframe, composition));
-        }
-    }
-
-    fn sound(&mut self, unit: &AccessUnit, client: &mut Client) {
-        // Sound before the first picture has no place on the stream's clock.
-        let Some(zero) = self.zero.filter(|zero| unit.pts >= *zero) else { return };
-        let at = milliseconds(unit.pts, zero);
-        if !std::mem::replace(&mut self.sound_told, true) {
-            client.audio(at, if self.opus { flv::opus_configuration() } else { flv::aac_configuration(AAC_CONFIG) });
-        }
-        client.audio(at, if self.opus { flv::opus_frame(&unit.payload) } else { flv::aac_frame(&unit.payload) });
-    }
-}
-
-/// RTMP's clock wraps after 49 days, as it is meant to (RTMP 1.0, section 4).
-fn milliseconds(at: MediaTime, zero: MediaTime) -> u32 {
-    at.since(zero).as_millis() as u32
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use bytes::Bytes;
-    use media::{Bitrate, FrameRate, Secret};
-
-    fn unit(track: Track, keyframe: bool, ms: u64, payload: &'static [u8]) -> AccessUnit {
-        let at = MediaTime::from_nanos(ms * 1_000_000);
-        AccessUnit { track, pts: at, dts: at, keyframe, captured_at: at, payload: Bytes::from_static(payload) }
-    }
-
-    const KEYFRAME: &[u8] = &[0, 0, 1, 0x67, 0x42, 0xe0, 0x1f, 0x8c, 0, 0, 1, 0x68, 0xce, 0, 0, 1, 0x65, 1];
-
-    #[test]
-    fn the_first_picture_is_the_streams_zero_and_sound_before_it_is_left_out() {
-        let target = Target::parse("rtmp://host/app", Some(&Secret::new("key"))).expect("good");
-        let mut client = Client::new(target);
-        client.output().clear();
-        let options = RtmpTarget {
-            url: String::new(),
-            key: None,
-            prefer_opus: false,
-            target_bitrate: Bitrate::from_kbps(1000),
-            frame_rate: FrameRate::new(30).expect("not zero"),
-        };
-        let mut muxer = Muxer::new(&options, false);
-        muxer.write(&unit(Track::Aac, true, 990, &[1]), &mut client);
-        assert!(client.output().is_empty());
-        muxer.write(&unit(Track::Video, true, 1000, KEYFRAME), &mut client);
-        let first = client.output().split().len();
-        muxer.write(&unit(Track::Video, true, 3000, KEYFRAME), &mut client);
-        let second = client.output().split().len();
-        assert!(second < first, "parameter sets and metadata are told once: {first}, {second}");
-        muxer.write(&unit(Track::Aac, true, 3010, &[1]), &mut client);
-        let sound = client.output().split();
-        // Chunk stream 4, the time 2010 ms, a configuration before the first frame.
-        assert_eq!(sound[..4], [4, 0, 7, 218]);
-        assert_eq!((sound[12], sound[13]), (0xaf, 0));
     }
 }

@@ -157,7 +157,7 @@ fn explain(error: &io::Error) -> Failure {
 }
 
 /// SRT's reject codes by what the user can do (SRT Access Control, section "Rejection codes").
-fn refused(reason: RejectReason) -> Failure {
+pub fn refused(reason: RejectReason) -> Failure {
     let message = format!("the server refuses the stream ({reason})");
     let final_ = |code, hint| Failure { is_final: true, ..Failure::new(code, message.clone(), hint) };
     match reason {

@@ -1,4 +1,5 @@
-//! The publishing client's state machine (RTMP 1.0, sections 5.2 and 7; Enhanced RTMP v2).
+//! The state machine of a client that publishes a stream, or plays one (RTMP 1.0, sections 5.2 and 7; Enhanced RTMP
+//! v2).
 
 use std::collections::VecDeque;
 
@@ -10,15 +11,10 @@ use crate::chunk::Message;
 use crate::protocol::*;
 use crate::status::Refusal;
 use crate::wire::{Wire, command_of};
-use crate::{RtmpError, Target, flv};
+use crate::{Messages, Metadata, RtmpError, Target, flv};
 
 /// One picture in a few chunks; larger ones are refused by some servers.
 const CHUNK_SIZE: u32 = 4096;
-
-// Chunk streams by what they carry, as the common servers' own clients use them.
-const AUDIO_CHUNKS: u8 = 4;
-const DATA_CHUNKS: u8 = 5;
-const VIDEO_CHUNKS: u8 = 6;
 
 // Numbers of our own requests.
 const CONNECT: f64 = 1.0;
@@ -28,6 +24,11 @@ const CREATE_STREAM: f64 = 4.0;
 const PUBLISH: f64 = 5.0;
 const FC_UNPUBLISH: f64 = 6.0;
 const DELETE_STREAM: f64 = 7.0;
+const PLAY: f64 = 8.0;
+/// `play` from a live stream only (section 7.2.2.1).
+const LIVE_ONLY: f64 = -1000.0;
+/// What a player lets the server hold for it (section 7.1.7, SetBufferLength), milliseconds.
+const BUFFER_MS: u32 = 1000;
 
 /// We can be told to reconnect (`capsEx`, Enhanced RTMP v2).
 const CAPS_RECONNECT: f64 = 1.0;
@@ -69,25 +70,26 @@ impl Features {
 }
 
 /// What the server has told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The stream may flow.
     Publishing(Features),
-}
-
-/// What a player is told of the stream before it.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Metadata {
-    /// Pixels.
-    pub width: u32,
-    /// Pixels.
-    pub height: u32,
-    /// Pictures per second.
-    pub fps: u32,
-    /// kbit/s.
-    pub video_kbps: u32,
-    /// kbit/s; 0 for a stream without sound.
-    pub audio_kbps: u32,
+    /// The stream is about to come.
+    Playing,
+    /// One video message of it: see [`crate::tag`].
+    Video {
+        /// Milliseconds; wraps.
+        timestamp: u32,
+        /// Without headers.
+        body: Bytes,
+    },
+    /// One audio message of it.
+    Audio {
+        /// Milliseconds; wraps.
+        timestamp: u32,
+        /// Without headers.
+        body: Bytes,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +99,8 @@ enum State {
     CreatingStream,
     AwaitingPublish,
     Publishing,
+    AwaitingPlay,
+    Playing,
 }
 
 /// One connection. Created, it has its first bytes to send.
@@ -104,6 +108,7 @@ enum State {
 pub struct Client {
     target: Target,
     codec: VideoCodec,
+    plays: bool,
     state: State,
     handshake: BytesMut,
     wire: Wire,
@@ -123,6 +128,7 @@ impl Client {
         Self {
             target,
             codec: VideoCodec::H264,
+            plays: false,
             state: State::Handshake,
             handshake: BytesMut::new(),
             wire: Wire::new(0, out),
@@ -136,6 +142,15 @@ impl Client {
     #[must_use]
     pub fn with_codec(self, codec: VideoCodec) -> Self {
         Self { codec, ..self }
+    }
+
+    /// A client that wants to play what is live there.
+    pub fn player(target: Target) -> Self {
+        let mut client = Self::new(target);
+        client.plays = true;
+        // A keyframe of 4K at the highest quality.
+        client.wire.reader.set_most_message(MOST_MEDIA);
+        client
     }
 
     /// What is to be sent: the driver takes from its front what it has sent.
@@ -156,6 +171,8 @@ impl Client {
             State::CreatingStream => "createStream",
             State::AwaitingPublish => "publish",
             State::Publishing => "publishing",
+            State::AwaitingPlay => "play",
+            State::Playing => "playing",
         }
     }
 
@@ -213,6 +230,16 @@ impl Client {
         {
             self.wire.control(WINDOW_SIZE, &size.to_be_bytes());
         }
+        let timestamp = message.timestamp;
+        match message.kind {
+            VIDEO if self.state == State::Playing => {
+                self.events.push_back(Event::Video { timestamp, body: message.body.clone() });
+            }
+            AUDIO if self.state == State::Playing => {
+                self.events.push_back(Event::Audio { timestamp, body: message.body.clone() });
+            }
+            _ => {}
+        }
         // What else comes are acknowledgements of ours, and whatever a server likes to tell publishers.
         command_of(message)?.map_or(Ok(()), |values| self.answered(&values))
     }
@@ -234,13 +261,17 @@ impl Client {
                     return Err(RtmpError::NotRtmp("no stream number"));
                 }
                 self.stream = stream as u32;
+                if self.plays {
+                    self.play();
+                    return Ok(());
+                }
                 let name = Value::text(self.target.stream.expose());
                 let publish = [Value::text("publish"), Value::Number(PUBLISH), Value::Null, name, Value::text("live")];
                 self.wire.command(self.stream, &publish);
                 self.state = State::AwaitingPublish;
             }
             // Servers answer `releaseStream` and `FCPublish` with errors where they do not know them.
-            ("_error", _) if number == CONNECT || number == CREATE_STREAM || number == PUBLISH => {
+            ("_error", _) if [CONNECT, CREATE_STREAM, PUBLISH, PLAY].contains(&number) => {
                 return Err(self.refused(values.get(3)));
             }
             ("onStatus", _) => self.status(values.get(3).or(values.get(2)))?,
@@ -258,6 +289,12 @@ impl Client {
                 self.events.push_back(Event::Publishing(self.features));
                 Ok(())
             }
+            "NetStream.Play.Start" if self.state == State::AwaitingPlay => {
+                self.state = State::Playing;
+                self.events.push_back(Event::Playing);
+                Ok(())
+            }
+            "NetStream.Play.UnpublishNotify" | "NetStream.Play.Stop" if self.plays => Err(RtmpError::Over),
             "NetConnection.Connect.ReconnectRequest" => Err(RtmpError::ReconnectRequested),
             "NetStream.Publish.BadName" => Err(self.refused(info)),
             _ if text("level") == "error" => Err(self.refused(info)),
@@ -271,7 +308,20 @@ impl Client {
         RtmpError::Refused(Refusal::new(code, text("description"), self.target.stream.expose()))
     }
 
+    fn play(&mut self) {
+        let name = Value::text(self.target.stream.expose());
+        let play = [Value::text("play"), Value::Number(PLAY), Value::Null, name, Value::Number(LIVE_ONLY)];
+        self.wire.command(self.stream, &play);
+        self.wire.set_buffer_length(self.stream, BUFFER_MS);
+        self.state = State::AwaitingPlay;
+    }
+
     fn create_stream(&mut self) {
+        if self.plays {
+            self.wire.command(0, &[Value::text("createStream"), Value::Number(CREATE_STREAM), Value::Null]);
+            self.state = State::CreatingStream;
+            return;
+        }
         let name = || Value::text(self.target.stream.expose());
         let requests = [
             vec![Value::text("releaseStream"), Value::Number(RELEASE_STREAM), Value::Null, name()],
@@ -282,38 +332,6 @@ impl Client {
             self.wire.command(0, &request);
         }
         self.state = State::CreatingStream;
-    }
-
-    /// Tells players what follows; to be sent before the first picture.
-    pub fn metadata(&mut self, metadata: &Metadata) {
-        let number = |name: &str, value: u32| (name.to_owned(), Value::Number(f64::from(value)));
-        let mut members = vec![
-            number("width", metadata.width),
-            number("height", metadata.height),
-            number("framerate", metadata.fps),
-            number("videodatarate", metadata.video_kbps),
-            number("videocodecid", codec_number(self.codec)),
-        ];
-        if metadata.audio_kbps > 0 {
-            members.push(number("audiodatarate", metadata.audio_kbps));
-            members.push(number("audiosamplerate", 48_000));
-            members.push(number("audiosamplesize", 16));
-            members.push(("stereo".into(), Value::Boolean(true)));
-            members.push(number("audiocodecid", 10));
-        }
-        members.push(("encoder".into(), Value::text("Tidecast")));
-        let body = Value::write_all(&[Value::text("@setDataFrame"), Value::text("onMetaData"), Value::Object(members)]);
-        self.wire.send(DATA_CHUNKS, DATA, self.stream, 0, body);
-    }
-
-    /// One video message: a body of [`crate::flv`].
-    pub fn video(&mut self, timestamp: u32, body: Bytes) {
-        self.wire.send(VIDEO_CHUNKS, VIDEO, self.stream, timestamp, body);
-    }
-
-    /// One audio message: a body of [`crate::flv`].
-    pub fn audio(&mut self, timestamp: u32, body: Bytes) {
-        self.wire.send(AUDIO_CHUNKS, AUDIO, self.stream, timestamp, body);
     }
 
     /// Says goodbye: the last that is to be sent.
@@ -328,11 +346,18 @@ impl Client {
     }
 }
 
-/// `videocodecid`: the classic number, or the codec's four characters as one (Enhanced RTMP v2, "Metadata Frame").
-fn codec_number(codec: VideoCodec) -> u32 {
-    match codec {
-        VideoCodec::H264 => 7,
-        other => flv::fourcc(other).bytes().fold(0, |number, byte| number << 8 | u32::from(byte)),
+impl Messages for Client {
+    /// To be sent before the first picture.
+    fn metadata(&mut self, codec: VideoCodec, metadata: &Metadata) {
+        self.wire.send(DATA_CHUNKS, DATA, self.stream, 0, metadata.set_data_frame(codec));
+    }
+
+    fn video(&mut self, timestamp: u32, body: Bytes) {
+        self.wire.send(VIDEO_CHUNKS, VIDEO, self.stream, timestamp, body);
+    }
+
+    fn audio(&mut self, timestamp: u32, body: Bytes) {
+        self.wire.send(AUDIO_CHUNKS, AUDIO, self.stream, timestamp, body);
     }
 }
 

@@ -26,6 +26,9 @@ pub enum RtmpError {
     /// The server asks to connect anew (Enhanced RTMP v2, `ReconnectRequest`).
     #[error("the server asks to connect again")]
     ReconnectRequested,
+    /// What was played is over.
+    #[error("the stream is over")]
+    Over,
 }
 
 impl RtmpError {
@@ -37,6 +40,7 @@ impl RtmpError {
             Self::Refused(refusal) => refusal.code(),
             Self::CodecNotTaken(_) => "codec_not_taken",
             Self::ReconnectRequested => "reconnect_requested",
+            Self::Over => "stream_over",
         }
     }
 
@@ -47,6 +51,7 @@ impl RtmpError {
             Self::NotRtmp(_) | Self::TooLarge(_) => "Check the address and the port, and whether it must be rtmps://.",
             Self::Refused(refusal) => refusal.hint(),
             Self::CodecNotTaken(_) => "Choose H.264 for this destination, which every server takes.",
+            Self::Over => "Start the stream there again; it goes on by itself then.",
             Self::ReconnectRequested => "Nothing needs to be done: the stream goes on by itself.",
         }
     }
@@ -56,7 +61,7 @@ impl RtmpError {
         match self {
             Self::BadUrl | Self::CodecNotTaken(_) => true,
             Self::Refused(refusal) => refusal.is_final(),
-            Self::NotRtmp(_) | Self::TooLarge(_) | Self::ReconnectRequested => false,
+            Self::NotRtmp(_) | Self::TooLarge(_) | Self::ReconnectRequested | Self::Over => false,
         }
     }
 }

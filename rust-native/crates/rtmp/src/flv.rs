@@ -1,9 +1,11 @@
-//! The bodies of audio and video messages: classic FLV tags (FLV 10.1, annex E.4) for H.264 and AAC, Enhanced RTMP's
+//! The bodies of audio and video messages, and a file around them: classic FLV tags (FLV 10.1, annex E.4) for H.264 and AAC, Enhanced RTMP's
 //! (v2) for HEVC, AV1 and Opus.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use media::h264::{ParameterSets, length_prefixed};
 use media::{Parameters, VideoCodec};
+
+use crate::{Messages, Metadata};
 
 /// AVC.
 const CODEC_AVC: u8 = 7;
@@ -107,6 +109,67 @@ pub fn opus_frame(packet: &[u8]) -> Bytes {
     joined(&head, packet)
 }
 
+/// A stream of messages as an FLV file (FLV 10.1, annex E.2 and E.3), which may be read while it grows.
+#[derive(Debug, Default)]
+pub struct File(BytesMut);
+
+const SCRIPT_TAG: u8 = 18;
+const VIDEO_TAG: u8 = 9;
+const AUDIO_TAG: u8 = 8;
+
+impl File {
+    /// An empty one: what it holds is said in its head.
+    pub fn new(video: bool, audio: bool) -> Self {
+        let mut out = BytesMut::with_capacity(4096);
+        out.put_slice(b"FLV");
+        out.put_slice(&[1, u8::from(audio) << 2 | u8::from(video)]);
+        // The head's own length, and that of the tag before the first.
+        out.put_slice(&[0, 0, 0, 9, 0, 0, 0, 0]);
+        Self(out)
+    }
+
+    /// Bytes that have been written and not taken.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What has been written since the last call.
+    pub fn take(&mut self) -> Bytes {
+        self.0.split().freeze()
+    }
+
+    fn tag(&mut self, kind: u8, timestamp: u32, body: &[u8]) {
+        let [_, length @ ..] = (body.len() as u32).to_be_bytes();
+        let [high, time @ ..] = timestamp.to_be_bytes();
+        self.0.reserve(body.len() + 15);
+        self.0.put_u8(kind);
+        self.0.put_slice(&length);
+        self.0.put_slice(&time);
+        self.0.put_slice(&[high, 0, 0, 0]);
+        self.0.put_slice(body);
+        self.0.put_u32(body.len() as u32 + 11);
+    }
+}
+
+impl Messages for File {
+    fn metadata(&mut self, codec: VideoCodec, metadata: &Metadata) {
+        self.tag(SCRIPT_TAG, 0, &metadata.script(codec));
+    }
+
+    fn video(&mut self, timestamp: u32, body: Bytes) {
+        self.tag(VIDEO_TAG, timestamp, &body);
+    }
+
+    fn audio(&mut self, timestamp: u32, body: Bytes) {
+        self.tag(AUDIO_TAG, timestamp, &body);
+    }
+}
+
 fn joined(head: &[u8], body: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(head.len() + body.len());
     out.put_slice(head);
@@ -130,6 +193,15 @@ mod tests {
         let header = [0x0a, 0x0e, 0, 0, 0, 0x2d, 0x4c, 0xff, 0xb3, 0xc4, 0xaf, 0x91, 1, 1, 1, 4];
         let parameters = Parameters::find(VideoCodec::Av1, &Bytes::copy_from_slice(&header)).expect("a header");
         assert_eq!(configuration(&parameters)[..6], [&[0x90][..], b"av01", &[0x81]].concat());
+    }
+
+    #[test]
+    fn a_file_is_tags_between_their_lengths() {
+        let mut file = File::new(true, true);
+        assert_eq!(file.take().as_ref(), b"FLV\x01\x05\0\0\0\x09\0\0\0\0");
+        file.video(0x0102_0304, Bytes::from_static(&[7, 8]));
+        assert_eq!(file.take().as_ref(), [9, 0, 0, 2, 2, 3, 4, 1, 0, 0, 0, 7, 8, 0, 0, 0, 13]);
+        assert!(file.take().is_empty());
     }
 
     #[test]

@@ -17,9 +17,17 @@ pub(crate) const DATA: u8 = 18;
 pub(crate) const COMMAND: u8 = 20;
 pub(crate) const COMMAND_AMF3: u8 = 17;
 
+pub(crate) const SET_BUFFER_LENGTH: u16 = 3;
 pub(crate) const PING_REQUEST: u16 = 6;
 pub(crate) const PING_RESPONSE: u16 = 7;
 
 // Chunk streams that both sides use alike.
 pub(crate) const CONTROL_CHUNKS: u8 = 2;
 pub(crate) const COMMAND_CHUNKS: u8 = 3;
+// By what they carry, as the common servers' own clients use them.
+pub(crate) const AUDIO_CHUNKS: u8 = 4;
+pub(crate) const DATA_CHUNKS: u8 = 5;
+pub(crate) const VIDEO_CHUNKS: u8 = 6;
+
+/// The longest message that is kept where media flows: a keyframe of 4K at the highest quality.
+pub(crate) const MOST_MEDIA: usize = 8 << 20;

@@ -1,7 +1,7 @@
-//! A server's state machine for one publisher (RTMP 1.0, sections 5.2 and 7; Enhanced RTMP v2).
+//! A server's state machine for one publisher or player (RTMP 1.0, sections 5.2 and 7; Enhanced RTMP v2).
 //!
-//! It asks whoever drives it whether a publisher may ([`ServerEvent::Publish`]); until it is told, and if it is told no,
-//! no media is taken. It plays nothing to anybody: `play` is refused.
+//! It asks whoever drives it whether somebody may ([`ServerEvent::Publish`], [`ServerEvent::Play`]); until it is told,
+//! and if it is told no, no media is taken or given.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ use crate::amf0::Value;
 use crate::chunk::Message;
 use crate::protocol::*;
 use crate::wire::{Wire, command_of};
-use crate::{RtmpError, flv};
+use crate::{Messages, Metadata, RtmpError, flv};
 
 /// What we send is small.
 const CHUNK_SIZE: u32 = 4096;
@@ -20,9 +20,7 @@ const CHUNK_SIZE: u32 = 4096;
 const WINDOW: u32 = 2_500_000;
 /// Commands before `publish`: the longest holds a token of 2 KiB and the numbers of every codec.
 const MOST_COMMAND: usize = 16 << 10;
-/// A keyframe of 4K at the highest quality.
-const MOST_MEDIA: usize = 8 << 20;
-/// Commands that nobody who wants to publish sends before he does.
+/// Commands that nobody sends who wants to publish, or plays.
 const MOST_COMMANDS: u32 = 64;
 /// Longest name of an application or a stream, with its query.
 const MOST_NAME: usize = 4096;
@@ -31,12 +29,13 @@ const STREAM: u32 = 1;
 /// Peer bandwidth's limit type "dynamic" (section 5.4.5).
 const DYNAMIC: u8 = 2;
 const STREAM_BEGIN: u16 = 0;
+const STREAM_EOF: u16 = 1;
 /// We can tell a publisher to reconnect (`capsEx`, Enhanced RTMP v2).
 const CAPS_RECONNECT: f64 = 1.0;
 /// `FourCcInfoMask.CanForward`.
 const CAN_FORWARD: f64 = 4.0;
 
-/// What a publisher asks for.
+/// What a publisher or a player asks for.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The application: the path of the address, with its query if it has one.
@@ -50,6 +49,8 @@ pub struct Request {
 pub enum ServerEvent {
     /// It wants to publish: to be answered by [`Server::accept`] or [`Server::refuse`].
     Publish(Request),
+    /// It wants to play: answered the same way.
+    Play(Request),
     /// One video message: see [`crate::tag`].
     Video {
         /// Milliseconds; wraps.
@@ -64,7 +65,7 @@ pub enum ServerEvent {
         /// Without headers.
         body: Bytes,
     },
-    /// It publishes no more.
+    /// It publishes, or plays, no more.
     End,
 }
 
@@ -88,6 +89,9 @@ enum State {
     /// Asked, not answered yet.
     Asked,
     Publishing,
+    /// The same for who wants to play.
+    AskedToPlay,
+    Playing,
     /// What comes now is of no interest.
     Over,
 }
@@ -163,8 +167,14 @@ impl Server {
         Ok(())
     }
 
-    /// Lets the publisher's media in.
+    /// Lets the publisher's media in, or tells the player that media follows.
     pub fn accept(&mut self) {
+        if self.state == State::AskedToPlay {
+            self.state = State::Playing;
+            self.wire.user_control(STREAM_BEGIN, STREAM);
+            self.status("status", "NetStream.Play.Reset", "the stream is about to begin");
+            self.status("status", "NetStream.Play.Start", "the stream begins");
+        }
         if self.state != State::Asked {
             return;
         }
@@ -181,6 +191,15 @@ impl Server {
         }
         self.state = State::Over;
         self.status("error", denial.code, &denial.description);
+    }
+
+    /// Tells a player that the stream is over; the driver closes when this is sent.
+    pub fn end_of_stream(&mut self) {
+        if self.state == State::Playing {
+            self.state = State::Over;
+            self.status("status", "NetStream.Play.UnpublishNotify", "the stream is over");
+            self.wire.user_control(STREAM_EOF, STREAM);
+        }
     }
 
     /// Says that more was not to be expected: the server goes, and another one may take the stream (Enhanced RTMP v2,
@@ -257,11 +276,13 @@ impl Server {
                 self.state = State::Asked;
                 self.events.push_back(ServerEvent::Publish(Request { app, name: Secret::new(name) }));
             }
-            ("play" | "play2", _) => self.refuse(&Denial {
-                code: "NetStream.Play.StreamNotFound",
-                description: "this server shows streams over WHEP, not over RTMP".to_owned(),
-            }),
-            ("FCUnpublish" | "deleteStream" | "closeStream", State::Publishing) => {
+            ("play", State::Commands) => {
+                let Some(app) = self.app.clone() else { return Err(RtmpError::NotRtmp("play before connect")) };
+                let name = bounded(values.get(3).and_then(Value::as_str).unwrap_or_default())?;
+                self.state = State::AskedToPlay;
+                self.events.push_back(ServerEvent::Play(Request { app, name: Secret::new(name) }));
+            }
+            ("FCUnpublish" | "deleteStream" | "closeStream", State::Publishing | State::Playing) => {
                 self.state = State::Over;
                 self.events.push_back(ServerEvent::End);
             }
@@ -320,6 +341,21 @@ impl Server {
         let information =
             Value::Object(vec![text("level", level), text("code", code), text("description", description)]);
         self.wire.command(STREAM, &[Value::text("onStatus"), Value::Number(0.0), Value::Null, information]);
+    }
+}
+
+/// To a player.
+impl Messages for Server {
+    fn metadata(&mut self, codec: VideoCodec, metadata: &Metadata) {
+        self.wire.send(DATA_CHUNKS, DATA, STREAM, 0, metadata.script(codec));
+    }
+
+    fn video(&mut self, timestamp: u32, body: Bytes) {
+        self.wire.send(VIDEO_CHUNKS, VIDEO, STREAM, timestamp, body);
+    }
+
+    fn audio(&mut self, timestamp: u32, body: Bytes) {
+        self.wire.send(AUDIO_CHUNKS, AUDIO, STREAM, timestamp, body);
     }
 }
 

@@ -17,6 +17,7 @@ enum Kind {
     Key,
     Application,
     InUse,
+    NotThere,
     Other,
 }
 
@@ -40,6 +41,7 @@ impl Refusal {
             Kind::Key => "bad_key",
             Kind::Application => "rtmp_app_refused",
             Kind::InUse => "stream_in_use",
+            Kind::NotThere => "stream_not_there",
             Kind::Other => "rtmp_refused",
         }
     }
@@ -50,6 +52,7 @@ impl Refusal {
             Kind::Key => "Enter the stream key again; some services give a new one for each stream.",
             Kind::Application => "Check the address: its last part names the application on the server.",
             Kind::InUse => "End the other publisher of this stream, or wait until the server lets go of it.",
+            Kind::NotThere => "Check the stream's name, and start it there; it comes by itself then.",
             Kind::Other => "Look at what the server says, and into its log.",
         }
     }
@@ -77,6 +80,7 @@ fn kind(code: &str, description: &str) -> Kind {
         "NetStream.Publish.BadName" | "NetStream.Publish.Denied" | "NetStream.Publish.Unauthorized" => Kind::Key,
         "NetStream.Authenticate.Failed" | "NetConnection.Connect.Unauthorized" => Kind::Key,
         "NetConnection.Connect.InvalidApp" => Kind::Application,
+        "NetStream.Play.StreamNotFound" => Kind::NotThere,
         _ if in_use => Kind::InUse,
         _ if about_key => Kind::Key,
         _ => Kind::Other,

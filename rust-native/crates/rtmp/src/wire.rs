@@ -107,6 +107,15 @@ impl Wire {
         self.control(USER_CONTROL, &body);
     }
 
+    /// How much of a stream the other side may hold for a player, milliseconds (section 7.1.7).
+    pub(crate) fn set_buffer_length(&mut self, stream: u32, milliseconds: u32) {
+        let mut body = [0; 10];
+        body[..2].copy_from_slice(&SET_BUFFER_LENGTH.to_be_bytes());
+        body[2..6].copy_from_slice(&stream.to_be_bytes());
+        body[6..].copy_from_slice(&milliseconds.to_be_bytes());
+        self.control(USER_CONTROL, &body);
+    }
+
     /// From the next message on, and says so.
     pub(crate) fn set_chunk_size(&mut self, size: u32) {
         self.control(SET_CHUNK_SIZE, &size.to_be_bytes());

@@ -108,6 +108,11 @@ fn answers() -> Vec<Vec<u8>> {
         message(20, &[text("onBWDone"), number(0.0), Value::Null]),
         message(17, &[Value::Null, text("onStatus"), number(0.0), Value::Null, reconnect]),
         status("status", "NetStream.Publish.Start"),
+        status("status", "NetStream.Play.Start"),
+        status("status", "NetStream.Play.UnpublishNotify"),
+        status("error", "NetStream.Play.StreamNotFound"),
+        raw(9, Bytes::from_static(&[0x17, 1, 0, 0, 0, 0, 0, 0, 2, 0x65, 7])),
+        raw(8, Bytes::from_static(&[0xaf, 1, 1, 2])),
         status("error", "NetStream.Publish.BadName"),
         status("error", "NetConnection.Connect.Rejected"),
     ]
@@ -132,7 +137,8 @@ const KEY: &str = "live_4711_secret";
 /// One session with a server that sends those bytes, in pieces.
 fn session(bytes: &[u8], dice: &mut fuzz::Dice) {
     let target = Target::parse("rtmp://host/app", Some(&Secret::new(KEY))).expect("good");
-    let mut client = Client::new(target);
+    // One that publishes, or one that plays.
+    let mut client = if dice.below(2) == 0 { Client::new(target) } else { Client::player(target) };
     let mut rest = bytes;
     let mut produced = 0;
     while !rest.is_empty() {

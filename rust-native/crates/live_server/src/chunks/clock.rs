@@ -16,7 +16,7 @@ const JUMP: Duration = Duration::from_millis(1500);
 
 /// One track's line.
 #[derive(Debug)]
-pub(super) struct TrackClock {
+pub(crate) struct TrackClock {
     rate: i64,
     /// The newest time stamp, and the same without wrapping.
     last: Option<(u32, i64)>,
@@ -27,12 +27,12 @@ pub(super) struct TrackClock {
 }
 
 impl TrackClock {
-    pub(super) fn new(rate: u32) -> Self {
+    pub(crate) fn new(rate: u32) -> Self {
         Self { rate: i64::from(rate), last: None, offset: None, synced: false }
     }
 
     /// When a unit is, given that its wall clock says `wall`; `None` where the line has broken: begin anew then.
-    pub(super) fn at(&mut self, timestamp: u32, wall: i64, synced: bool) -> Option<i64> {
+    pub(crate) fn at(&mut self, timestamp: u32, wall: i64, synced: bool) -> Option<i64> {
         let (last, ticks) = self.last.unwrap_or((timestamp, 0));
         let step = i64::from(timestamp.wrapping_sub(last) as i32);
         let ticks = ticks + step;

@@ -1,7 +1,8 @@
-//! Units on their way to destinations: the access units that encoders give out, on this machine's clock.
+//! Units on their way to destinations and players: the access units that encoders give out, on this machine's clock.
 //!
-//! Nobody is waited for, and what nobody reads isn't made. Sound is handed out as it was published, and as AAC while a
-//! destination reads that (RTMP and SRT): the one thing that is decoded, a hundredth of a core.
+//! Nobody is waited for, and what nobody reads isn't made. Sound is handed out as it was published, and as AAC while
+//! somebody reads that (RTMP, SRT and FLV): the one thing that is decoded, a hundredth of a core. A player joins here
+//! (`joins`), between two units, so that it misses none: it is given what came since the last keyframe (`group`) too.
 
 use std::time::Instant;
 
@@ -11,8 +12,10 @@ use media::h264::ParameterSets;
 use media::{
     AUDIO_CHANNELS, AUDIO_SAMPLE_RATE, AccessUnit, AudioBlock, BLOCK_FRAMES, Clock, MediaTime, MonotonicClock, Track,
 };
-use stream::{Broadcast, Lanes};
+use stream::{Broadcast, LagPolicy, Lanes};
 
+use super::group::{Group, Kept};
+use super::joins::{Joined, Joins};
 use super::units::{Unit, annex_b};
 
 /// Sound further than this from where the last ended is no neighbour of it, nanoseconds: packets last 20 ms.
@@ -26,43 +29,70 @@ pub(super) struct Handout {
     /// Stamps never go back, whatever publishers do.
     newest: [Option<MediaTime>; 2],
     aac: Option<AacMaker>,
+    group: Group,
+    joins: Joins,
 }
 
 impl Handout {
     /// `start` is the packager's media time zero.
-    pub(super) fn new(units: Broadcast<AccessUnit>, start: Instant) -> Self {
-        Self { units, zero: MonotonicClock.now() - start.elapsed(), newest: [None; 2], aac: None }
+    pub(super) fn new(units: Broadcast<AccessUnit>, joins: Joins, start: Instant) -> Self {
+        let zero = MonotonicClock.now() - start.elapsed();
+        Self { units, zero, newest: [None; 2], aac: None, group: Group::default(), joins }
+    }
+
+    /// Lets players in who wait for it.
+    pub(super) fn let_in(&mut self) {
+        for join in self.joins.take() {
+            if join.lanes.meets(Lanes::AAC) && self.aac.is_none() {
+                self.make_cached_aac();
+            }
+            let units = self.units.subscribe_to(join.lanes, join.queue, LagPolicy::SkipToKeyframe);
+            let backlog = self.group.units(join.lanes);
+            join.answer(Joined { backlog, units });
+        }
+    }
+
+    /// AAC of the sound that is kept, by the very encoder that goes on with what follows: nobody hears a seam.
+    fn make_cached_aac(&mut self) {
+        let packets = self.group.opus();
+        self.group.forget_aac();
+        for (pts, packet) in packets {
+            match self.encode(pts, &packet) {
+                Ok(units) => units.into_iter().for_each(|unit| self.group.push(Kept::Sound(unit))),
+                Err(error) => tracing::debug!(%error, "a packet of sound is left out"),
+            }
+        }
     }
 
     /// Takes a picture; `sets` is what a decoder needs before a keyframe.
     pub(super) fn picture(&mut self, at: i64, unit: &Unit, sets: Option<ParameterSets>) {
-        if !self.units.is_wanted(Lanes::VIDEO) {
-            return;
-        }
         let Some(pts) = self.stamp(0, at) else { return };
         let sets = sets.filter(|_| unit.keyframe);
-        let payload = annex_b(&unit.data, sets.as_ref());
-        self.push(Track::Video, pts, unit.keyframe, payload);
+        if self.units.is_wanted(Lanes::VIDEO) {
+            let payload = annex_b(&unit.data, sets.as_ref());
+            self.units.push(&unit_of(Track::Video, pts, unit.keyframe, payload));
+        }
+        self.group.push(Kept::Picture { pts, keyframe: unit.keyframe, data: unit.data.clone(), sets });
     }
 
     /// Takes a packet of sound.
     pub(super) fn sound(&mut self, at: i64, packet: &Bytes) {
-        let (opus, aac) = (self.units.is_wanted(Lanes::OPUS), self.units.is_wanted(Lanes::AAC));
-        if !opus && !aac {
-            self.aac = None;
-            return;
-        }
         let Some(pts) = self.stamp(1, at) else { return };
-        if opus {
-            self.push(Track::Audio, pts, true, packet.clone());
+        let opus = unit_of(Track::Audio, pts, true, packet.clone());
+        if self.units.is_wanted(Lanes::OPUS) {
+            self.units.push(&opus);
         }
-        if !aac {
-            self.aac = None;
+        self.group.push(Kept::Sound(opus));
+        if !self.units.is_wanted(Lanes::AAC) {
+            if self.aac.take().is_some() {
+                self.group.forget_aac();
+            }
             return;
         }
         match self.encode(pts, packet) {
-            Ok(units) => units.iter().for_each(|unit| {
-                self.units.push(unit);
+            Ok(units) => units.into_iter().for_each(|unit| {
+                self.units.push(&unit);
+                self.group.push(Kept::Sound(unit));
             }),
             // One damaged packet is a click, not an end.
             Err(error) => tracing::debug!(%error, "a packet of sound is left out"),
@@ -85,10 +115,10 @@ impl Handout {
         self.newest[track] = Some(pts);
         Some(pts)
     }
+}
 
-    fn push(&self, track: Track, pts: MediaTime, keyframe: bool, payload: Bytes) {
-        self.units.push(&AccessUnit { track, pts, dts: pts, keyframe, captured_at: pts, payload });
-    }
+fn unit_of(track: Track, pts: MediaTime, keyframe: bool, payload: Bytes) -> AccessUnit {
+    AccessUnit { track, pts, dts: pts, keyframe, captured_at: pts, payload }
 }
 
 /// Opus → AAC.
@@ -139,11 +169,10 @@ mod tests {
     use super::*;
     use encoder::OpusEncoder;
     use media::Bitrate;
-    use stream::LagPolicy;
 
     fn handout() -> (Handout, Broadcast<AccessUnit>) {
         let units = Broadcast::default();
-        (Handout::new(units.clone(), Instant::now()), units)
+        (Handout::new(units.clone(), Joins::default(), Instant::now()), units)
     }
 
     fn picture(keyframe: bool) -> Unit {
@@ -192,5 +221,47 @@ mod tests {
         assert!(stamps.len() > 85, "{}", stamps.len());
         let gaps: Vec<&u64> = steps.iter().filter(|step| !(21_330..=21_336).contains(*step)).collect();
         assert!(gaps.len() == 1 && (980_000..1_030_000).contains(gaps[0]), "{gaps:?}");
+    }
+
+    fn opus(count: u64) -> Vec<Bytes> {
+        let mut opus = OpusEncoder::new(Bitrate::from_kbps(96)).expect("an encoder");
+        let blocks = (0..count * 2).map(|number| AudioBlock::silence(MediaTime::from_nanos(number * 10_000_000)));
+        blocks.filter_map(|block| opus.push(&block).expect("encoded")).map(|unit| unit.payload).collect()
+    }
+
+    #[test]
+    fn who_joins_gets_the_group_so_far_with_aac_and_misses_nothing_of_what_follows() {
+        let units = Broadcast::default();
+        let joins = Joins::default();
+        let mut handout = Handout::new(units, joins.clone(), Instant::now());
+        let sets = ParameterSets { sps: Bytes::from_static(&[0x67, 1]), pps: Bytes::from_static(&[0x68, 2]) };
+        let sound = opus(150);
+        let give = |handout: &mut Handout, number: u64| {
+            let at = number as i64 * 20_000_000;
+            handout.picture(at, &picture(number.is_multiple_of(50)), Some(sets.clone()));
+            handout.sound(at, &sound[number as usize]);
+        };
+        (0..80).for_each(|number| give(&mut handout, number));
+        assert!(handout.aac.is_none(), "nobody needs it");
+        let mut joined = joins.ask(Lanes::VIDEO_AND_AAC, 512);
+        handout.let_in();
+        let Joined { backlog, units: mut reader } = joined.try_recv().expect("let in");
+        assert!(backlog[0].keyframe && backlog[0].track == Track::Video, "it begins at the keyframe");
+        let pictures = backlog.iter().filter(|unit| unit.track == Track::Video).count();
+        assert_eq!(pictures, 30, "numbers 50 to 79");
+        assert!(backlog.windows(2).all(|pair| pair[0].pts <= pair[1].pts), "in order");
+        (80..120).for_each(|number| give(&mut handout, number));
+        let mut all = backlog;
+        all.extend(std::iter::from_fn(|| reader.try_recv().and_then(Result::ok)));
+        assert_eq!(all.iter().filter(|unit| unit.track == Track::Video).count(), 70, "and goes on without a gap");
+        let aac: Vec<u64> =
+            all.iter().filter(|unit| unit.track == Track::Aac).map(|unit| unit.pts.as_nanos() / 1000).collect();
+        assert!(
+            aac.len() > 55 && aac.windows(2).all(|pair| (21_330..=21_336).contains(&(pair[1] - pair[0]))),
+            "{aac:?}"
+        );
+        drop(reader);
+        give(&mut handout, 120);
+        assert!(handout.aac.is_none(), "nobody needs it any more");
     }
 }

@@ -3,8 +3,8 @@
 //! The way of a packet: `order` (what was lost comes late), `units` (access units), `clock` (one media time), `segmenter`
 //! (parts and segments), `window` (what is there now); `playlist` and `mpd` say it in words. All of these are pure.
 //! Renditions (`lower`) have the source's segments, number by number.
-//! `packager` is the thread that drives them, one for each stream that is packed; `handout` gives the same units to destinations
-//! (`forward`), the one place here that decodes, and only sound for who can't take Opus. No
+//! `packager` is the thread that drives them, one for each stream that is packed; `handout` gives the same units to
+//! destinations (`forward`) and players (`play`), the one place here that decodes, and only sound for who can't take Opus. No
 //! reader is known here: who waits for a part is told that there is another, and fetches it by itself.
 //!
 //! A stream is packed while somebody reads it, by default: most streams of most servers are watched over WebRTC, and
@@ -12,7 +12,9 @@
 //! what came since the last keyframe. A platform that puts a CDN in front packs always, by setting.
 
 mod clock;
+mod group;
 mod handout;
+mod joins;
 mod kind;
 mod lower;
 pub(crate) mod mpd;
@@ -31,13 +33,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use media::AccessUnit;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
-use stream::Broadcast;
-use tokio::sync::watch;
+use stream::{Broadcast, Lanes};
+use tokio::sync::{oneshot, watch};
 
 use crate::config::HlsSettings;
 use crate::ladder::Rung;
 use crate::relay::MediaPacket;
+pub(crate) use clock::TrackClock;
+pub(crate) use joins::Joined;
+pub(crate) use order::{Next, Order};
 pub(crate) use segmenter::Rules;
+pub(crate) use units::{Pictures, Unit as RtpUnit};
 pub(crate) use window::{Kind, Room, Window};
 
 /// Who read nothing for so long has gone: a player asks several times in a target duration.
@@ -101,6 +107,7 @@ pub(crate) struct Shelf {
     read: Mutex<Instant>,
     /// The same pictures and sounds as units, for who sends them elsewhere.
     units: Broadcast<AccessUnit>,
+    joins: joins::Joins,
     keyframe: Arc<AtomicBool>,
     rungs: Rungs,
 }
@@ -114,6 +121,12 @@ impl Shelf {
     /// What destinations read; AAC is made only while one reads it.
     pub(crate) fn units(&self) -> Broadcast<AccessUnit> {
         self.units.clone()
+    }
+
+    /// Has a player let in, with a queue of so many units that skips to a keyframe. It gets what came since the last one
+    /// first.
+    pub(crate) fn join(&self, lanes: Lanes, queue: usize) -> oneshot::Receiver<Joined> {
+        self.joins.ask(lanes, queue)
     }
 
     /// Asks the publisher for a keyframe; what is asked too often is asked once.
@@ -182,6 +195,7 @@ impl Shelves {
             version: watch::Sender::new(0),
             read: Mutex::new(Instant::now()),
             units: Broadcast::default(),
+            joins: joins::Joins::default(),
             keyframe: keyframe.clone(),
             rungs: Rungs::default(),
         });

@@ -93,7 +93,7 @@ pub(super) struct Packager {
 impl Packager {
     pub(super) fn new(shelf: Arc<Shelf>, rules: Rules, keyframe: Arc<AtomicBool>, start: Instant) -> Self {
         Self {
-            handout: Handout::new(shelf.units(), start),
+            handout: Handout::new(shelf.units(), shelf.joins.clone(), start),
             shelf,
             segmenter: Segmenter::new(rules),
             start,
@@ -126,6 +126,7 @@ impl Packager {
                 tracing::warn!(%error, "a stream can't be packed; it begins anew with the next keyframe");
                 self.stop();
             }
+            self.handout.let_in();
             self.publish();
             if leave(&self.shelf) {
                 return;

@@ -59,10 +59,7 @@ impl ForwardSettings {
 
     /// Where to, without what may be a key.
     pub(crate) fn shown(&self) -> String {
-        let place = self.url.expose().split_once("://").map_or("", |(_, rest)| rest);
-        let host = place.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-        format!("{}://{host}", self.scheme())
+        without_secrets(self.url.expose())
     }
 
     /// As the crate that sends it names it; `None` for an address of no known kind. The rates are those of the stream.
@@ -85,6 +82,14 @@ impl ForwardSettings {
             _ => return None,
         })
     }
+}
+
+/// Scheme, host and port of an address: what else stands there may be a key.
+pub(crate) fn without_secrets(url: &str) -> String {
+    let (scheme, place) = url.split_once("://").unwrap_or_default();
+    let host = place.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("{scheme}://{host}")
 }
 
 #[cfg(test)]

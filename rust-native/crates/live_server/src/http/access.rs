@@ -147,6 +147,9 @@ impl Site {
         if let Some(wait) = self.admin.kept_out.lock().wait(name, role, from, now) {
             return Err(Problem::KeptOut { wait });
         }
+        if role == Role::View {
+            self.pulls.wish(name);
+        }
         {
             let mut openings = self.openings.lock();
             if let Some(wait) = openings.blocked(from, config.limits.sessions_per_minute, now) {

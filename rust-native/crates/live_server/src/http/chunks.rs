@@ -203,6 +203,7 @@ impl Site {
             None => String::new(),
         };
         let shelf = self.shelves.get(stream);
+        self.pulls.wish(stream);
         let info = self.figures.get(stream).unwrap_or_default();
         if shelf.is_none() && !info.live {
             return Err(Problem::NotOnAir);

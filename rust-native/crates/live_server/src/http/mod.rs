@@ -4,13 +4,16 @@ mod access;
 mod admin;
 mod api;
 mod backend;
+mod bodies;
 mod chunks;
 mod connections;
+mod flv;
 mod forwards;
 mod layers;
 mod metrics;
 mod pages;
 mod patient;
+mod pulls;
 mod readers;
 mod recordings;
 mod reply;
@@ -41,6 +44,8 @@ use crate::config::Config;
 use crate::figures::{Figures, StreamInfo};
 use crate::forward::Forwards;
 use crate::hook::Hook;
+use crate::ingest::Pulls;
+use crate::play::Seats;
 use crate::recording::Recordings;
 use crate::relay::{Departed, Relay};
 
@@ -54,9 +59,12 @@ pub(crate) struct Site {
     /// Streams that are packed.
     shelves: Shelves,
     readers: readers::Readers,
+    /// Players that are sent a stream.
+    seats: Seats,
     recordings: Recordings,
     forwards: Forwards,
     alerts: Standing,
+    pulls: Pulls,
     /// Wrong tokens.
     failures: Mutex<Counter>,
     /// New sessions.
@@ -90,9 +98,11 @@ impl Site {
             hook,
             shelves: Shelves::default(),
             readers: readers::Readers::default(),
+            seats: Seats::default(),
             recordings: Recordings::default(),
             forwards: Forwards::default(),
             alerts: Standing::default(),
+            pulls: Pulls::default(),
             failures: Mutex::default(),
             openings: Mutex::default(),
             draining: AtomicBool::new(false),
@@ -111,10 +121,14 @@ impl Site {
     }
 
     /// Tells the hook of an end that the media thread knows nothing of.
-    fn tell_departed(&self, departed: Departed) {
+    pub(crate) fn tell_departed(&self, departed: Departed) {
         if let Some(departures) = self.departures.upgrade() {
             let _ = departures.try_send(departed);
         }
+    }
+
+    pub(crate) fn seats(&self) -> &Seats {
+        &self.seats
     }
 
     pub(crate) fn hook(&self) -> &Hook {
@@ -131,6 +145,16 @@ impl Site {
 
     pub(crate) fn alerts(&self) -> &Standing {
         &self.alerts
+    }
+
+    pub(crate) fn pulls(&self) -> &Pulls {
+        &self.pulls
+    }
+
+    /// Whether anybody watches a stream, by whatever protocol.
+    pub(crate) fn is_watched(&self, stream: &str) -> bool {
+        let relayed = self.figures.get(stream).is_some_and(|info| info.viewers > 0);
+        relayed || self.readers.of(stream) > 0 || self.seats.of(stream) > 0
     }
 
     /// A stream's figures.
@@ -187,11 +211,13 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
         .route("/whep/{stream}/{session}/layer", get(layers::show).post(layers::choose).options(layers::preflight))
         .route("/hls/{stream}/{file}", get(chunks::hls))
         .route("/dash/{stream}/manifest.mpd", get(chunks::dash))
+        .route("/live/{file}", get(flv::play))
         .route("/api/v1/streams", get(api::streams))
         .route("/api/v1/streams/{stream}", get(api::stream))
         .route("/api/v1/streams/{stream}/forwards", get(forwards::list).post(forwards::add))
         .route("/api/v1/streams/{stream}/forwards/{name}", axum::routing::delete(forwards::remove))
         .route("/api/v1/streams/{stream}/forwards/{name}/retry", post(forwards::retry))
+        .route("/api/v1/streams/{stream}/pull", get(pulls::show).put(pulls::set).delete(pulls::remove))
         .route("/api/v1/recordings", get(recordings::list))
         .route("/api/v1/recordings/{rule}/{stream}/{id}", get(recordings::one).delete(recordings::delete))
         .route("/recordings/{rule}/{stream}/{id}/{file}", get(recordings::file))

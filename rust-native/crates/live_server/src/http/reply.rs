@@ -28,6 +28,9 @@ pub(crate) enum Problem {
     NoSuchForward,
     BadForward(String),
     ForwardInTheWay(&'static str),
+    NoSuchPull,
+    BadPull(String),
+    PullInTheWay,
     NotOnAir,
     NotInTime,
     BadQuery,
@@ -67,6 +70,11 @@ impl Problem {
     pub(crate) fn said(&self) -> (u16, &'static str, String) {
         let (status, code, detail, _) = self.parts();
         (status.as_u16(), code, detail)
+    }
+
+    /// What to do about it, one sentence.
+    pub(crate) fn hint(&self) -> &'static str {
+        self.parts().3
     }
 
     fn parts(&self) -> (StatusCode, &'static str, String, &'static str) {
@@ -121,6 +129,24 @@ impl Problem {
             Self::ForwardInTheWay(reason) => {
                 (StatusCode::CONFLICT, "forward_in_the_way", words(reason), "Use another name, or end one first.")
             }
+            Self::NoSuchPull => (
+                StatusCode::NOT_FOUND,
+                "no_such_pull",
+                words("the stream is not fetched from anywhere"),
+                "Set a source by PUT.",
+            ),
+            Self::BadPull(reason) => (
+                StatusCode::BAD_REQUEST,
+                "bad_pull",
+                reason.clone(),
+                "Send JSON such as {\"url\": \"rtmp://host/app/stream\", \"when\": \"watched\"}.",
+            ),
+            Self::PullInTheWay => (
+                StatusCode::CONFLICT,
+                "pull_in_the_way",
+                words("the stream's source stands in the configuration"),
+                "Change it there.",
+            ),
             Self::NotOnAir => (
                 StatusCode::NOT_FOUND,
                 "not_live",

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -11,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use super::bodies::SLOWEST_BODY;
 use super::reply::Problem;
 use super::{From, Site, layers};
 use crate::config::IceServer;
@@ -21,8 +21,6 @@ const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 /// A browser's offer with every codec has 10 KB.
 const LARGEST_BODY: usize = 64 << 10;
-/// A body that takes longer is no body.
-const SLOWEST_BODY: Duration = Duration::from_secs(10);
 
 pub(super) async fn publish(
     State(site): State<Arc<Site>>,

@@ -21,7 +21,7 @@ pub(super) async fn with_request_id(request: Request, next: Next) -> Response {
 /// The first part of a path, if it is one of ours: what follows may be a session's name, which opens things.
 fn endpoint(path: &str) -> &'static str {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    ["whip", "whep", "api", "hls", "dash", "metrics", "healthz", "readyz", "assets", "v", "admin"]
+    ["whip", "whep", "api", "hls", "dash", "live", "metrics", "healthz", "readyz", "assets", "v", "admin"]
         .into_iter()
         .find(|known| *known == first)
         .unwrap_or(if first.is_empty() { "page" } else { "other" })

@@ -1,4 +1,4 @@
-//! Which stream a publisher means, and with which key: from what it says in its protocol. Pure.
+//! Which stream a publisher or a player means, and with which key: from what it says in its protocol. Pure.
 
 use media::Secret;
 use percent_encoding::percent_decode_str;
@@ -8,6 +8,20 @@ use percent_encoding::percent_decode_str;
 pub(super) struct Wish {
     pub(super) stream: String,
     pub(super) key: Secret,
+}
+
+/// What a player asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PlayWish {
+    pub(super) stream: String,
+    pub(super) token: Option<Secret>,
+}
+
+/// What an SRT caller asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SrtWish {
+    Publish(Wish),
+    Play(PlayWish),
 }
 
 /// RTMP: `rtmp://host/STREAM` with the key as "stream key", as OBS asks for the two, or `rtmp://host/app/STREAM?key=KEY`
@@ -26,30 +40,55 @@ pub(super) fn of_rtmp(app: &str, name: &str) -> Option<Wish> {
     wish(stream, key)
 }
 
-/// SRT's stream id (SRT Access Control): `#!::m=publish,r=STREAM,s=KEY`, or `publish:STREAM:KEY`. `Err(true)` for one
-/// that wants to watch.
-pub(super) fn of_srt(id: &str) -> Result<Wish, bool> {
+/// RTMP's player: `rtmp://host/app/STREAM`, with `?token=TOKEN` where one is needed, or as a publisher would say it:
+/// `rtmp://host/STREAM/TOKEN`. Which of the two a path of two words means, the streams that there are (`knows`) tell.
+pub(super) fn of_rtmp_player(app: &str, name: &str, knows: impl Fn(&str) -> bool) -> Option<PlayWish> {
+    let (app, app_query) = app.split_once('?').unwrap_or((app, ""));
+    let (name, name_query) = name.split_once('?').unwrap_or((name, ""));
+    let stream = app.trim_matches('/').rsplit('/').next().unwrap_or_default();
+    let name = name.trim_matches('/');
+    let token = key_in(name_query).or_else(|| key_in(app_query));
+    let (stream, token) = match token {
+        _ if name.is_empty() => (stream, token),
+        None if !knows(name) && knows(stream) => (stream, Some(name.to_owned())),
+        token => (name, token),
+    };
+    play_wish(stream, token)
+}
+
+/// SRT's stream id (SRT Access Control): `#!::m=publish,r=STREAM,s=KEY`, or `publish:STREAM:KEY`; with `m=request`, or
+/// `read:` or `request:` before it, for a player, whose key may be missing.
+pub(super) fn of_srt(id: &str) -> Option<SrtWish> {
     // Some callers pass the id on as it is escaped in an address (ffmpeg before version 6).
     let unescaped = id.strip_prefix("%23").map(|rest| format!("#{}", percent_decode_str(rest).decode_utf8_lossy()));
     let id = unescaped.as_deref().unwrap_or(id);
     if let Some(pairs) = id.strip_prefix("#!::") {
         let pairs = || pairs.split(',').filter_map(|pair| pair.split_once('='));
         let value = |wanted: &str| pairs().find(|(key, _)| *key == wanted).map(|(_, value)| value.to_owned());
-        if value("m").is_some_and(|mode| mode != "publish") {
-            return Err(true);
-        }
-        let key = value("s").or_else(|| value("key")).or_else(|| value("token"));
-        return wish(&value("r").unwrap_or_default(), key.unwrap_or_default()).ok_or(false);
+        let (stream, key) =
+            (value("r").unwrap_or_default(), value("s").or_else(|| value("key")).or_else(|| value("token")));
+        return match value("m").as_deref() {
+            None | Some("publish") => wish(&stream, key.unwrap_or_default()).map(SrtWish::Publish),
+            Some("request") => play_wish(&stream, key).map(SrtWish::Play),
+            Some(_) => None,
+        };
     }
-    if id.starts_with("read:") || id.starts_with("request:") {
-        return Err(true);
+    let player = id.strip_prefix("read:").or_else(|| id.strip_prefix("request:"));
+    let id = player.unwrap_or(id.strip_prefix("publish:").unwrap_or(id));
+    let (stream, key) = match (id.split_once('?'), id.split_once([':', '/'])) {
+        (Some((stream, query)), _) => (stream, key_in(query)),
+        (None, Some((stream, key))) => (stream, Some(key.to_owned())),
+        (None, None) => (id, None),
+    };
+    match player {
+        Some(_) => play_wish(stream, key).map(SrtWish::Play),
+        None => wish(stream, key.unwrap_or_default()).map(SrtWish::Publish),
     }
-    let id = id.strip_prefix("publish:").unwrap_or(id);
-    if let Some((stream, query)) = id.split_once('?') {
-        return wish(stream, key_in(query).unwrap_or_default()).ok_or(false);
-    }
-    let (stream, key) = id.split_once([':', '/']).ok_or(false)?;
-    wish(stream, key.to_owned()).ok_or(false)
+}
+
+fn play_wish(stream: &str, token: Option<String>) -> Option<PlayWish> {
+    let token = token.filter(|token| !token.is_empty()).map(Secret::new);
+    (!stream.is_empty()).then(|| PlayWish { stream: stream.to_owned(), token })
 }
 
 fn wish(stream: &str, key: String) -> Option<Wish> {
@@ -70,8 +109,15 @@ mod tests {
         of_rtmp(app, name).map(|wish| (wish.stream, wish.key.expose().to_owned()))
     }
 
-    fn srt(id: &str) -> Result<(String, String), bool> {
-        of_srt(id).map(|wish| (wish.stream, wish.key.expose().to_owned()))
+    fn srt(id: &str) -> Option<(String, String)> {
+        match of_srt(id)? {
+            SrtWish::Publish(wish) => Some((wish.stream, wish.key.expose().to_owned())),
+            SrtWish::Play(_) => None,
+        }
+    }
+
+    fn shown(wish: PlayWish) -> (String, Option<String>) {
+        (wish.stream, wish.token.map(|token| token.expose().to_owned()))
     }
 
     fn some(stream: &str, key: &str) -> (String, String) {
@@ -92,16 +138,44 @@ mod tests {
 
     #[test]
     fn srt_names_a_stream_in_either_form() {
-        assert_eq!(srt("#!::r=live,m=publish,s=secret-key"), Ok(some("live", "secret-key")));
-        assert_eq!(srt("#!::u=me,r=live,key=k=1"), Ok(some("live", "k=1")));
-        assert_eq!(srt("%23!::r=live,m=publish,s=a%2Fkey"), Ok(some("live", "a/key")), "escaped as in an address");
-        assert_eq!(srt("publish:live:secret:key"), Ok(some("live", "secret:key")));
-        assert_eq!(srt("live?key=k1"), Ok(some("live", "k1")));
-        assert_eq!(srt("live/k1"), Ok(some("live", "k1")));
-        assert_eq!(srt("#!::r=live,m=request,s=k"), Err(true), "this server shows nothing over SRT");
-        assert_eq!(srt("read:live"), Err(true));
-        for id in ["", "live", "#!::r=live", "#!::s=key", "#!::", ":key", "live:"] {
-            assert_eq!(srt(id), Err(false), "{id}");
+        assert_eq!(srt("#!::r=live,m=publish,s=secret-key"), Some(some("live", "secret-key")));
+        assert_eq!(srt("#!::u=me,r=live,key=k=1"), Some(some("live", "k=1")));
+        assert_eq!(srt("%23!::r=live,m=publish,s=a%2Fkey"), Some(some("live", "a/key")), "escaped as in an address");
+        assert_eq!(srt("publish:live:secret:key"), Some(some("live", "secret:key")));
+        assert_eq!(srt("live?key=k1"), Some(some("live", "k1")));
+        assert_eq!(srt("live/k1"), Some(some("live", "k1")));
+        for id in ["", "live", "#!::r=live", "#!::s=key", "#!::", ":key", "live:", "#!::r=live,m=bidirectional,s=k"] {
+            assert_eq!(of_srt(id), None, "{id}");
         }
+    }
+
+    #[test]
+    fn an_srt_player_says_so_and_may_lack_a_token() {
+        let player = |id: &str| match of_srt(id) {
+            Some(SrtWish::Play(wish)) => Some(shown(wish)),
+            _ => None,
+        };
+        let with = |token: &str| Some(("live".to_owned(), Some(token.to_owned())));
+        assert_eq!(player("#!::r=live,m=request,s=token-1"), with("token-1"));
+        assert_eq!(player("#!::r=live,m=request"), Some(("live".to_owned(), None)));
+        assert_eq!(player("read:live:token:1"), with("token:1"));
+        assert_eq!(player("request:live"), Some(("live".to_owned(), None)));
+        for id in ["#!::m=request", "read:", "read::token", "publish:live:key"] {
+            assert_eq!(player(id), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn an_rtmp_player_names_the_stream_last_or_its_token() {
+        let player = |app: &str, name: &str| of_rtmp_player(app, name, |name| name == "show").map(shown);
+        let (bare, with) = (Some(("show".to_owned(), None)), Some(("show".to_owned(), Some("t/1".to_owned()))));
+        assert_eq!(player("live", "show"), bare);
+        assert_eq!(player("show", ""), bare);
+        assert_eq!(player("show", "show"), bare);
+        assert_eq!(player("live", "show?token=t%2F1"), with);
+        assert_eq!(player("show?token=t%2F1", ""), with);
+        assert_eq!(player("show", "t/1"), with);
+        assert_eq!(player("live", "unknown"), Some(("unknown".to_owned(), None)));
+        assert_eq!(player("", ""), None);
     }
 }

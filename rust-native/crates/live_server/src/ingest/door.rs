@@ -1,10 +1,13 @@
-//! Who may publish here: the same rules, counts and hook as over WHIP, and the answers in words.
+//! Who may publish and play here: the same rules, counts and hook as over WHIP and WHEP, and the answers in words.
 
 use std::net::IpAddr;
 
+use media::Secret;
+
 use super::Hall;
-use super::address::Wish;
+use super::address::{PlayWish, Wish};
 use crate::http::Problem;
+use crate::play::Seat;
 use crate::relay::{FedOpened, FedOpening, Role, SessionId};
 
 /// Why somebody is sent away.
@@ -45,5 +48,11 @@ impl Hall {
             site.relay().open_fed(opening).await.map_err(|refusal| Refused::from(Problem::Refused(refusal)))?;
         tracing::info!(stream = name, %from, protocol, "a publisher is let in");
         Ok(opened)
+    }
+
+    /// Gives a seat to who may play.
+    pub(super) async fn seat(&self, wish: &PlayWish, from: IpAddr, protocol: &'static str) -> Result<Seat, Refused> {
+        let token = wish.token.as_ref().map(Secret::expose);
+        Ok(self.site.seat(&wish.stream, token, from.to_canonical(), protocol).await?)
     }
 }

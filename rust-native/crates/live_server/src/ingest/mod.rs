@@ -1,11 +1,12 @@
-//! Publishers that speak other protocols than WebRTC: RTMP and SRT in, RTP into the relay.
+//! Publishers that speak other protocols than WebRTC: RTMP and SRT in, RTP into the relay. And the players who come to
+//! the same ports.
 //!
 //! Each has a task that owns its socket and speaks its protocol; what it brings becomes [`unit`]s, and a [`desk`] makes
 //! packets of them. H.264 without B-frames and Opus pass through as they are. What WebRTC has no place for is made anew
 //! on threads of their own, only while somebody watches: AAC becomes Opus, and pictures that were reordered (B-frames)
 //! are encoded once more. Other codecs are left out, and the stream's `notice` says so.
 //!
-//! Nothing here plays a stream to anybody.
+//! What a player is sent comes from `play`; here are only its socket and its protocol.
 
 mod address;
 mod avc;
@@ -17,7 +18,7 @@ mod pace;
 mod packetize;
 mod picture;
 mod pictures;
-
+mod pull;
 mod rtmp;
 mod sound;
 mod srt;
@@ -36,6 +37,7 @@ use crate::config::Config;
 use crate::error::ServerError;
 use crate::http::Site;
 use crate::tls::{Certificate, Certificates};
+pub(crate) use pull::{PullInfo, PullProblem, Pulls};
 
 /// What all publishers here share.
 #[derive(Clone)]
@@ -110,8 +112,9 @@ impl Ingest {
             }
         }
         if let Some(port) = self.srt {
-            tasks.push(tokio::spawn(srt::serve(port, hall)));
+            tasks.push(tokio::spawn(srt::serve(port, hall.clone())));
         }
+        tasks.push(tokio::spawn(pull::run(hall)));
         tasks
     }
 }

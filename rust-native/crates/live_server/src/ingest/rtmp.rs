@@ -1,4 +1,6 @@
-//! RTMP and RTMPS: the sockets and the clock around `rtmp::Server`.
+//! RTMP and RTMPS: the sockets and the clock around `rtmp::Server`, for publishers and players.
+
+mod player;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -20,6 +22,7 @@ use super::half_open::{HalfOpen, Place};
 use super::pace::Line;
 use super::unit::Unit;
 use super::{Hall, told};
+use crate::relay::FedOpened;
 
 /// TLS, handshake and commands take a few round trips; the platform's hook may take seconds of it.
 const SET_UP: Duration = Duration::from_secs(15);
@@ -79,14 +82,14 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let deadline = Instant::now() + SET_UP;
     match tls {
-        None => publisher(stream, from.ip(), deadline, place, hall).await,
+        None => guest(stream, from.ip(), deadline, place, hall).await,
         Some(acceptor) => {
             let greeted = tokio::select! {
                 () = place.pushed_out() => return Err("pushed out"),
                 greeted = timeout_at(deadline, acceptor.accept(stream)) => greeted,
             };
             let stream = greeted.map_err(|_| "no TLS in time")?.map_err(|_| "no TLS")?;
-            publisher(stream, from.ip(), deadline, place, hall).await
+            guest(stream, from.ip(), deadline, place, hall).await
         }
     }
 }
@@ -105,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.buffer.reserve(PIECE);
         let read = self.stream.read_buf(&mut self.buffer).await.map_err(|_| "the socket broke")?;
         if read == 0 {
-            return Err("closed by the publisher");
+            return Err("closed by the other side");
         }
         self.server.input(&self.buffer).map_err(|error| {
             tracing::debug!(%error, "what came is no RTMP");
@@ -141,7 +144,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 }
 
-async fn publisher<S: AsyncRead + AsyncWrite + Unpin>(
+/// Hears what somebody wants, and lets them in or not.
+async fn guest<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     from: IpAddr,
     deadline: Instant,
@@ -149,22 +153,44 @@ async fn publisher<S: AsyncRead + AsyncWrite + Unpin>(
     hall: Hall,
 ) -> Result<(), End> {
     let mut wire = Wire { stream, server: Server::new(noise().into_iter()), buffer: BytesMut::new() };
-    let request = tokio::select! {
+    let wanted = tokio::select! {
         () = place.pushed_out() => return Err("pushed out"),
-        request = timeout_at(deadline, request(&mut wire)) => request.map_err(|_| "no wish in time")??,
+        wanted = timeout_at(deadline, wanted(&mut wire)) => wanted.map_err(|_| "no wish in time")??,
     };
     drop(place);
-    let admitted = match address::of_rtmp(request.app.expose(), request.name.expose()) {
-        Some(wish) => hall.admit(&wish, from, "rtmp").await,
-        None => Err(Refused::no_wish()),
-    };
-    let opened = match admitted {
-        Ok(opened) => opened,
-        Err(refused) => {
-            wire.refuse(&denial(&refused)).await;
-            return Err(refused.code);
+    let refused = match wanted {
+        Wanted::ToPublish(request) => {
+            let admitted = match address::of_rtmp(request.app.expose(), request.name.expose()) {
+                Some(wish) => hall.admit(&wish, from, "rtmp").await,
+                None => Err(Refused::no_wish()),
+            };
+            match admitted {
+                Ok(opened) => return publisher(wire, opened, hall).await,
+                Err(refused) => (denial(&refused, "NetStream.Publish"), refused.code),
+            }
+        }
+        Wanted::ToPlay(request) => {
+            let config = hall.site.config();
+            let knows = |name: &str| config.streams.contains_key(name);
+            let seat = match address::of_rtmp_player(request.app.expose(), request.name.expose(), knows) {
+                Some(wish) => hall.seat(&wish, from, "rtmp").await,
+                None => Err(Refused::no_wish()),
+            };
+            match seat {
+                Ok(seat) => return player::run(wire, seat).await,
+                Err(refused) => (denial(&refused, "NetStream.Play"), refused.code),
+            }
         }
     };
+    wire.refuse(&refused.0).await;
+    Err(refused.1)
+}
+
+async fn publisher<S: AsyncRead + AsyncWrite + Unpin>(
+    mut wire: Wire<S>,
+    opened: FedOpened,
+    hall: Hall,
+) -> Result<(), End> {
     let mut desk = Desk::new(opened, &hall);
     wire.server.accept();
     wire.answer().await?;
@@ -197,42 +223,51 @@ fn noise() -> Vec<u8> {
     (0..1528).map(|_| random.random()).collect()
 }
 
-/// What the publisher wants.
-async fn request<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<rtmp::Request, End> {
+/// What somebody came for.
+enum Wanted {
+    ToPublish(rtmp::Request),
+    ToPlay(rtmp::Request),
+}
+
+async fn wanted<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<Wanted, End> {
     loop {
         wire.read().await?;
         wire.answer().await?;
         while let Some(event) = wire.server.event() {
-            if let ServerEvent::Publish(request) = event {
-                return Ok(request);
+            match event {
+                ServerEvent::Publish(request) => return Ok(Wanted::ToPublish(request)),
+                ServerEvent::Play(request) => return Ok(Wanted::ToPlay(request)),
+                _ => {}
             }
         }
     }
 }
 
-/// The words that publishers know for what HTTP says by numbers.
-fn denial(refused: &Refused) -> Denial {
-    let code = match refused.status {
-        401 | 404 | 409 => "NetStream.Publish.BadName",
-        403 => "NetStream.Publish.Denied",
-        _ => "NetStream.Publish.Failed",
+/// The words that publishers and players know for what HTTP says by numbers.
+fn denial(refused: &Refused, about: &'static str) -> Denial {
+    let code = match (about, refused.status) {
+        ("NetStream.Publish", 401 | 404 | 409) => "NetStream.Publish.BadName",
+        ("NetStream.Publish", 403) => "NetStream.Publish.Denied",
+        ("NetStream.Publish", _) => "NetStream.Publish.Failed",
+        (_, 404 | 409) => "NetStream.Play.StreamNotFound",
+        _ => "NetStream.Play.Failed",
     };
     // "already" is what publishers look for to tell a name that is taken from a key that is wrong.
     Denial { code, description: format!("{} ({})", refused.reason, refused.code) }
 }
 
 /// RTMP's messages as units.
-struct Reader {
+pub(super) struct Reader {
     line: Line,
     configuration: Option<Configuration>,
 }
 
 impl Reader {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { line: Line::new(1000, 32), configuration: None }
     }
 
-    fn read(&mut self, event: ServerEvent) -> Result<Option<Unit>, End> {
+    pub(super) fn read(&mut self, event: ServerEvent) -> Result<Option<Unit>, End> {
         Ok(match event {
             ServerEvent::Video { timestamp, body } => self.video(timestamp, &body),
             ServerEvent::Audio { timestamp, body } => match tag::audio(&body) {
@@ -243,7 +278,7 @@ impl Reader {
                 tag::Audio::OpusConfiguration(_) | tag::Audio::Nothing => None,
             },
             ServerEvent::End => return Err("the publisher has ended"),
-            ServerEvent::Publish(_) => None,
+            ServerEvent::Publish(_) | ServerEvent::Play(_) => None,
         })
     }
 

@@ -1,11 +1,12 @@
-//! SRT callers: who comes with a stream id that names a stream and its key sends MPEG-TS.
+//! SRT callers: who comes with a stream id that names a stream and its key sends MPEG-TS, or is sent it.
 //!
 //! One socket, one task that reads it, and one task for each caller. The reader hands datagrams on and waits for nobody:
 //! a caller's task that is behind loses some, which SRT asks for again. Who has not been let in yet has one of a bounded
 //! number of places, the oldest of which makes room: addresses are easily made up. (`srt-tokio`'s own listener keeps
 //! each address for ever and waits for the slowest caller, so only the protocol beneath it is used here.)
 
-mod caller;
+pub(super) mod caller;
+mod player;
 
 use std::collections::HashMap;
 use std::io::{self, Cursor};
@@ -27,26 +28,28 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::address::SrtWish;
 use super::door::Refused;
 use super::{Hall, address, told};
 use crate::config::SrtSettings;
 use crate::error::ServerError;
+use crate::play::Seat;
 use crate::relay::FedOpened;
 
 /// A caller's handshake, with the platform's hook in it.
 const SET_UP: Duration = Duration::from_secs(15);
 /// SRT's own sign of life comes each second.
-const IDLE: Duration = Duration::from_secs(5);
+pub(super) const IDLE: Duration = Duration::from_secs(5);
 /// Who has not been let in yet: a place costs about a kilobyte.
 const PLACES: usize = 512;
 /// What may wait for its turn: the latency at 50 Mbit/s.
-const BUFFER: ByteCount = ByteCount(8192 * 1500);
+pub(super) const BUFFER: ByteCount = ByteCount(8192 * 1500);
 /// Datagrams that may wait for one caller's task: a keyframe of 1.3 MB at once.
-const WAITING: usize = 1024;
+pub(super) const WAITING: usize = 1024;
 /// What the system keeps while this task is elsewhere.
 const SOCKET_BUFFER: usize = 4 << 20;
 /// Larger ones are not SRT's.
-const MOST_DATAGRAM: usize = 2048;
+pub(super) const MOST_DATAGRAM: usize = 2048;
 /// After an error that a datagram sent earlier has caused.
 const BREATH: Duration = Duration::from_millis(5);
 
@@ -65,6 +68,8 @@ impl Port {
         let mut options = SocketOptions::default();
         options.receiver.latency = settings.latency();
         options.receiver.buffer_size = BUFFER;
+        options.sender.peer_latency = settings.latency();
+        options.sender.buffer_size = BUFFER;
         options.session.peer_idle_timeout = IDLE;
         if let Some(passphrase) = &settings.passphrase {
             options.encryption.key_size = KeySize::AES128;
@@ -79,7 +84,7 @@ impl Port {
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+pub(super) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     // As much as the system gives.
@@ -93,14 +98,20 @@ struct Pending {
     listen: Listen,
     since: Instant,
     /// It has been let in, but for the last packet of its handshake.
-    opened: Option<FedOpened>,
+    opened: Option<Opened>,
+}
+
+/// As what somebody was let in.
+enum Opened {
+    Publisher(FedOpened),
+    Player(Box<Seat>),
 }
 
 /// Whether somebody may.
 struct Answer {
     from: SocketAddr,
     since: Instant,
-    admitted: Result<FedOpened, Refused>,
+    admitted: Result<Opened, Refused>,
 }
 
 struct Reader {
@@ -207,16 +218,11 @@ impl Reader {
         let id = request.stream_id.map(|id| id.as_str().to_owned()).unwrap_or_default();
         tokio::spawn(async move {
             let admitted = match address::of_srt(&id) {
-                Ok(wish) => match timeout(SET_UP, hall.admit(&wish, from.ip(), "srt")).await {
+                Some(wish) => match timeout(SET_UP, admit(&hall, wish, from)).await {
                     Ok(admitted) => admitted,
                     Err(_) => return,
                 },
-                Err(true) => Err(Refused {
-                    status: 405,
-                    code: "wrong_method",
-                    reason: "this server shows streams over WHEP, not over SRT".to_owned(),
-                }),
-                Err(false) => Err(Refused::no_wish()),
+                None => Err(Refused::no_wish()),
             };
             // Dropped, the session ends by itself.
             let _ = answers.send(Answer { from, since, admitted }).await;
@@ -246,7 +252,10 @@ impl Reader {
         self.callers.insert(from, packets);
         let (socket, hall) = (self.socket.clone(), self.hall.clone());
         self.tasks.spawn(async move {
-            let end = caller::run(connection, inbox, &socket, opened, &hall).await;
+            let end = match opened {
+                Opened::Publisher(opened) => caller::run(connection, inbox, &socket, opened, &hall).await,
+                Opened::Player(seat) => player::run(connection, inbox, &socket, *seat).await,
+            };
             tracing::debug!(%from, end, "an SRT caller is gone");
             from
         });
@@ -272,6 +281,13 @@ impl Reader {
 
     fn forget(&mut self, from: SocketAddr) {
         self.pending.remove(&from);
+    }
+}
+
+async fn admit(hall: &Hall, wish: SrtWish, from: SocketAddr) -> Result<Opened, Refused> {
+    match wish {
+        SrtWish::Publish(wish) => hall.admit(&wish, from.ip(), "srt").await.map(Opened::Publisher),
+        SrtWish::Play(wish) => hall.seat(&wish, from.ip(), "srt").await.map(|seat| Opened::Player(Box::new(seat))),
     }
 }
 

@@ -19,7 +19,7 @@ const TOO_FAR: Duration = Duration::from_secs(10);
 
 /// The clocks of one publisher.
 #[derive(Debug)]
-pub(super) struct SourceClock {
+pub(crate) struct SourceClock {
     video: Option<Mapping>,
     audio: Option<Mapping>,
     has_video: bool,
@@ -36,12 +36,12 @@ struct Mapping {
 
 impl SourceClock {
     /// For a publisher with these tracks.
-    pub(super) fn new(has_video: bool, has_audio: bool) -> Self {
+    pub(crate) fn new(has_video: bool, has_audio: bool) -> Self {
         Self { video: None, audio: None, has_video, has_audio, anchor: None }
     }
 
     /// Takes a sender report in: on the publisher's clock it was `at` at `timestamp`; it came at `now`.
-    pub(super) fn report(&mut self, track: Track, timestamp: u32, at: SystemTime, now: Instant) {
+    pub(crate) fn report(&mut self, track: Track, timestamp: u32, at: SystemTime, now: Instant) {
         *self.slot(track) = Some(Mapping { timestamp, at });
         // The report was written before it came, so `now` is too late by the way it took: the shortest way seen is the
         // best guess. A clock that runs slower than ours makes every later way look longer: follow it gently.
@@ -53,7 +53,7 @@ impl SourceClock {
     }
 
     /// The moment of our clock at which a timestamp was "now"; never later than the packet's arrival.
-    pub(super) fn moment(&mut self, track: Track, timestamp: u32, arrival: Instant) -> Instant {
+    pub(crate) fn moment(&mut self, track: Track, timestamp: u32, arrival: Instant) -> Instant {
         let Some(moment) = self.mapped(track, timestamp) else { return arrival };
         if arrival.saturating_duration_since(moment) > TOO_FAR || moment.saturating_duration_since(arrival) > TOO_FAR {
             *self.slot(track) = None;
@@ -63,7 +63,7 @@ impl SourceClock {
     }
 
     /// Whether the moments are the publisher's word. Both tracks or none: one mapped and one not would be out of step.
-    pub(super) fn is_synced(&self) -> bool {
+    pub(crate) fn is_synced(&self) -> bool {
         (!self.has_video || self.video.is_some()) && (!self.has_audio || self.audio.is_some())
     }
 

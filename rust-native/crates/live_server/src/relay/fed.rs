@@ -31,7 +31,7 @@ pub(crate) struct FedOpening {
     pub(crate) from: IpAddr,
     /// The key that was made for it, if it came with one.
     pub(crate) key: Option<KeyUse>,
-    /// `"rtmp"` or `"srt"`, for the figures.
+    /// `"rtmp"`, `"srt"`, `"hls"` or `"whep"`, for the figures.
     pub(crate) protocol: &'static str,
 }
 

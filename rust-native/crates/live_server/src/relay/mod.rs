@@ -1,4 +1,5 @@
-//! The media side: sessions, packets, fan-out. The only place that knows `str0m`.
+//! The media side: sessions, packets, fan-out. The only place that knows `str0m`, but for a source that is watched by WHEP
+//! (`ingest::pull`).
 //!
 //! A *shard* is one UDP socket and one named thread that owns everything behind it, so that nothing here is locked.
 //! HTTP talks to it by commands. There is one shard; a second one would take its share of the viewers and get the
@@ -41,6 +42,7 @@ use crate::ladder::Quality;
 use stream::PeerId;
 pub(crate) use stream::USUAL_RATE;
 
+pub(crate) use clock::SourceClock;
 pub(crate) use packet::{MediaPacket, Track};
 pub(crate) use visitors::{KeyUse, Visitor, Which};
 

@@ -28,7 +28,7 @@ pub(crate) struct Visitor {
     pub(crate) id: String,
     pub(crate) stream: String,
     pub(crate) role: Role,
-    /// `whip`, `rtmp` or `srt`; `whep` or `hls`.
+    /// `whip`, `rtmp`, `srt`, `hls` or `whep`; a viewer's `whep`, `hls`, `http-flv`, `ws-flv`, `rtmp` or `srt`.
     pub(crate) protocol: &'static str,
     pub(crate) address: IpAddr,
     pub(crate) since: SystemTime,

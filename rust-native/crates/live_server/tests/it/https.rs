@@ -79,6 +79,26 @@ async fn the_admin_cookie_is_for_tls_alone_where_it_was_given_over_tls() {
     server.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_can_speaks_http_2_and_websockets_open_beside_it() {
+    let folder = Folder::new("https");
+    let config = config_with(&folder, "tide.example");
+    let file = config.https.certificate.clone().expect("a file");
+    let server = LiveServer::start(config).await.expect("the server starts");
+    let answer = client(&server, &file, "tide.example").get(at(&server, "tide.example", "/readyz")).send().await;
+    assert_eq!(answer.expect("an answer").version(), reqwest::Version::HTTP_2);
+    // As browsers do: a connection of its own, on which HTTP/2 is not offered.
+    let trusted = Certificate::from_pem(&std::fs::read(&file).expect("a certificate")).expect("a certificate");
+    let address = server.https_addr().expect("it listens");
+    let client = Client::builder().tls_certs_only([trusted]).resolve("tide.example", address).http1_only();
+    let request = client.build().expect("a client").get(at(&server, "tide.example", "/ws/live"));
+    let request = request.header("Connection", "Upgrade").header("Upgrade", "websocket");
+    let request = request.header("Sec-WebSocket-Version", "13").header("Sec-WebSocket-Key", "AAECAwQFBgcICQoLDA0ODw==");
+    let answer = request.header("Sec-WebSocket-Protocol", "tidecast-v1").bearer_auth(KEY).send().await;
+    assert_eq!(answer.expect("an answer").status(), 101);
+    server.shutdown().await;
+}
+
 #[tokio::test]
 async fn who_says_nothing_instead_of_a_handshake_holds_nobody_up() {
     let folder = Folder::new("https");

@@ -12,8 +12,14 @@ mod s3;
 mod studio;
 
 mod access;
+#[cfg(target_os = "linux")]
+mod acme;
 mod admin;
 mod alerts;
+#[cfg(target_os = "linux")]
+mod deploy;
+#[cfg(target_os = "linux")]
+mod faults;
 #[cfg(target_os = "linux")]
 mod forward;
 mod hls;
@@ -30,9 +36,13 @@ mod ladder;
 mod media;
 #[cfg(target_os = "linux")]
 mod metrics;
+#[cfg(target_os = "linux")]
+mod play;
 mod program;
 mod protocol;
 mod publishers;
+#[cfg(target_os = "linux")]
+mod pull;
 #[cfg(target_os = "linux")]
 mod recording;
 mod reload;

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use live_server::{Config, LiveServer, PublishingSettings, SecondPublisher};
+use rtmp::Messages;
 
 use crate::common::*;
 use crate::rig::{NO_B, Program, Seen, WITH_B, certificate, pictures, until_live, watch};

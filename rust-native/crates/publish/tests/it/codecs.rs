@@ -28,7 +28,7 @@ fn server(listener: TcpListener, takes: &'static [VideoCodec]) -> JoinHandle<Vec
             server.input(&incoming.split()).expect("RTMP");
             while let Some(event) = server.event() {
                 match event {
-                    ServerEvent::Publish(_) => server.accept(),
+                    ServerEvent::Publish(_) | ServerEvent::Play(_) => server.accept(),
                     ServerEvent::Video { body, .. } => messages.push(body),
                     ServerEvent::Audio { .. } => {}
                     ServerEvent::End => return messages,

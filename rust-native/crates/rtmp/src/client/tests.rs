@@ -76,7 +76,7 @@ fn it_publishes_step_by_step() {
     assert_eq!(client.event(), None);
     client.input(&status("NetStream.Publish.Start", "", "status")).expect("taken");
     assert_eq!(client.event(), Some(Event::Publishing(Features { opus: false, ..Features::default() })));
-    client.metadata(&Metadata { width: 1280, height: 720, ..Metadata::default() });
+    client.metadata(VideoCodec::H264, &Metadata { width: 1280, height: 720, ..Metadata::default() });
     client.video(40, Bytes::from_static(&[0x17, 1, 0, 0, 0]));
     client.audio(41, Bytes::from_static(&[0xaf, 1]));
     client.close();

@@ -1,6 +1,6 @@
 use super::*;
 use crate::chunk::ChunkWriter;
-use crate::{Client, Event, Metadata, Target, flv, tag};
+use crate::{Client, Event, Messages, Metadata, Target, flv, tag};
 
 fn server() -> Server {
     Server::new((0..).map(|n: u32| (n % 253) as u8))
@@ -43,7 +43,7 @@ fn our_own_client_publishes_and_learns_that_opus_is_taken() {
     let (mut client, mut server) = publishing();
     let Some(Event::Publishing(features)) = client.event() else { panic!("it is not told") };
     assert!(features.opus);
-    client.metadata(&Metadata::default());
+    client.metadata(VideoCodec::H264, &Metadata::default());
     client.video(40, flv::avc_picture(&Bytes::from_static(&[0, 0, 1, 0x65, 7]), true));
     client.audio(41, flv::aac_frame(&[1, 2, 3]));
     client.video(0xff_ffff + 9, flv::avc_picture(&vec![7u8; 300_000].into(), false));
@@ -59,6 +59,18 @@ fn our_own_client_publishes_and_learns_that_opus_is_taken() {
         panic!("{events:?}")
     };
     assert!(matches!(tag::video(body), tag::Video::Picture { keyframe: true, .. }));
+}
+
+#[test]
+fn a_player_that_is_refused_hears_why_and_gets_nothing() {
+    let target = Target::parse("rtmp://example.com/live/live", None).expect("an address");
+    let (mut player, mut server) = (Client::player(target), server());
+    carry(&mut player, &mut server);
+    server.refuse(&Denial { code: "NetStream.Play.Failed", description: "the token is wrong".to_owned() });
+    let refused = player.input(&server.output().split()).expect_err("refused");
+    assert_eq!(refused.code(), "bad_key", "{refused}");
+    server.accept();
+    assert!(server.output().is_empty(), "too late");
 }
 
 #[test]

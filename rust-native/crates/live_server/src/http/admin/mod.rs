@@ -21,6 +21,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware;
 use axum::response::Response;
@@ -94,7 +95,13 @@ impl FromRequestParts<Arc<Site>> for Gate {
         let forwarded = parts.headers.contains_key("x-forwarded-for") || parts.headers.contains_key("forwarded");
         let private = secure || settings.plain_http || (peer.is_loopback() && !forwarded);
         let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        if !safe && !origin::is_ours(&parts.headers, proxied("x-forwarded-host")) {
+        if !safe
+            && !origin::is_ours(
+                &parts.headers,
+                parts.uri.authority().map(Authority::as_str),
+                proxied("x-forwarded-host"),
+            )
+        {
             tracing::warn!(%from, "another origin's request to the admin pages is refused");
             return Err(AdminProblem::ForeignOrigin.into());
         }

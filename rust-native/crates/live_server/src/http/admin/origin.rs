@@ -3,14 +3,15 @@
 use axum::http::{HeaderMap, header};
 
 /// Browsers say where a request comes from in `Origin` with all but GET, newer ones in `Sec-Fetch-Site` too. A program
-/// that is no browser says neither, and holds no cookie that it wasn't given by its owner.
-pub(super) fn is_ours(headers: &HeaderMap, forwarded_host: Option<&str>) -> bool {
+/// that is no browser says neither, and holds no cookie that it wasn't given by its owner. HTTP/2 has the host in
+/// `authority` instead of a header (RFC 9113, section 8.3.1).
+pub(super) fn is_ours(headers: &HeaderMap, authority: Option<&str>, forwarded_host: Option<&str>) -> bool {
     let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let from_here =
         headers.get("sec-fetch-site").is_none_or(|site| matches!(site.as_bytes(), b"same-origin" | b"none"));
     let Some(origin) = text(header::ORIGIN) else { return from_here };
     let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-    let hosts = [text(header::HOST), forwarded_host];
+    let hosts = [text(header::HOST), authority, forwarded_host];
     from_here && host.is_some_and(|host| hosts.into_iter().flatten().any(|ours| ours.eq_ignore_ascii_case(host)))
 }
 
@@ -22,7 +23,7 @@ mod tests {
     fn ours(pairs: &[(&'static str, &'static str)], forwarded: Option<&str>) -> bool {
         let headers =
             pairs.iter().map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value)));
-        is_ours(&headers.collect::<HeaderMap>(), forwarded)
+        is_ours(&headers.collect::<HeaderMap>(), None, forwarded)
     }
 
     #[test]

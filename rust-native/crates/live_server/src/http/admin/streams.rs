@@ -65,6 +65,7 @@ impl Site {
     pub(super) async fn everybody(&self) -> Result<Vec<Visitor>, Problem> {
         let mut all = self.relay.visitors().await.map_err(Problem::Refused)?;
         all.extend(self.readers.visitors());
+        all.extend(self.seats.visitors());
         all.sort_by(|a, b| (a.role == Role::View, a.since, &a.id).cmp(&(b.role == Role::View, b.since, &b.id)));
         Ok(all)
     }
@@ -92,6 +93,7 @@ impl Site {
             self.tell_departed(departed);
             gone.push(visitor);
         }
+        gone.extend(self.seats.send_away(&which));
         Ok(gone)
     }
 }

@@ -1,4 +1,4 @@
-//! One caller that was let in: SRT's state machine, its timers, and what it sends.
+//! One caller that was let in to publish: SRT's state machine, its timers, and what it sends.
 
 use std::time::{Duration, Instant};
 
@@ -17,12 +17,12 @@ use crate::relay::FedOpened;
 /// A caller that sends nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(10);
 /// What saying goodbye may take.
-const GOODBYE: Duration = Duration::from_millis(500);
+pub(super) const GOODBYE: Duration = Duration::from_millis(500);
 /// Timers that are due are looked at no more often: one that stays due must not spin.
-const TICK: Duration = Duration::from_millis(1);
+pub(super) const TICK: Duration = Duration::from_millis(1);
 
 /// Runs until either side ends it; says why, for a log.
-pub(super) async fn run(
+pub(in crate::ingest) async fn run(
     connection: Connection,
     mut inbox: mpsc::Receiver<Packet>,
     socket: &UdpSocket,
