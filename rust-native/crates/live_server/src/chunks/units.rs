@@ -334,10 +334,10 @@ mod tests {
             // Opus: two frames of 20 ms, and three of any size.
             [&[0xfd][..], &[9; 20], &[0xff, 0x83, 4, 4], &[9; 20]].concat(),
         ];
-        let (mut pictures, mut out, mut timestamp) = (Pictures::new(), Vec::new(), 1);
+        let (mut pictures, mut out, mut timestamp) = (Pictures::new(), Vec::new(), 1_u32);
         testkit::fuzz::run(&corpus, 37, lasts, |sample, dice| {
             let _ = opus_frames(sample);
-            timestamp += dice.below(2) as u32 * 3000;
+            timestamp = timestamp.wrapping_add(dice.below(2) as u32 * 3000);
             let mut packet = MediaPacket::for_tests(0, timestamp, sample);
             packet.marker = dice.below(4) == 0;
             pictures.push(&packet, &mut out);

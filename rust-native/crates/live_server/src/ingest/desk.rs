@@ -70,6 +70,12 @@ impl Desk {
         self
     }
 
+    /// For a protocol that brings seconds at once.
+    pub(super) fn in_heaps(mut self) -> Self {
+        self.pace = Pace::of_heaps(Instant::now());
+        self
+    }
+
     /// Resolves when the publisher is to go.
     pub(super) async fn over(&mut self) {
         // An error means that the media thread has gone.

@@ -84,12 +84,19 @@ pub(super) struct Pace {
     /// Our nanoseconds since `epoch` minus the line's.
     offset: Option<i128>,
     ahead: Duration,
+    most_ahead: Duration,
     seen: Instant,
 }
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
-        Self { epoch: now, offset: None, ahead: MOST_AHEAD, seen: now }
+        Self { epoch: now, offset: None, ahead: MOST_AHEAD, most_ahead: MOST_AHEAD, seen: now }
+    }
+
+    /// For what comes in heaps by design, as segments do: nothing is let in early. Each heap would move the clock, and the
+    /// tracks, whose units alternate in it, would be put on it before and after that.
+    pub(super) fn of_heaps(now: Instant) -> Self {
+        Self { ahead: Duration::ZERO, most_ahead: Duration::ZERO, ..Self::new(now) }
     }
 
     /// Something with that (decoding) stamp is here. `Err`: it is too early by so much and is to be asked about again
@@ -98,7 +105,7 @@ impl Pace {
         let here = now.saturating_duration_since(self.epoch).as_nanos() as i128 - i128::from(at.as_nanos());
         let elapsed = now.saturating_duration_since(self.seen);
         self.seen = now;
-        self.ahead = (self.ahead + elapsed / AHEAD_AGAIN).min(MOST_AHEAD);
+        self.ahead = (self.ahead + elapsed / AHEAD_AGAIN).min(self.most_ahead);
         let Some(offset) = self.offset else {
             self.offset = Some(here);
             return Ok(());
@@ -189,5 +196,16 @@ mod tests {
         }
         let took = now.duration_since(start);
         assert!(took > Duration::from_secs(53) && took < Duration::from_secs(60), "{took:?}");
+    }
+
+    #[test]
+    fn a_heap_is_let_in_at_its_pace_and_never_moves_the_clock() {
+        let start = Instant::now();
+        let mut pace = Pace::of_heaps(start);
+        assert_eq!(pace.arrive(MediaTime::from_nanos(1_000_000_000), start), Ok(()));
+        let later = MediaTime::from_nanos(1_500_000_000);
+        assert_eq!(pace.arrive(later, start + 100 * MS), Err(400 * MS));
+        assert_eq!(pace.arrive(later, start + 500 * MS), Ok(()));
+        assert_eq!(pace.moment(later), start + 500 * MS);
     }
 }

@@ -1,7 +1,6 @@
 //! A certificate from pebble, the small authority that Let's Encrypt tests its clients with.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -25,19 +24,15 @@ struct Authority {
     root: PathBuf,
 }
 
-fn free() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
-}
-
 impl Authority {
     /// One that looks for its challenges at that port.
     fn start(folder: &Folder, tls_port: u16) -> Self {
         assert!(Path::new(PEBBLE).is_file(), "the test needs pebble (npm run setup -- --tests installs it)");
         let (root, key) = certificate(folder, "localhost");
-        let (api, management) = (free(), free());
+        let (api, management) = (testkit::port::free(), testkit::port::free());
         let settings = json!({ "pebble": {
             "listenAddress": format!("127.0.0.1:{api}"), "managementListenAddress": format!("127.0.0.1:{management}"),
-            "certificate": root, "privateKey": key, "httpPort": free(), "tlsPort": tls_port,
+            "certificate": root, "privateKey": key, "httpPort": testkit::port::free(), "tlsPort": tls_port,
         } });
         let file = folder.file("pebble.json");
         std::fs::write(&file, settings.to_string()).expect("written");
@@ -77,7 +72,7 @@ fn mode(path: &Path) -> u32 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_authority_gives_a_certificate_that_lasts_over_a_restart_and_is_the_servers_alone_to_read() {
     let folder = Folder::new("acme");
-    let port = free();
+    let port = testkit::port::free();
     let authority = Authority::start(&folder, port);
     let cache = folder.file("cache");
     let mut config = config();

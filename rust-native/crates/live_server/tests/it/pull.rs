@@ -1,7 +1,7 @@
 //! Streams that are fetched from servers that are not ours, and read back from here.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use live_server::{Config, LiveServer, PullSettings, PullWhen, StreamSettings};
 use media::Secret;
 use serde_json::{Value, json};
-use testkit::nginx_rtmp;
 use testkit::scratch::{Folder, Running};
+use testkit::{nginx_rtmp, port};
 
 use crate::common::*;
 use crate::files::in_step;
@@ -20,14 +20,6 @@ use crate::studio::*;
 
 const SECONDS: usize = 7;
 const CODECS: &str = "-c:v libx264 -preset veryfast -tune zerolatency -bf 0 -g 30 -keyint_min 30 -sc_threshold 0 -c:a aac -b:a 128k -ar 44100";
-
-fn free_tcp() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
-}
-
-fn free_udp() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
-}
 
 fn until_listens(address: SocketAddr) {
     let begun = Instant::now();
@@ -106,7 +98,7 @@ fn watch(server: &LiveServer, stream: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sources_by_rtmp_srt_and_hls_are_fetched_with_picture_and_sound_in_step() {
     let folder = Folder::new("pull");
-    let (rtmp_port, srt_port, hls_port) = (free_tcp(), free_udp(), free_tcp());
+    let (rtmp_port, srt_port, hls_port) = (port::free(), port::free(), port::free());
     let hls = folder.file("hls");
     std::fs::create_dir(&hls).expect("a folder");
     let _nginx = (nginx_rtmp(&folder, rtmp_port), nginx_files(&folder, &hls, hls_port));
@@ -188,7 +180,7 @@ async fn a_source_that_goes_and_comes_back_resumes_and_one_that_nobody_watches_i
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_is_set_and_taken_away_by_the_publisher_alone_and_its_secrets_are_never_shown() {
-    let fixed = pull(&format!("rtmp://127.0.0.1:{}/live/hidden-name", free_tcp()), PullWhen::Always);
+    let fixed = pull(&format!("rtmp://127.0.0.1:{}/live/hidden-name", port::free()), PullWhen::Always);
     let mut config = fetching(&[("fixed", fixed)]);
     let other = config.streams["fixed"].clone();
     config.streams.insert("free".to_owned(), other);
@@ -196,7 +188,7 @@ async fn a_source_is_set_and_taken_away_by_the_publisher_alone_and_its_secrets_a
     let (get, put, delete) = (reqwest::Method::GET, reqwest::Method::PUT, reqwest::Method::DELETE);
     let dead = until_state(&server, "fixed", "reconnecting").await;
     assert!(dead["code"] == "address_unreachable" && !dead.to_string().contains("hidden-name"), "{dead}");
-    let wanted = json!({ "url": format!("srt://127.0.0.1:{}?streamid=hidden-id", free_udp()),
+    let wanted = json!({ "url": format!("srt://127.0.0.1:{}?streamid=hidden-id", port::free()),
                          "passphrase": "hidden-passphrase", "when": "watched" });
     assert_eq!(ask(&server, get.clone(), "free", &Value::Null, KEY).await.1["code"], "no_such_pull");
     assert_eq!(ask(&server, put.clone(), "free", &wanted, TOKEN).await.0, 401);

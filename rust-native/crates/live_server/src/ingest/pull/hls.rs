@@ -135,7 +135,7 @@ async fn read(pull: &Pull) -> Result<std::convert::Infallible, Failure> {
                 let desk = match &mut desk {
                     Some(desk) => desk,
                     none => {
-                        let desk = none.insert(Desk::new(pull.open(None).await?, &pull.hall));
+                        let desk = none.insert(Desk::new(pull.open(None).await?, &pull.hall).in_heaps());
                         pull.is_live();
                         desk
                     }
