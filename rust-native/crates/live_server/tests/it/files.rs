@@ -20,13 +20,18 @@ pub async fn record(server: &LiveServer, path: &str, seconds: u32, file: &Path) 
 
 /// The same, not looked at: every track of every rendition.
 pub async fn record_as_is(server: &LiveServer, path: &str, seconds: u32, file: &Path) {
+    record_of(server, path, &["0"], seconds, file).await;
+}
+
+/// The same of some of its streams, as ffmpeg names them.
+pub async fn record_of(server: &LiveServer, path: &str, streams: &[&str], seconds: u32, file: &Path) {
     let (address, file) = (url(server, path), file.to_owned());
     let headers = format!("Authorization: Bearer {TOKEN}\r\n");
     let seconds = seconds.to_string();
-    let arguments =
-        ["-v", "error", "-headers", &headers, "-i", &address, "-t", &seconds, "-map", "0", "-c", "copy", "-y"];
     let mut command = tokio::process::Command::new("ffmpeg");
-    let output = command.args(arguments).arg(&file).kill_on_drop(true).output();
+    command.args(["-v", "error", "-headers", &headers, "-i", &address, "-t", &seconds, "-c", "copy", "-y"]);
+    command.args(streams.iter().flat_map(|stream| ["-map", stream]));
+    let output = command.arg(&file).kill_on_drop(true).output();
     let output = tokio::time::timeout(Duration::from_secs(60), output).await.expect("it ends").expect("ffmpeg runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -203,23 +203,24 @@ async fn each_rendition_is_in_step_and_has_the_sources_keyframes() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
-    // It opens one representation of DASH after the other, and each where the show is then.
-    for (path, name, seconds) in [(MULTI, "hls.mkv", 6), (DASH, "dash.mkv", 12)] {
-        let file = folder.file(name);
-        record_as_is(&server, path, seconds, &file).await;
-        let source = keyframes(&file, 0);
-        for (picture, size) in [SOURCE, MIDDLE, SMALL].into_iter().enumerate() {
-            let lower = keyframes(&file, picture);
-            eprintln!("{name}, {size}: keyframes at {lower:.3?}");
-            let common: Vec<f64> =
-                lower.iter().copied().filter(|at| *at >= source[0] && *at <= source[source.len() - 1]).collect();
-            assert!(common.len() >= 2, "{lower:?} {source:?}");
-            let met = |at: &f64| source.iter().any(|other| (other - at).abs() < 0.0015);
-            assert!(common.iter().all(met), "{size} has keyframes of its own: {lower:?}, the source {source:?}");
-            let (file, size) = (file.clone(), size);
-            let played = tokio::task::spawn_blocking(move || play_stream(&file, picture, size)).await.expect("played");
-            in_step(&played, 3);
-        }
+    let hls = folder.file("hls.mkv");
+    record_as_is(&server, MULTI, 6, &hls).await;
+    let source = keyframes(&hls, 0);
+    for (picture, size) in [SOURCE, MIDDLE, SMALL].into_iter().enumerate() {
+        let lower = keyframes(&hls, picture);
+        eprintln!("HLS, {size}: keyframes at {lower:.3?}");
+        let common: Vec<f64> =
+            lower.iter().copied().filter(|at| *at >= source[0] && *at <= source[source.len() - 1]).collect();
+        assert!(common.len() >= 2, "{lower:?} {source:?}");
+        let met = |at: &f64| source.iter().any(|other| (other - at).abs() < 0.0015);
+        assert!(common.iter().all(met), "{size} has keyframes of its own: {lower:?}, the source {source:?}");
+        let file = hls.clone();
+        in_step(&tokio::task::spawn_blocking(move || play_stream(&file, picture, size)).await.expect("played"), 3);
+        // It opens one representation of DASH after the other, and each where the show is then: one at a time.
+        let file = folder.file(&format!("dash-{picture}.mkv"));
+        record_of(&server, DASH, &[&format!("0:v:{picture}"), "0:a"], 6, &file).await;
+        eprintln!("DASH, {size}");
+        in_step(&tokio::task::spawn_blocking(move || play_stream(&file, 0, size)).await.expect("played"), 3);
     }
     server.shutdown().await;
 }
