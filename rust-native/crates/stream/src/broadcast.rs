@@ -277,13 +277,22 @@ impl<T: Restartable> Broadcast<T> {
     ///
     /// `capacity` counts items of all its lanes; at least one.
     pub fn subscribe_to(&self, lanes: Lanes, capacity: usize, policy: LagPolicy) -> Reader<T> {
+        self.subscribe_at(lanes, capacity, policy, true)
+    }
+
+    /// The same for a reader that has been given what came since the last keyframe: it goes on from here.
+    pub fn subscribe_after_group(&self, lanes: Lanes, capacity: usize, policy: LagPolicy) -> Reader<T> {
+        self.subscribe_at(lanes, capacity, policy, false)
+    }
+
+    fn subscribe_at(&self, lanes: Lanes, capacity: usize, policy: LagPolicy, awaits_restart: bool) -> Reader<T> {
         let shared = Arc::new(Shared {
             lanes,
             queue: Mutex::new(Queue {
                 items: VecDeque::with_capacity(capacity),
                 capacity: capacity.max(1),
                 policy,
-                awaits_restart: true,
+                awaits_restart,
                 end: None,
             }),
             ready: Notify::new(),

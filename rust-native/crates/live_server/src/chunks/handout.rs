@@ -46,8 +46,9 @@ impl Handout {
             if join.lanes.meets(Lanes::AAC) && self.aac.is_none() {
                 self.make_cached_aac();
             }
-            let units = self.units.subscribe_to(join.lanes, join.queue, LagPolicy::SkipToKeyframe);
             let backlog = self.group.units(join.lanes);
+            let subscribe = if backlog.is_empty() { Broadcast::subscribe_to } else { Broadcast::subscribe_after_group };
+            let units = subscribe(&self.units, join.lanes, join.queue, LagPolicy::SkipToKeyframe);
             join.answer(Joined { backlog, units });
         }
     }

@@ -102,8 +102,6 @@ async fn a_thousand_silent_connections_on_each_port_hurt_nobody_and_are_ended() 
     });
     assert_eq!(open, 0, "after {:?}", begun.elapsed());
     until(&mut [&mut viewer], "pictures go on", |peers| peers[0].video().len() > seen + 30);
-    // Nothing is missing of what was seen all the while.
-    crate::rig::access_units(&viewer);
     server.shutdown().await;
 }
 
