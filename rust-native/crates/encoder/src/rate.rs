@@ -8,9 +8,18 @@ use std::time::Duration;
 
 use media::{Bitrate, FrameRate, MediaTime};
 
-/// A gap longer than this many pictures is a screen at rest and says nothing of the cadence; counting it would let
-/// the first moving pictures after it burst.
+/// A gap longer than this many pictures says nothing of the cadence where it stands alone: it is a screen at rest, and
+/// counting it would let the first moving pictures after it burst.
 const REST: f64 = 4.5;
+/// Soon after another one like it (longer by at most this factor) it is a cadence: the lines of a terminal, each of which
+/// may come as two pictures.
+const ALIKE: f64 = 1.5;
+/// Seconds that count as soon.
+const SOON: f64 = 0.5;
+/// Seconds without a picture that are rest in any case.
+const LONGEST: f64 = 0.25;
+/// The most bits that a picture may take, as a multiple of the configured share.
+const MOST: f64 = 8.0;
 /// Seconds in which the mean follows a new cadence; half a second leaves time to be within 15 % after two.
 const SETTLE: f64 = 0.4;
 /// Changes of the encoder's bitrate below this are jitter.
@@ -25,31 +34,46 @@ pub(crate) struct Cadence {
     seconds: f64,
     pictures: f64,
     last: Option<MediaTime>,
+    /// The last gap that may have been rest, and what has gone by since, in seconds.
+    pause: (f64, f64),
     applied: f64,
 }
 
 impl Cadence {
     pub(crate) fn new(rate: FrameRate) -> Self {
         let nominal = rate.interval().as_secs_f64();
-        Self { nominal, seconds: SETTLE, pictures: SETTLE / nominal, last: None, applied: 1.0 }
+        Self { nominal, seconds: SETTLE, pictures: SETTLE / nominal, last: None, pause: (0.0, 0.0), applied: 1.0 }
     }
 
     /// Takes in the time of the next picture; `true` when [`Self::scaled`] gives another figure from now on.
     pub(crate) fn observe(&mut self, pts: MediaTime) -> bool {
         if let Some(last) = self.last.replace(pts) {
             let interval = pts.since(last).as_secs_f64();
-            if interval <= REST * self.nominal {
-                let kept = (-interval / SETTLE).exp();
-                self.seconds = self.seconds * kept + interval;
-                self.pictures = self.pictures * kept + 1.0;
+            let (pause, since) = self.pause;
+            let long = interval > REST * self.nominal;
+            let again = interval <= LONGEST && interval <= ALIKE * pause && since <= SOON;
+            if !long || again {
+                self.count(interval);
             }
+            self.pause = if long { (interval, 0.0) } else { (pause, since + interval) };
         }
-        let scale = (self.seconds / self.pictures / self.nominal).clamp(0.5, 4.0);
+        let scale = (self.seconds / self.pictures / self.nominal).clamp(0.5, MOST);
         let changed = (scale / self.applied - 1.0).abs() > WORTH_IT;
         if changed {
             self.applied = scale;
         }
         changed
+    }
+
+    fn count(&mut self, interval: f64) {
+        let mean = self.seconds / self.pictures;
+        if mean > REST * self.nominal && interval < mean / 2.0 {
+            // Motion after a slow cadence: bits for a tenth of a second in each of its first pictures would be a burst.
+            (self.seconds, self.pictures) = (SETTLE, SETTLE / self.nominal);
+        }
+        let kept = (-interval / SETTLE).exp();
+        self.seconds = self.seconds * kept + interval;
+        self.pictures = self.pictures * kept + 1.0;
     }
 
     /// What to tell an encoder that divides by the configured frame rate.
@@ -112,6 +136,36 @@ mod tests {
         let mut cadence = Cadence::new(FrameRate::new(30).unwrap());
         run(&mut cadence, MediaTime::ZERO, Duration::from_secs(1), 20);
         assert_eq!(cadence.scaled(Bitrate::from_kbps(1000)), 1_000_000);
+    }
+
+    #[test]
+    fn a_terminal_that_scrolls_spends_its_bitrate_and_motion_after_it_does_not_burst() {
+        let mut cadence = Cadence::new(FrameRate::new(60).unwrap());
+        let mut now = run(&mut cadence, MediaTime::ZERO, Duration::from_millis(125), 20);
+        let scaled = cadence.scaled(Bitrate::from_kbps(1000));
+        assert!((7_000_000..=7_600_000).contains(&scaled), "{scaled}");
+        let mut bits = 0.0;
+        for _ in 0..30 {
+            now = run(&mut cadence, now, Duration::from_nanos(16_666_667), 1);
+            bits += cadence.scaled(Bitrate::from_kbps(1000)) as f64 / 60.0;
+        }
+        assert!((480_000.0..=520_000.0).contains(&bits), "{bits} in half a second");
+    }
+
+    #[test]
+    fn lines_that_come_as_two_pictures_spend_the_bitrate_too() {
+        let mut cadence = Cadence::new(FrameRate::new(60).unwrap());
+        let (mut now, mut bits, mut counted_from) = (MediaTime::ZERO, 0.0, MediaTime::ZERO);
+        for (picture, millis) in [16, 109].repeat(40).into_iter().enumerate() {
+            now = run(&mut cadence, now, Duration::from_millis(millis), 1);
+            if picture < 20 {
+                counted_from = now;
+            } else {
+                bits += cadence.scaled(Bitrate::from_kbps(1000)) as f64 / 60.0;
+            }
+        }
+        let kbps = bits / now.since(counted_from).as_secs_f64() / 1000.0;
+        assert!((930.0..=1070.0).contains(&kbps), "{kbps}");
     }
 
     #[test]

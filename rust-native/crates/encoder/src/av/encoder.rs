@@ -178,12 +178,13 @@ impl LibavEncoder {
     /// Tells the encoder its bitrate.
     fn set_rate(&mut self) {
         let bitrate = self.cadence.scaled(self.config.bitrate);
+        let buffer = rate_buffer(&self.config).max(bitrate / i64::from(self.config.frame_rate.fps()) + 1);
         // SAFETY: the context is ours; wrappers with a live bitrate read these fields before each picture.
         unsafe {
             let context = self.context.as_ptr();
             (*context).bit_rate = bitrate;
             (*context).rc_max_rate = bitrate;
-            (*context).rc_buffer_size = (bitrate as f64 * VBV_SECONDS) as c_int;
+            (*context).rc_buffer_size = buffer as c_int;
         }
     }
 }
@@ -348,6 +349,11 @@ fn threads(config: &VideoConfig) -> c_int {
     chosen as c_int
 }
 
+/// The rate control's buffer, in bits: of the wire's time, whatever the pictures' cadence is.
+fn rate_buffer(config: &VideoConfig) -> i64 {
+    (f64::from(config.bitrate.as_bps()) * VBV_SECONDS) as i64
+}
+
 /// The settings that all of libavcodec's encoders share.
 fn configure(context: &Context, recipe: &Recipe, config: &VideoConfig, level: i32) {
     let bitrate = i64::from(config.bitrate.as_bps());
@@ -362,7 +368,7 @@ fn configure(context: &Context, recipe: &Recipe, config: &VideoConfig, level: i3
         (*context).sample_aspect_ratio = ffi::AVRational { num: 1, den: 1 };
         (*context).bit_rate = bitrate;
         (*context).rc_max_rate = bitrate;
-        (*context).rc_buffer_size = (bitrate as f64 * VBV_SECONDS) as c_int;
+        (*context).rc_buffer_size = rate_buffer(config) as c_int;
         // IDRs are asked for by time, never made by count. An hour of 240 pictures a second: some drivers take no more.
         (*context).gop_size = if refreshes(recipe, config) {
             (config.gop.as_secs_f64() * f64::from(config.frame_rate.fps())).max(1.0) as c_int
