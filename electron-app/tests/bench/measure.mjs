@@ -74,7 +74,9 @@ export async function order(recorder, file) {
 export async function readBack(file, window, { width, height, content }) {
   const args = [file, "--size", `${width}x${height}`, "--content", content, "--from", String(window.from), "--until", String(window.until)];
   const reader = talk(ours("read-pattern"), args);
-  const found = await reader.waitLine("the recording is read", json, { deadline: 90_000 }).finally(reader.stop);
+  // A reader that fails has nothing more to say: nobody waits for the end of its time.
+  const failed = new Promise((_, reject) => reader.child.once("close", (code) => code !== 0 && reject(new Error(`the recording can't be read: ${reader.errors.slice(-3).join(" | ")}`))));
+  const found = await Promise.race([reader.waitLine("the recording is read", json, { deadline: 90_000 }), failed]).finally(reader.stop);
   const { size: bytes } = fs.statSync(file);
   for (const each of [file, `${file}.arrivals`]) fs.rmSync(each, { force: true });
   const { unique, psnr_samples: samples } = found;

@@ -44,7 +44,7 @@ export function gstreamerArgs({ width, height, fps, kbps }, display, port, prese
     "!", "x264enc", `speed-preset=${preset}`, "tune=zerolatency", `threads=${encoderThreads()}`, `bitrate=${kbps}`, "vbv-buf-capacity=250",
     `key-int-max=${fps * gop}`, "option-string=scenecut=0",
     "!", "video/x-h264,profile=constrained-baseline",
-    "!", "rtph264pay", "config-interval=-1", "mtu=1200",
+    "!", "rtph264pay", "mtu=1200", // x264 repeats its parameter sets; another copy would lie between two slices
     "!", "udpsink", "host=127.0.0.1", `port=${port}`, "sync=false", "async=false",
   ];
 }

@@ -7,6 +7,7 @@ pub mod grab;
 pub mod hot_paths;
 #[cfg(target_os = "linux")]
 pub mod load;
+pub mod program;
 pub mod recording;
 
 use media::{Picture, Size};

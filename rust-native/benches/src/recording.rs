@@ -6,6 +6,20 @@ use std::path::Path;
 
 use testkit::time_pattern::{Stamp, now};
 
+/// Gives a socket room for a whole IDR of a 1080p picture, which comes at once; the system may give less.
+pub fn enlarge(socket: &std::net::UdpSocket) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd as _;
+        let wanted: libc::c_int = 4 << 20;
+        let (value, size) = ((&raw const wanted).cast(), std::mem::size_of_val(&wanted) as libc::socklen_t);
+        // SAFETY: the socket is open, and `value` points to an int of that size. What is refused leaves the system's size.
+        unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, value, size) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
+}
+
 /// The file of arrivals that belongs to a recording: one stamp (0.1 ms of the wall clock) a line, one line a picture.
 #[must_use]
 pub fn arrivals_of(recording: &Path) -> std::path::PathBuf {
@@ -18,6 +32,8 @@ pub fn arrivals_of(recording: &Path) -> std::path::PathBuf {
 #[derive(Debug, Default)]
 pub struct Recording {
     files: Option<(BufWriter<File>, BufWriter<File>)>,
+    /// A keyframe has come: nothing before it can be shown.
+    begun: bool,
     /// Access units that came.
     pub units: u64,
     /// Their bytes.
@@ -49,7 +65,8 @@ impl Recording {
     pub fn unit(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.units += 1;
         self.bytes += bytes.len() as u64;
-        let Some((file, arrivals)) = &mut self.files else { return Ok(()) };
+        self.begun = self.begun || has_parameters(bytes);
+        let Some((file, arrivals)) = self.files.as_mut().filter(|_| self.begun) else { return Ok(()) };
         file.write_all(bytes)?;
         writeln!(arrivals, "{}", now())
     }
@@ -73,9 +90,35 @@ impl Recording {
     }
 }
 
+/// Whether a sequence parameter set is in it (NAL unit type 7), as every keyframe of ours and of our peers has one.
+fn has_parameters(bytes: &[u8]) -> bool {
+    bytes.windows(4).any(|four| four[..3] == [0, 0, 1] && four[3] & 0x1f == 7)
+}
+
 /// The arrivals beside a recording, in order; `None` where there are none.
 #[must_use]
 pub fn read_arrivals(recording: &Path) -> Option<Vec<Stamp>> {
     let text = std::fs::read_to_string(arrivals_of(recording)).ok()?;
     text.lines().map(|line| line.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_begins_with_a_keyframe_and_notes_each_arrival() {
+        let file = std::env::temp_dir().join(format!("tidecast-recording-{}.h264", std::process::id()));
+        let mut recording = Recording::into_file(&file.to_string_lossy()).expect("a file");
+        let (picture, keyframe) = ([0, 0, 0, 1, 0x41, 9], [0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x65, 2]);
+        for unit in [&picture[..], &keyframe, &picture] {
+            recording.unit(unit).expect("written");
+        }
+        assert_eq!((recording.units, recording.finish().is_ok()), (3, true));
+        assert_eq!(std::fs::read(&file).expect("the recording"), [&keyframe[..], &picture].concat());
+        assert_eq!(read_arrivals(&file).expect("arrivals").len(), 2);
+        for each in [arrivals_of(&file), file] {
+            std::fs::remove_file(each).expect("removed");
+        }
+    }
 }

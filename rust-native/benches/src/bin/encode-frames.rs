@@ -8,6 +8,7 @@ use clap::Parser;
 use encoder::VideoConfig;
 use media::{Bitrate, FrameRate, MediaTime, Size};
 use testkit::time_pattern::{Content, STAMPS_PER_SECOND, now};
+use tidecast_bench::program::{end, say};
 use tidecast_bench::{PatternPictures, cpu_ms, parse_content, parse_size};
 
 #[derive(Parser)]
@@ -35,16 +36,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(line) => {
-            let _ = writeln!(std::io::stdout(), "{line}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "encode-frames: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    end(env!("CARGO_BIN_NAME"), run(&Arguments::parse()).and_then(|line| Ok(say(&line)?)))
 }
 
 fn run(arguments: &Arguments) -> Result<String, Box<dyn std::error::Error>> {

@@ -1,7 +1,6 @@
 //! The sound encoders alone, as the app opens them, on music-like sound: the share of one core that each takes while a
 //! second of sound is a second of time.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use clap::{Parser, ValueEnum};
 use encoder::{AacEncoder, OpusEncoder};
 use media::{AUDIO_CHANNELS, AudioBlock, Bitrate, MediaTime};
 use tidecast_bench::cpu_ms;
+use tidecast_bench::program::{end, say};
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Codec {
@@ -28,16 +28,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(line) => {
-            let _ = writeln!(std::io::stdout(), "{line}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "encode-sound: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    end(env!("CARGO_BIN_NAME"), run(&Arguments::parse()).and_then(|line| Ok(say(&line)?)))
 }
 
 /// Takes a block in, and says how many bytes came of it.

@@ -1,10 +1,10 @@
 //! One piece of the work on a picture, done so often, and nothing else: for a counter of instructions around it.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tidecast_bench::hot_paths;
+use tidecast_bench::program::end;
 
 #[derive(Parser)]
 struct Arguments {
@@ -16,14 +16,6 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let Arguments { name, times } = Arguments::parse();
-    match hot_paths::named(&name) {
-        Ok(mut path) => {
-            (0..times).for_each(|_| path());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "hot-path: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let outcome = hot_paths::named(&name).map(|mut path| (0..times).for_each(|_| path()));
+    end(env!("CARGO_BIN_NAME"), outcome.map_err(Into::into))
 }

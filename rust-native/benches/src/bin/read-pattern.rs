@@ -2,13 +2,14 @@
 //! how close they are to what was drawn, and how old each was when it arrived, where the recorder noted that.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
 use clap::Parser;
 use media::Size;
 use testkit::time_pattern::{Content, Luma, Region, STAMPS_PER_SECOND, decode, psnr_luma, ssim_luma};
+use tidecast_bench::program::{end, say};
 use tidecast_bench::recording::read_arrivals;
 use tidecast_bench::{PatternPictures, parse_content, parse_size};
 
@@ -32,16 +33,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(line) => {
-            let _ = writeln!(std::io::stdout(), "{line}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "read-pattern: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    end(env!("CARGO_BIN_NAME"), run(&Arguments::parse()).and_then(|line| Ok(say(&line)?)))
 }
 
 #[allow(clippy::cast_precision_loss)]

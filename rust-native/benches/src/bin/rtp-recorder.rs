@@ -5,32 +5,19 @@
 //! and is answered by a line of figures about the one before.
 
 use std::error::Error;
-use std::io::{BufRead as _, Write as _};
+use std::io::BufRead as _;
 use std::net::UdpSocket;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidecast_bench::depacketize::Depacketizer;
-use tidecast_bench::recording::Recording;
+use tidecast_bench::program::{complain, end, say};
+use tidecast_bench::recording::{Recording, enlarge};
 
-/// An IDR of a 1080p picture comes at once; the system may give less.
-#[cfg(target_os = "linux")]
-const SOCKET_BUFFER: libc::c_int = 4 << 20;
+const NAME: &str = env!("CARGO_BIN_NAME");
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "rtp-recorder: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn say(line: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}")?;
-    out.flush()
+    end(NAME, run())
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
@@ -46,7 +33,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             if let Some(unit) = depacketizer.push(&buffer[..length])
                 && let Err(error) = recording.unit(&unit)
             {
-                let _ = writeln!(std::io::stderr(), "rtp-recorder: {error}");
+                complain(NAME, error);
             }
         }
     });
@@ -70,19 +57,9 @@ fn sockets() -> Result<(UdpSocket, UdpSocket), Box<dyn Error>> {
         if port % 2 == 0
             && let Ok(reports) = UdpSocket::bind(("127.0.0.1", port + 1))
         {
-            #[cfg(target_os = "linux")]
             enlarge(&media);
             return Ok((media, reports));
         }
     }
     Err("no two free ports in a row".into())
-}
-
-#[cfg(target_os = "linux")]
-fn enlarge(socket: &UdpSocket) {
-    use std::os::fd::AsRawFd as _;
-    let wanted = SOCKET_BUFFER;
-    let (value, size) = ((&raw const wanted).cast(), std::mem::size_of_val(&wanted) as libc::socklen_t);
-    // SAFETY: the socket is open, and `value` points to an int of that size. What is refused leaves the system's size.
-    unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, value, size) };
 }

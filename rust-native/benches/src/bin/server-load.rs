@@ -13,12 +13,12 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::io::Write as _;
     use std::process::ExitCode;
     use std::time::Duration;
 
     use clap::Parser;
     use tidecast_bench::load::{self, Outcome, Plan};
+    use tidecast_bench::program::{end, say};
 
     #[derive(Parser)]
     struct Arguments {
@@ -46,16 +46,7 @@ mod linux {
     }
 
     pub(super) fn main() -> ExitCode {
-        match run(Arguments::parse()) {
-            Ok(line) => {
-                let _ = writeln!(std::io::stdout(), "{line}");
-                ExitCode::SUCCESS
-            }
-            Err(error) => {
-                let _ = writeln!(std::io::stderr(), "server-load: {error}");
-                ExitCode::FAILURE
-            }
-        }
+        end(env!("CARGO_BIN_NAME"), run(Arguments::parse()).and_then(|line| Ok(say(&line)?)))
     }
 
     fn run(arguments: Arguments) -> Result<String, load::Problem> {

@@ -16,24 +16,15 @@ use str0m::crypto::from_feature_flags;
 use str0m::media::MediaKind;
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
-use tidecast_bench::recording::Recording;
+use tidecast_bench::program::{complain, end, say};
+use tidecast_bench::recording::{Recording, enlarge};
 
 type Shared = Arc<Mutex<Recording>>;
 
-fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "whip-recorder: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
+const NAME: &str = env!("CARGO_BIN_NAME");
 
-fn say(line: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}")?;
-    out.flush()
+fn main() -> ExitCode {
+    end(NAME, run())
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
@@ -47,7 +38,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || {
                 if let Err(error) = serve(stream, &shared) {
-                    let _ = writeln!(std::io::stderr(), "whip-recorder: {error}");
+                    complain(NAME, error);
                 }
             });
         }
@@ -104,12 +95,13 @@ fn serve(stream: TcpStream, shared: &Shared) -> Result<(), Box<dyn Error>> {
 fn accept(offer: &str, shared: &Shared) -> Result<String, Box<dyn Error>> {
     let mut rtc = RtcConfig::new().build(Instant::now());
     let socket = UdpSocket::bind("127.0.0.1:0")?;
+    enlarge(&socket);
     rtc.add_local_candidate(Candidate::host(socket.local_addr()?, "udp")?);
     let answer = rtc.sdp_api().accept_offer(SdpOffer::from_sdp_string(offer)?)?;
     let shared = Arc::clone(shared);
     std::thread::spawn(move || {
         if let Err(error) = receive(rtc, &socket, &shared) {
-            let _ = writeln!(std::io::stderr(), "whip-recorder: {error}");
+            complain(NAME, error);
         }
     });
     Ok(answer.to_sdp_string())
