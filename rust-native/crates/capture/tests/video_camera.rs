@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use capture::video::{SourceKind, VideoEvent, list_cameras};
-use media::{Alpha, Size};
+use media::{Alpha, Clock as _, MonotonicClock, Size};
 use video_rig::*;
 
 #[test]
@@ -18,6 +18,7 @@ fn a_real_camera_is_listed_read_in_each_format_at_its_rate_and_survives_being_un
         a_camera_is_listed_with_what_it_can_do();
         each_format_gives_the_same_picture();
         a_camera_gives_its_rate_by_its_own_clock();
+        a_flash_bears_the_time_at_which_it_was();
         an_unplugged_camera_pauses_and_comes_back();
         say(DONE);
         return;
@@ -28,7 +29,7 @@ fn a_real_camera_is_listed_read_in_each_format_at_its_rate_and_survives_being_un
     let said = String::from_utf8_lossy(&outcome.stdout);
     let complaint = String::from_utf8_lossy(&outcome.stderr);
     assert!(outcome.status.success() && said.contains(DONE), "{}\n{said}\n{complaint}", outcome.status);
-    said.lines().filter(|line| line.starts_with("rate ")).for_each(say);
+    said.lines().filter(|line| line.starts_with("rate ") || line.starts_with("flash ")).for_each(say);
 }
 
 #[expect(clippy::print_stdout, reason = "what the inside measured is read by the outside")]
@@ -92,6 +93,43 @@ fn a_camera_gives_its_rate_by_its_own_clock() {
     let rate = f64::from(count as u32) / last.since(first.captured_at).as_secs_f64();
     assert!((rate / 15.0 - 1.0).abs() < 0.02, "{rate:.3} frames per second in place of 15");
     say(&format!("rate {rate:.3} of 15"));
+}
+
+/// The time that pictures bear is what they and the sound are put in step by: a flash belongs to the first picture that
+/// was taken after it.
+fn a_flash_bears_the_time_at_which_it_was() {
+    const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / 30);
+    let camera = camera();
+    let running = Running::generated(&format!("{camera}?size=320x180&fps=30&format=yuyv"), 60).expect("a camera");
+    let mut late: Vec<Duration> = (0..9)
+        .map(|round| {
+            show_pattern("100% Black");
+            running.frame("black", |frame| pixel(frame, 300, 150) & 0xff < 0x20);
+            // At another moment of the camera's beat each time.
+            std::thread::sleep(INTERVAL * round / 9);
+            let before = MonotonicClock.now();
+            show_pattern("100% White");
+            let flash = running.frame("white", |frame| pixel(frame, 300, 150) & 0xff > 0xd0);
+            assert!(flash.captured_at >= before, "a picture from before it was taken");
+            flash.captured_at.since(before)
+        })
+        .collect();
+    late.sort();
+    // On average half an interval; an emulated machine is late now and then.
+    assert!(late[4] <= INTERVAL, "{late:?}");
+    say(&format!("flash {:.1} ms before its picture", late[4].as_secs_f64() * 1000.0));
+}
+
+/// Has vivid show another picture.
+fn show_pattern(name: &str) {
+    let device = v4l::Device::with_path("/dev/video0").expect("the device");
+    let controls = device.query_controls().expect("its controls");
+    let patterns = controls.iter().find(|control| control.name == "Test Pattern").expect("the patterns");
+    let items = patterns.items.iter().flatten();
+    let is_it = |item: &&(u32, v4l::control::MenuItem)| item.1.to_string() == name;
+    let (index, _) = items.clone().find(is_it).unwrap_or_else(|| panic!("no {name} among {:?}", patterns.items));
+    let choice = v4l::Control { id: patterns.id, value: v4l::control::Value::Integer(i64::from(*index)) };
+    device.set_control(choice).expect("another pattern");
 }
 
 fn an_unplugged_camera_pauses_and_comes_back() {
