@@ -1,4 +1,4 @@
-//! What can be wrong with what is to be packed.
+//! What can be wrong with what is to be packed or taken apart.
 
 /// A failure of this crate. None is the disk's: nothing here touches one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -10,6 +10,9 @@ pub enum ContainerError {
     /// A box or element would not fit its format.
     #[error("the file's structure can't be written: {0}")]
     Unwritable(String),
+    /// What was to be taken apart is damaged, or something else.
+    #[error("the file's structure can't be read: {0}")]
+    Unreadable(String),
     /// There is no room for another chapter mark.
     #[error("the file has no room for another chapter mark")]
     ChaptersFull,
@@ -21,6 +24,7 @@ impl ContainerError {
         match self {
             Self::ParameterSets(_) => "bad_parameter_sets",
             Self::Unwritable(_) => "container_unwritable",
+            Self::Unreadable(_) => "container_unreadable",
             Self::ChaptersFull => "chapters_full",
         }
     }
@@ -29,6 +33,7 @@ impl ContainerError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::ParameterSets(_) | Self::Unwritable(_) => "Start the recording again, and report this as a fault.",
+            Self::Unreadable(_) => "Look whether the file came whole, and what wrote it.",
             Self::ChaptersFull => "Split the recording to go on with marks in the next file.",
         }
     }

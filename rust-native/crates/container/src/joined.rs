@@ -12,7 +12,7 @@ use crate::mp4::{brands, encoded, movie_header};
 /// One header that holds the tracks of several, each made by [`cmaf_header`](crate::cmaf_header).
 ///
 /// # Errors
-/// [`ContainerError::Unwritable`] for what is no such header.
+/// [`ContainerError::Unreadable`] for what is no such header.
 pub fn joined_header(headers: &[Bytes]) -> Result<Bytes, ContainerError> {
     let mut tracks = Vec::new();
     let mut extends = Vec::new();
@@ -33,8 +33,8 @@ pub fn joined_header(headers: &[Bytes]) -> Result<Bytes, ContainerError> {
     Ok(out.freeze())
 }
 
-fn moov_of(header: &Bytes) -> Result<Moov, ContainerError> {
-    let unreadable = |error: mp4_atom::Error| ContainerError::Unwritable(format!("a header can't be read: {error}"));
+pub(crate) fn moov_of(header: &Bytes) -> Result<Moov, ContainerError> {
+    let unreadable = |error: mp4_atom::Error| ContainerError::Unreadable(error.to_string());
     let mut rest = &header[..];
     while let Some(head) = Header::decode_maybe(&mut rest).map_err(unreadable)? {
         let size = head.size.unwrap_or(rest.len());
@@ -44,7 +44,7 @@ fn moov_of(header: &Bytes) -> Result<Moov, ContainerError> {
         }
         rest = after;
     }
-    Err(ContainerError::Unwritable("a header has no moov".to_owned()))
+    Err(ContainerError::Unreadable("a header without moov".to_owned()))
 }
 
 /// The places of the clocks (`tfdt`) in chunks that follow each other, and how long each is, bytes (ISO/IEC 14496-12

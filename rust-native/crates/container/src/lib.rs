@@ -5,11 +5,13 @@
 //!
 //! The order of use: an [`Assembler`] turns units into [`Fragment`]s on the file's own timeline, a [`Muxer`] turns
 //! fragments into bytes, and [`plain_mp4`] turns what a fragmented file's [`Index`] knows into the head of a plain one.
-//! What is served live is cut elsewhere and packed by [`cmaf_header`] and [`cmaf_chunk`], one track in each resource.
+//! What is served live is cut elsewhere and packed by [`cmaf_header`] and [`cmaf_chunk`], one track in each resource;
+//! [`FragmentReader`] takes apart what others serve so.
 
 mod assembler;
 mod cmaf;
 mod error;
+mod fragments;
 mod joined;
 mod matroska;
 mod mp4;
@@ -20,6 +22,7 @@ mod sound_line;
 pub use assembler::{Assembler, Fragment, Sample, TARGET};
 pub use cmaf::{CmafTrack, cmaf_chunk, cmaf_header};
 pub use error::ContainerError;
+pub use fragments::{FragmentReader, FragmentSample, FragmentTrack};
 pub use joined::{begins, earlier, joined_header};
 pub use matroska::Matroska;
 pub use mp4::{Fmp4, Index, Plain, plain_mp4};
