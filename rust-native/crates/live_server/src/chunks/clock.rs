@@ -10,6 +10,9 @@ const SLEW: i64 = 1000;
 /// A line that began by arrival, and lies further off than this when the publisher's word comes, begins anew: sound and
 /// picture would stay apart for long.
 const GUESSED_WRONG: Duration = Duration::from_millis(20);
+/// A server that relays writes its first reports by arrival too, and nobody says when it knows better: for so long of a
+/// line's media its word is doubted as a guess is.
+const DOUBTED: Duration = Duration::from_secs(6);
 /// A line that lies so far off is not followed: the publisher's machine slept. Less than that is the network's doing, and
 /// both tracks move together.
 const JUMP: Duration = Duration::from_millis(1500);
@@ -24,11 +27,17 @@ pub(crate) struct TrackClock {
     offset: Option<i64>,
     /// It is the publisher's word.
     synced: bool,
+    relayed: bool,
 }
 
 impl TrackClock {
     pub(crate) fn new(rate: u32) -> Self {
-        Self { rate: i64::from(rate), last: None, offset: None, synced: false }
+        Self { rate: i64::from(rate), last: None, offset: None, synced: false, relayed: false }
+    }
+
+    /// For a stream that comes from a server that relays it.
+    pub(crate) fn relayed(self) -> Self {
+        Self { relayed: true, ..self }
     }
 
     /// When a unit is, given that its wall clock says `wall`; `None` where the line has broken: begin anew then.
@@ -44,7 +53,8 @@ impl TrackClock {
         }
         let offset = *self.offset.get_or_insert(wall - own);
         let off = wall - own - offset;
-        let jump = if synced && !self.synced { GUESSED_WRONG } else { JUMP };
+        let doubted = self.relayed && own < DOUBTED.as_nanos() as i64;
+        let jump = if synced && (doubted || !self.synced) { GUESSED_WRONG } else { JUMP };
         self.synced |= synced;
         if off.unsigned_abs() > jump.as_nanos() as u64 {
             return None;
@@ -93,5 +103,16 @@ mod tests {
         assert!(guessed.at(0, 0, false).is_some());
         assert!(guessed.at(3000, 33 * MS + 900 * MS, false).is_some(), "arrival jitters");
         assert!(guessed.at(6000, 66 * MS + 30 * MS, true).is_none(), "the publisher knows better");
+    }
+
+    #[test]
+    fn the_first_word_of_a_server_that_relays_is_doubted() {
+        let mut relayed = TrackClock::new(90_000).relayed();
+        assert!(relayed.at(0, 0, true).is_some());
+        assert!(relayed.at(90_000, 1010 * MS, true).is_some());
+        assert!(relayed.at(180_000, 2080 * MS, true).is_none(), "it knows better now");
+        let mut old = TrackClock::new(90_000).relayed();
+        assert!(old.at(0, 0, true).is_some());
+        assert!(old.at(900_000, 10_080 * MS, true).is_some(), "a report that was held up");
     }
 }

@@ -48,6 +48,11 @@ struct Sections {
     last: Vec<u8>,
 }
 
+/// A line for its stamps.
+pub(super) fn line() -> Line {
+    Line::new(u64::from(CLOCK), 33)
+}
+
 /// Takes a transport stream apart.
 #[derive(Debug)]
 pub(super) struct Demuxer {
@@ -68,9 +73,16 @@ impl Demuxer {
             pmt: Sections::default(),
             pmt_pid: None,
             streams: Vec::new(),
-            line: Line::new(u64::from(CLOCK), 33),
+            line: line(),
             config: None,
         }
+    }
+
+    /// The same on a line that is not its own: what several transport streams share, or what goes on after one of them.
+    pub(super) fn take_on(&mut self, line: &mut Line, data: &[u8], out: &mut Vec<Unit>) {
+        std::mem::swap(&mut self.line, line);
+        self.take(data, out);
+        std::mem::swap(&mut self.line, line);
     }
 
     /// Takes bytes as they came; units are added to `out`.

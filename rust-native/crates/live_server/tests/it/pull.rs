@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -95,6 +95,33 @@ fn watch(server: &LiveServer, stream: &str) -> String {
     url(server, &format!("/live/{stream}.flv?token={TOKEN}"))
 }
 
+/// What players get of every stream, once each has picture and sound.
+async fn taken(server: &LiveServer, folder: &Folder) -> Vec<PathBuf> {
+    let begun = Instant::now();
+    while !server.streams().iter().all(|info| info.live && info.audio_codec.is_some() && info.width.is_some()) {
+        assert!(begun.elapsed() < PATIENCE * 2, "{:?}", server.streams());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let streams = server.streams();
+    let file = |name: &str| folder.file(&format!("{name}.mkv"));
+    let mut copies: Vec<_> = streams.iter().map(|info| copy(&watch(server, &info.name), &file(&info.name))).collect();
+    tokio::task::block_in_place(|| {
+        for one in &mut copies {
+            let (well, said) = ended(one);
+            assert!(well, "{said}");
+        }
+    });
+    streams.iter().map(|info| file(&info.name)).collect()
+}
+
+async fn all_in_step(files: Vec<PathBuf>) {
+    for file in files {
+        eprintln!("{}", file.display());
+        let played = tokio::task::spawn_blocking(move || play(&file)).await.expect("read");
+        in_step(&played, SECONDS - 2);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sources_by_rtmp_srt_and_hls_are_fetched_with_picture_and_sound_in_step() {
     let folder = Folder::new("pull");
@@ -122,26 +149,81 @@ async fn sources_by_rtmp_srt_and_hls_are_fetched_with_picture_and_sound_in_step(
         assert!(!shown.to_string().contains(TOKEN) && !shown.to_string().contains("/live/show"), "{shown}");
         assert_eq!(shown["protocol"], stream.trim_start_matches("by-"));
     }
-    let files: Vec<_> = sources.iter().map(|(stream, _)| folder.file(&format!("{stream}.mkv"))).collect();
-    let begun = Instant::now();
-    while !server.streams().iter().all(|info| info.live && info.audio_codec.is_some() && info.width.is_some()) {
-        assert!(begun.elapsed() < PATIENCE, "{:?}", server.streams());
+    let files = taken(&server, &folder).await;
+    server.shutdown().await;
+    all_in_step(files).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hls_in_mp4_encrypted_with_sound_apart_or_of_our_own_is_fetched_in_step() {
+    let folder = Folder::new("pull");
+    let port = port::free();
+    let files = folder.file("hls");
+    std::fs::create_dir(&files).expect("a folder");
+    let key = files.join("key.bin");
+    std::fs::write(&key, b"0123456789abcdef").expect("written");
+    let key_info = folder.file("key.txt");
+    std::fs::write(&key_info, format!("key.bin\n{}\n", key.display())).expect("written");
+    let _nginx = nginx_files(&folder, &files, port);
+    let at = |name: &str| files.join(name).display().to_string();
+    let live = ["-f", "hls", "-hls_time", "1", "-hls_list_size", "6", "-hls_flags", "delete_segments"];
+    let mp4 = ["-hls_segment_type", "fmp4", "-hls_fmp4_init_filename"];
+    let apart = ["-var_stream_map", "v:0,agroup:sound a:0,agroup:sound,default:yes", "-master_pl_name", "apart.m3u8"];
+    let mut origin_config = config();
+    origin_config.rtmp.listen = Some("127.0.0.1:0".parse().expect("an address"));
+    let origin = LiveServer::start(origin_config).await.expect("the origin starts");
+    let to_origin = format!("rtmp://{}/live/{KEY}", origin.rtmp_addr().expect("it listens"));
+    let _programs = [
+        Program::flash(CODECS, true, 90, &[&live[..], &mp4, &["mp4.init", &at("mp4.m3u8")]].concat()),
+        Program::flash(
+            CODECS,
+            true,
+            90,
+            &[&live[..], &["-hls_key_info_file", &key_info.display().to_string(), &at("locked.m3u8")]].concat(),
+        ),
+        Program::flash(
+            CODECS,
+            true,
+            90,
+            &[&live[..], &mp4, &["apart-%v.init"], &apart, &[&at("apart-%v.m3u8")]].concat(),
+        ),
+        Program::flash(CODECS, true, 90, &["-f", "flv", &to_origin]),
+    ];
+    let from = |name: &str| pull(&format!("http://127.0.0.1:{port}/{name}.m3u8"), PullWhen::Always);
+    let own =
+        PullSettings { key: Some(Secret::new(TOKEN)), ..pull(&url(&origin, "/hls/live/index.m3u8"), PullWhen::Always) };
+    let sources = [("mp4", from("mp4")), ("locked", from("locked")), ("apart", from("apart")), ("own", own)];
+    let server = LiveServer::start(fetching(&sources)).await.expect("the server starts");
+    let files = taken(&server, &folder).await;
+    server.shutdown().await;
+    origin.shutdown().await;
+    all_in_step(files).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_by_whep_is_in_step_once_its_server_knows_the_publishers_clock() {
+    let folder = Folder::new("pull");
+    let origin = LiveServer::start(config()).await.expect("the origin starts");
+    let from = format!("whep+{}", url(&origin, "/whep/live"));
+    let source = PullSettings { key: Some(Secret::new(TOKEN)), ..pull(&from, PullWhen::Always) };
+    let server = LiveServer::start(fetching(&[("show", source)])).await.expect("the server starts");
+    // The source is asked for before there is anything: its server's first reports are guesses.
+    let mut publisher = Publisher::start(&origin, &Reel::new(60, 30)).await;
+    until_state(&server, "show", "live").await;
+    let live = Instant::now();
+    let mut shown = None;
+    while shown.is_none_or(|since: Instant| since.elapsed() < Duration::from_secs(6)) {
+        let info = &server.streams()[0];
+        let whole = info.live && info.audio_codec.is_some() && info.width.is_some();
+        shown = whole.then(|| shown.unwrap_or_else(Instant::now));
+        assert!(live.elapsed() < PATIENCE, "{info:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let mut copies: Vec<_> =
-        sources.iter().zip(&files).map(|((stream, _), file)| copy(&watch(&server, stream), file)).collect();
-    tokio::task::block_in_place(|| {
-        for one in &mut copies {
-            let (well, said) = ended(one);
-            assert!(well, "{said}");
-        }
-    });
+    let files = taken(&server, &folder).await;
+    tokio::task::block_in_place(|| publisher.stop());
     server.shutdown().await;
-    for file in files {
-        eprintln!("{}", file.display());
-        let played = tokio::task::spawn_blocking(move || play(&file)).await.expect("read");
-        in_step(&played, SECONDS - 2);
-    }
+    origin.shutdown().await;
+    all_in_step(files).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

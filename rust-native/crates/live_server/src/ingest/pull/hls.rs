@@ -1,28 +1,22 @@
-//! A source that is read by HLS: playlists and MPEG-TS segments, three segments behind their newest, as players do.
+//! A source that is read by HLS: playlists, and segments of MPEG-TS or fragmented MP4, three segments behind their newest,
+//! as players do. Sound that has a playlist of its own is read beside the picture's.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use media::Secret;
+use media::MediaTime;
 use publish::Failure;
-use reqwest::{Client, StatusCode, Url};
-use tokio::time::{Instant, sleep, timeout};
+use reqwest::Url;
+use tokio::time::sleep_until;
 
-use super::playlist::{self, Media, Playlist};
+use super::hls_reader::Reader;
+use super::rendition::{Lines, Rendition};
 use super::run::{Pull, bad_address, failure, silent, taken_over};
 use crate::ingest::desk::Desk;
-use crate::ingest::mpeg_ts::Demuxer;
+use crate::ingest::unit::Unit;
 
-/// A playlist, or a segment.
-const ANSWER: Duration = Duration::from_secs(10);
-const LARGEST_PLAYLIST: usize = 4 << 20;
-/// A minute at 8 Mbit/s.
-const LARGEST_SEGMENT: usize = 64 << 20;
-/// Segments that a reader stays behind (RFC 8216, section 6.3.3).
-const BEHIND: usize = 3;
-/// A playlist that does not grow for so many of its target durations is no live one any more.
-const STILL: u32 = 6;
-/// Renditions lead to a media playlist, and to nothing else.
-const MOST_STEPS: usize = 3;
+/// One rendition's units wait for the other's no longer than this: it may be silent for good.
+const APART: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(pull: &Pull) -> Failure {
     match read(pull).await {
@@ -31,135 +25,81 @@ pub(super) async fn run(pull: &Pull) -> Failure {
     }
 }
 
-struct Reader {
-    client: Client,
-    key: Option<Secret>,
+/// A rendition and what was read of it.
+struct Reading {
+    rendition: Rendition,
+    units: VecDeque<(MediaTime, Unit)>,
 }
 
-impl Reader {
-    /// What an address gives, of a bounded size.
-    async fn get(&self, address: &Url, largest: usize) -> Result<Vec<u8>, Failure> {
-        let mut request = self.client.get(address.clone());
-        if let Some(key) = &self.key {
-            request = request.bearer_auth(key.expose());
-        }
-        let reading = async {
-            // The error's own text holds the address, and that perhaps a key.
-            let lost = |_| Failure::connection_lost();
-            let mut response = request.send().await.map_err(|error| {
-                if error.is_timeout() { Failure::no_answer() } else { Failure::unreachable(&gone()) }
-            })?;
-            if !response.status().is_success() {
-                return Err(refused(response.status()));
-            }
-            let mut body = Vec::new();
-            while let Some(piece) = response.chunk().await.map_err(lost)? {
-                if body.len() + piece.len() > largest {
-                    return Err(failure("not_hls", "the source's answer is too large", "Check the source's address."));
-                }
-                body.extend_from_slice(&piece);
-            }
-            Ok(body)
-        };
-        timeout(ANSWER, reading).await.map_err(|_| Failure::no_answer())?
+impl Reading {
+    async fn open(reader: &Reader, address: Url) -> Result<Self, Failure> {
+        Ok(Self { rendition: Rendition::open(reader, address).await?, units: VecDeque::new() })
     }
 
-    async fn playlist(&self, address: &Url) -> Result<Playlist, Failure> {
-        let body = self.get(address, LARGEST_PLAYLIST).await?;
-        playlist::read(&String::from_utf8_lossy(&body))
+    fn take(&mut self, units: Vec<Unit>) {
+        // What has no time belongs to what comes after it.
+        let timed = units.into_iter().map(|unit| (unit.at().unwrap_or(MediaTime::ZERO), unit));
+        self.units.extend(timed);
     }
 
-    /// The media playlist that an address leads to, and its own address.
-    async fn find(&self, mut address: Url) -> Result<(Url, Media), Failure> {
-        for _ in 0..MOST_STEPS {
-            match self.playlist(&address).await? {
-                Playlist::Media(media) => return Ok((address, media)),
-                Playlist::Multivariant(next) => address = address.join(&next).map_err(|_| bad_address())?,
-            }
-        }
-        Err(bad_address())
+    fn spans(&self) -> Duration {
+        let times = || self.units.iter().map(|(at, _)| *at).filter(|at| *at > MediaTime::ZERO);
+        times().max().zip(times().min()).map_or(Duration::ZERO, |(last, first)| last.since(first))
     }
 }
 
-fn gone() -> std::io::Error {
-    std::io::ErrorKind::NotConnected.into()
-}
-
-fn refused(status: StatusCode) -> Failure {
-    let message = format!("the source's server answers {status}");
-    match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure {
-            is_final: true,
-            ..failure("bad_key", message, "Enter the source's key again; perhaps it has expired.")
-        },
-        StatusCode::NOT_FOUND | StatusCode::CONFLICT => failure(
-            "stream_not_there",
-            message,
-            "Check the stream's name, and start it there; it comes by itself then.",
-        ),
-        _ => failure("source_refused", message, "Look into the log of the source's server."),
+/// The next unit in order of time, as long as it is known to be the next.
+fn merged(readings: &mut [Reading]) -> Option<Unit> {
+    let all = readings.iter().all(|reading| !reading.units.is_empty() || reading.rendition.is_over());
+    if !all && readings.iter().all(|reading| reading.spans() < APART) {
+        return None;
     }
+    let first = readings.iter_mut().filter(|reading| !reading.units.is_empty());
+    let first = first.min_by_key(|reading| reading.units.front().map(|(at, _)| *at));
+    first?.units.pop_front().map(|(_, unit)| unit)
 }
 
 async fn read(pull: &Pull) -> Result<std::convert::Infallible, Failure> {
-    let address = Url::parse(pull.settings.url.expose()).map_err(|_| bad_address())?;
-    let client = Client::builder().build().map_err(|_| Failure::unreachable(&gone()))?;
-    let reader = Reader { client, key: pull.settings.key.clone() };
-    let (address, mut media) = reader.find(address).await?;
-    if media.over {
-        return Err(over());
+    let home = Url::parse(pull.settings.url.expose()).map_err(|_| bad_address())?;
+    let mut reader = Reader::new(&home, pull.settings.key.clone())?;
+    let (picture, sound) = reader.find().await?;
+    let mut readings = vec![Reading::open(&reader, picture).await?];
+    if let Some(sound) = sound {
+        readings.push(Reading::open(&reader, sound).await?);
     }
-    let mut next = media.first + media.segments.len().saturating_sub(BEHIND) as u64;
-    let (mut desk, mut demuxer, mut units) = (None::<Desk>, Demuxer::new(), Vec::new());
-    let mut grown = Instant::now();
+    let (mut desk, mut lines) = (None::<Desk>, Lines::new());
     loop {
-        let asked = Instant::now();
-        if next < media.first {
-            tracing::info!(stream = pull.stream, "segments of a source are gone before they were read");
-            next = media.first;
-            demuxer = Demuxer::new();
+        for reading in &mut readings {
+            reading.rendition.look(&reader).await?;
+            if reading.units.is_empty() {
+                let units = reading.rendition.read(&mut reader, &mut lines).await?;
+                reading.take(units);
+            }
         }
-        let new = media.segments.iter().skip((next - media.first) as usize);
-        for segment in new {
-            grown = Instant::now();
-            let body = match address.join(&segment.address) {
-                Ok(address) => reader.get(&address, LARGEST_SEGMENT).await?,
-                Err(_) => return Err(bad_address()),
+        let mut any = false;
+        while let Some(unit) = merged(&mut readings) {
+            any = true;
+            let desk = match &mut desk {
+                Some(desk) => desk,
+                none => {
+                    let desk = none.insert(Desk::new(pull.open(None).await?, &pull.hall).in_heaps());
+                    pull.is_live();
+                    desk
+                }
             };
-            next += 1;
-            if segment.discontinuity {
-                demuxer = Demuxer::new();
-            }
-            demuxer.take(&body, &mut units);
-            for unit in units.drain(..) {
-                let desk = match &mut desk {
-                    Some(desk) => desk,
-                    none => {
-                        let desk = none.insert(Desk::new(pull.open(None).await?, &pull.hall).in_heaps());
-                        pull.is_live();
-                        desk
-                    }
-                };
-                desk.take(unit).await.map_err(|_| taken_over())?;
-            }
+            desk.take(unit).await.map_err(|_| taken_over())?;
         }
-        if media.over {
+        if any {
+            continue;
+        }
+        if readings.iter().all(|reading| reading.rendition.is_over()) {
             return Err(over());
         }
-        let target = Duration::from_secs(media.target);
-        if grown.elapsed() > target * STILL {
+        if readings.iter().any(|reading| reading.rendition.is_still()) {
             return Err(silent());
         }
-        // Half of it where nothing was new (section 6.3.4): where a segment was, reading it took its time.
-        sleep((target / 2).saturating_sub(asked.elapsed())).await;
-        media = match reader.playlist(&address).await? {
-            Playlist::Media(media) => media,
-            Playlist::Multivariant(_) => return Err(bad_address()),
-        };
-        // A source that was started anew counts from its own beginning.
-        if media.first + (media.segments.len() as u64) < next {
-            next = media.first + media.segments.len().saturating_sub(BEHIND) as u64;
-            demuxer = Demuxer::new();
+        if let Some(due) = readings.iter().filter_map(|reading| reading.rendition.due()).min() {
+            sleep_until(due).await;
         }
     }
 }

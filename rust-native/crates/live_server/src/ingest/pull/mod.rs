@@ -5,7 +5,9 @@
 //! while somebody watches. One retry policy, that of destinations; a source that went is waited for without an end.
 
 mod hls;
+mod hls_reader;
 mod playlist;
+mod rendition;
 mod rtmp;
 mod run;
 mod srt;

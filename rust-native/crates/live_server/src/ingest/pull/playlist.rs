@@ -1,5 +1,8 @@
 //! HLS playlists as far as a live source needs them (RFC 8216). Pure; what is not understood is refused by its name.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use publish::Failure;
 
 use super::run::failure;
@@ -10,9 +13,16 @@ const MOST_LINES: usize = 200_000;
 /// What a playlist says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Playlist {
-    /// The address of the rendition to read.
-    Multivariant(String),
+    Multivariant(Chosen),
     Media(Media),
+}
+
+/// The addresses of what is to be read of several renditions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chosen {
+    pub(super) picture: String,
+    /// Where the sound does not lie with the picture.
+    pub(super) sound: Option<String>,
 }
 
 /// The segments that there are now.
@@ -31,6 +41,17 @@ pub(super) struct Segment {
     pub(super) address: String,
     /// Its clock is not that of the one before.
     pub(super) discontinuity: bool,
+    /// The address of what its decoder needs first: it is fragmented MP4, else MPEG-TS.
+    pub(super) map: Option<Arc<str>>,
+    pub(super) key: Option<Arc<Key>>,
+}
+
+/// What segments are encrypted with: AES-128 in CBC mode (section 5.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) address: String,
+    /// The segment's number, where it is left out.
+    pub(super) iv: Option<[u8; 16]>,
 }
 
 /// Reads one.
@@ -43,45 +64,93 @@ pub(super) fn read(text: &str) -> Result<Playlist, Failure> {
         let hint = "Check the address: it must be that of an .m3u8 playlist.";
         return Err(failure("not_hls", "what the address gives is no HLS playlist", hint));
     }
-    let (mut media, mut best, mut bandwidth) = (Media { target: 1, ..Media::default() }, None, None);
-    let mut discontinuity = false;
+    let (mut media, mut variant) = (Media { target: 1, ..Media::default() }, None);
+    let mut best: Option<(Rank, String, Option<String>)> = None;
+    let (mut sounds, mut discontinuity) = (BTreeMap::new(), false);
+    let (mut map, mut key) = (None, None);
     for line in lines {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         match name {
-            "#EXT-X-STREAM-INF" => bandwidth = Some(rank(value)?),
+            "#EXT-X-STREAM-INF" => variant = Some((rank(value), attribute(value, "AUDIO").map(str::to_owned))),
+            "#EXT-X-MEDIA" => take_sound(value, &mut sounds),
             "#EXT-X-TARGETDURATION" => media.target = value.parse().unwrap_or(1).clamp(1, 60),
             // Bounded, so that no number behind it overflows.
             "#EXT-X-MEDIA-SEQUENCE" => media.first = value.parse().unwrap_or(0).min(u64::MAX / 2),
             "#EXT-X-DISCONTINUITY" => discontinuity = true,
             "#EXT-X-ENDLIST" => media.over = true,
-            "#EXT-X-KEY" if attribute(value, "METHOD") != Some("NONE") => return Err(cant("it is encrypted")),
-            "#EXT-X-MAP" => return Err(cant("its segments are MP4")),
+            "#EXT-X-KEY" => key = key_of(value)?.map(Arc::new),
+            "#EXT-X-MAP" => map = Some(map_of(value)?),
             "#EXT-X-BYTERANGE" => return Err(cant("its segments are parts of one file")),
             "" => {}
             _ if line.starts_with('#') => {}
-            _ => match bandwidth.take() {
-                Some(rank) => {
-                    if best.as_ref().is_none_or(|(than, _)| rank > *than) {
-                        best = Some((rank, line.to_owned()));
+            _ => match variant.take() {
+                Some((rank, sound)) => {
+                    if best.as_ref().is_none_or(|(than, ..)| rank > *than) {
+                        best = Some((rank, line.to_owned(), sound));
                     }
                 }
                 None => {
                     let discontinuity = std::mem::take(&mut discontinuity);
-                    media.segments.push(Segment { address: line.to_owned(), discontinuity });
+                    let (map, key) = (map.clone(), key.clone());
+                    media.segments.push(Segment { address: line.to_owned(), discontinuity, map, key });
                 }
             },
         }
     }
-    Ok(best.map_or(Playlist::Media(media), |(_, address)| Playlist::Multivariant(address)))
+    Ok(best.map_or(Playlist::Media(media), |(_, picture, sound)| {
+        let sound = sound.and_then(|group| sounds.remove(&group)).and_then(|(_, address)| address);
+        Playlist::Multivariant(Chosen { picture, sound })
+    }))
 }
 
+type Rank = (bool, u64);
+
 /// How good a rendition is: one that is H.264, or says nothing, first; then by its rate.
-fn rank(attributes: &str) -> Result<(bool, u64), Failure> {
-    if attribute(attributes, "AUDIO").is_some() {
-        return Err(cant("its sound lies in a playlist of its own"));
+fn rank(attributes: &str) -> Rank {
+    let usable =
+        attribute(attributes, "CODECS").is_none_or(|codecs| codecs.contains("avc1") || codecs.contains("avc3"));
+    (usable, attribute(attributes, "BANDWIDTH").and_then(|rate| rate.parse().ok()).unwrap_or(0))
+}
+
+/// By group: whether it is the default one, and its address, which it has where it does not lie with the picture (section
+/// 4.3.4.1).
+type Sounds = BTreeMap<String, (bool, Option<String>)>;
+
+fn take_sound(attributes: &str, sounds: &mut Sounds) {
+    let (Some("AUDIO"), Some(group)) = (attribute(attributes, "TYPE"), attribute(attributes, "GROUP-ID")) else {
+        return;
+    };
+    let usual = attribute(attributes, "DEFAULT") == Some("YES");
+    if sounds.get(group).is_none_or(|(is, _)| usual && !is) {
+        sounds.insert(group.to_owned(), (usual, attribute(attributes, "URI").map(str::to_owned)));
     }
-    let usable = attribute(attributes, "CODECS").is_none_or(|codecs| codecs.contains("avc1"));
-    Ok((usable, attribute(attributes, "BANDWIDTH").and_then(|rate| rate.parse().ok()).unwrap_or(0)))
+}
+
+fn map_of(attributes: &str) -> Result<Arc<str>, Failure> {
+    if attribute(attributes, "BYTERANGE").is_some() {
+        return Err(cant("its segments are parts of one file"));
+    }
+    attribute(attributes, "URI").map(Arc::from).ok_or_else(|| cant("a header has no address"))
+}
+
+fn key_of(attributes: &str) -> Result<Option<Key>, Failure> {
+    let identity = attribute(attributes, "KEYFORMAT").is_none_or(|format| format == "identity");
+    match attribute(attributes, "METHOD") {
+        Some("NONE") => Ok(None),
+        Some("AES-128") if identity => {
+            let address = attribute(attributes, "URI").ok_or_else(|| cant("a key has no address"))?.to_owned();
+            let iv = attribute(attributes, "IV").map(|iv| hexadecimal(iv).ok_or_else(|| cant("a key has no good IV")));
+            Ok(Some(Key { address, iv: iv.transpose()? }))
+        }
+        _ => Err(cant("it is encrypted for players that have a licence")),
+    }
+}
+
+/// 128 bits (section 4.2).
+fn hexadecimal(text: &str) -> Option<[u8; 16]> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    let good = !digits.is_empty() && digits.len() <= 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    good.then(|| u128::from_str_radix(digits, 16).ok().map(u128::to_be_bytes))?
 }
 
 /// One of `NAME=value,NAME="value, too"` (section 4.2).
@@ -104,8 +173,7 @@ fn attribute<'a>(list: &'a str, wanted: &str) -> Option<&'a str> {
 }
 
 fn cant(what: &str) -> Failure {
-    let hint =
-        "Take a source whose HLS is MPEG-TS with picture and sound together, or one that speaks RTMP, SRT or WHEP.";
+    let hint = "Take another of the source's addresses, or one that speaks RTMP, SRT or WHEP.";
     Failure { is_final: true, ..failure("hls_not_supported", format!("the source's HLS can't be read: {what}"), hint) }
 }
 
@@ -133,7 +201,35 @@ mod tests {
         let text = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=900,CODECS=\"avc1.42e01f,mp4a.40.2\"\nlow.m3u8\n\
                     #EXT-X-STREAM-INF:CODECS=\"hvc1.1,mp4a.40.2\",BANDWIDTH=9000\nhevc.m3u8\n\
                     #EXT-X-STREAM-INF:BANDWIDTH=4000,CODECS=\"avc1.42e01f,mp4a.40.2\"\nhigh.m3u8\n";
-        assert_eq!(read(text), Ok(Playlist::Multivariant("high.m3u8".to_owned())));
+        let chosen = Chosen { picture: "high.m3u8".to_owned(), sound: None };
+        assert_eq!(read(text), Ok(Playlist::Multivariant(chosen)));
+    }
+
+    #[test]
+    fn sound_that_lies_elsewhere_is_found_by_its_group() {
+        let text = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"Other\",URI=\"other.m3u8\"\n\
+                    #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"Sound\",DEFAULT=YES,URI=\"sound.m3u8\"\n\
+                    #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"b\",NAME=\"With it\"\n\
+                    #EXT-X-STREAM-INF:BANDWIDTH=900,AUDIO=\"b\"\nlow.m3u8\n";
+        let best = "#EXT-X-STREAM-INF:BANDWIDTH=4000,AUDIO=\"a\"\nhigh.m3u8\n";
+        let chosen = |text: &str| match read(text) {
+            Ok(Playlist::Multivariant(Chosen { picture, sound })) => (picture, sound),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(chosen(text), ("low.m3u8".to_owned(), None));
+        assert_eq!(chosen(&format!("{text}{best}")), ("high.m3u8".to_owned(), Some("sound.m3u8".to_owned())));
+    }
+
+    #[test]
+    fn keys_and_headers_hold_for_the_segments_after_them() {
+        let text = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nplain.ts\n#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0x1f\n\
+                    #EXTINF:2,\nsecret.ts\n#EXT-X-KEY:METHOD=NONE\n#EXT-X-MAP:URI=\"head.mp4\"\n#EXTINF:2,\na.m4s\n";
+        let Ok(Playlist::Media(media)) = read(text) else { panic!("a media playlist") };
+        let [plain, secret, fragment] = &media.segments[..] else { panic!("{media:?}") };
+        assert_eq!((&plain.map, &plain.key), (&None, &None));
+        let key = secret.key.as_deref().expect("a key");
+        assert_eq!((key.address.as_str(), key.iv.map(u128::from_be_bytes)), ("k", Some(0x1f)));
+        assert_eq!((fragment.map.as_deref(), &fragment.key), (Some("head.mp4"), &None));
     }
 
     #[test]
@@ -141,6 +237,7 @@ mod tests {
         let corpus = [
             "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:18446744073709551615\n#EXTINF:2,\na.ts\n#EXT-X-ENDLIST\n",
             "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=9,CODECS=\"avc1,mp4a\",X=\"a=b,c\"\nhigh.m3u8\n#EXT-X-KEY:METHOD=NONE\n",
+            "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",URI=\"b\"\n#EXT-X-MAP:URI=\"m\"\n#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0x1\na\n",
         ];
         let corpus: Vec<Vec<u8>> = corpus.iter().map(|text| text.as_bytes().to_vec()).collect();
         let count = testkit::fuzz::run(&corpus, 23, std::time::Duration::from_millis(500), |sample, _| {
@@ -154,8 +251,13 @@ mod tests {
     #[test]
     fn what_cant_be_read_is_refused_by_its_name() {
         assert_eq!(code("<html>"), "not_hls");
-        for line in ["#EXT-X-MAP:URI=\"a.mp4\"", "#EXT-X-KEY:METHOD=AES-128,URI=\"k\"", "#EXT-X-STREAM-INF:AUDIO=\"a\""]
-        {
+        for line in [
+            "#EXT-X-MAP:URI=\"a.mp4\",BYTERANGE=\"9@0\"",
+            "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"k\"",
+            "#EXT-X-KEY:METHOD=AES-128,URI=\"k\",KEYFORMAT=\"com.example\"",
+            "#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0xyz",
+            "#EXT-X-BYTERANGE:9@0",
+        ] {
             assert_eq!(code(&format!("#EXTM3U\n{line}\n")), "hls_not_supported");
         }
         assert!(read("#EXTM3U\n#EXT-X-KEY:METHOD=NONE\n").is_ok());

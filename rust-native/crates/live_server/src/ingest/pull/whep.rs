@@ -344,7 +344,8 @@ impl Source {
 }
 
 fn lines() -> (TrackClock, TrackClock) {
-    (TrackClock::new(Track::Video.clock_rate()), TrackClock::new(Track::Audio.clock_rate()))
+    let line = |track: Track| TrackClock::new(track.clock_rate()).relayed();
+    (line(Track::Video), line(Track::Audio))
 }
 
 /// Of units behind their lengths of four bytes.
