@@ -20,6 +20,7 @@ mod config;
 mod error;
 mod figures;
 mod forward;
+mod half_open;
 mod histogram;
 mod hook;
 mod http;

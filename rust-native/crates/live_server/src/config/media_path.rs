@@ -7,7 +7,7 @@ use media::Secret;
 use serde::Deserialize;
 
 /// `[rtc]`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RtcSettings {
     /// The address of the UDP socket; `None` takes that of `http`.
@@ -16,10 +16,18 @@ pub struct RtcSettings {
     pub port: u16,
     /// With this the first free port from `port` to it is taken.
     pub last_port: Option<u16>,
+    /// Whether the port of the same number takes TCP connections, for who reaches it by TCP alone (RFC 6544).
+    pub tcp: bool,
     /// The address by which the world reaches this machine, where a NAT stands before it (1:1, same port).
     pub public_address: Option<IpAddr>,
     /// STUN and TURN servers that publishers and viewers are told of.
     pub ice_servers: Vec<IceServer>,
+}
+
+impl Default for RtcSettings {
+    fn default() -> Self {
+        Self { address: None, port: 0, last_port: None, tcp: true, public_address: None, ice_servers: Vec::new() }
+    }
 }
 
 /// `[[rtc.ice_servers]]`: told to whoever opens a session, in `Link` headers (RFC 9725 §4.6).

@@ -18,10 +18,10 @@ use super::address;
 use super::avc::Configuration;
 use super::desk::Desk;
 use super::door::Refused;
-use super::half_open::{HalfOpen, Place};
 use super::pace::Line;
 use super::unit::Unit;
 use super::{Hall, told};
+use crate::half_open::{HalfOpen, Place};
 use crate::relay::FedOpened;
 
 /// TLS, handshake and commands take a few round trips; the platform's hook may take seconds of it.

@@ -22,6 +22,21 @@ pub(super) const HUSH: Duration = Duration::from_secs(4);
 /// A session that hasn't connected by then won't: ICE and DTLS take a second on a bad day.
 const SET_UP: Duration = Duration::from_secs(15);
 
+/// Which way a datagram came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Path {
+    pub(super) protocol: Protocol,
+    pub(super) source: SocketAddr,
+    pub(super) destination: SocketAddr,
+}
+
+impl Path {
+    /// What str0m takes it for, if it is any of its protocols.
+    fn receive<'a>(&self, datagram: &'a [u8]) -> Option<Receive<'a>> {
+        Receive::new(self.protocol, self.source, self.destination, datagram).ok()
+    }
+}
+
 /// Why a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -92,16 +107,15 @@ impl Connection {
     }
 
     /// Whether a datagram from an address that isn't known yet is the peer's, checked by its signature.
-    pub(super) fn accepts(&self, now: Instant, source: SocketAddr, destination: SocketAddr, datagram: &[u8]) -> bool {
-        Receive::new(Protocol::Udp, source, destination, datagram)
-            .is_ok_and(|receive| self.rtc.accepts(&Input::Receive(now, receive)))
+    pub(super) fn accepts(&self, now: Instant, path: Path, datagram: &[u8]) -> bool {
+        path.receive(datagram).is_some_and(|receive| self.rtc.accepts(&Input::Receive(now, receive)))
     }
 
     /// Takes a datagram in; events are added to `events`.
     pub(super) fn receive(
         &mut self,
         now: Instant,
-        (source, destination): (SocketAddr, SocketAddr),
+        path: Path,
         datagram: &[u8],
         outbox: &mut Outbox<'_>,
         events: &mut Vec<Event>,
@@ -109,7 +123,7 @@ impl Connection {
         if self.end.is_some() {
             return;
         }
-        let Ok(receive) = Receive::new(Protocol::Udp, source, destination, datagram) else { return };
+        let Some(receive) = path.receive(datagram) else { return };
         self.heard = now;
         self.guarded(|this| {
             this.rtc.handle_input(Input::Receive(now, receive))?;
@@ -155,6 +169,9 @@ impl Connection {
                 Output::Timeout(at) => {
                     self.deadline = at;
                     return Ok(());
+                }
+                Output::Transmit(transmit) if transmit.proto == Protocol::Tcp => {
+                    outbox.push_tcp(transmit.destination, &transmit.contents);
                 }
                 Output::Transmit(transmit) => outbox.push(transmit.source, transmit.destination, &transmit.contents),
                 Output::Event(event) => {

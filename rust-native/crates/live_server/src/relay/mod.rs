@@ -20,6 +20,7 @@ mod sdp;
 mod shard;
 mod socket;
 mod stream;
+mod tcp;
 mod timeline;
 mod viewer;
 mod visitors;
@@ -241,6 +242,13 @@ pub(crate) struct Relay {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// The TCP port of a UDP socket's number: what can't be had costs nobody else the server.
+fn beside(udp: &std::net::UdpSocket) -> Option<std::net::TcpListener> {
+    let address = udp.local_addr().ok()?;
+    let opened = tcp::listen(address);
+    opened.inspect_err(|error| tracing::warn!(%error, %address, "the TCP port is taken: ICE over TCP is off")).ok()
+}
+
 impl Relay {
     /// Opens the socket and starts the thread.
     pub(crate) fn start(
@@ -251,10 +259,11 @@ impl Relay {
         let ip = config.rtc.address.unwrap_or(config.http.ip());
         let socket = socket::bind_first(ip, config.rtc.ports())
             .map_err(|(address, error)| ServerError::from_bind(address, error))?;
+        let ports = shard::Ports { tcp: config.rtc.tcp.then(|| beside(&socket)).flatten(), udp: socket };
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (feed, fed) = mpsc::channel(fed::WAITING);
         let shard =
-            shard::Shard::new(socket, config, figures, departures, feed.clone()).map_err(ServerError::NoThread)?;
+            shard::Shard::new(ports, config, figures, departures, feed.clone()).map_err(ServerError::NoThread)?;
         let thread = std::thread::Builder::new()
             .name("live-media".to_owned())
             .spawn(move || shard.run(inbox, fed))

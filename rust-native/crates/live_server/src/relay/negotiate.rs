@@ -10,6 +10,7 @@ use str0m::change::SdpOffer;
 use str0m::config::DtlsCert;
 use str0m::format::{Codec, FormatParams};
 use str0m::media::{Direction, Frequency, Mid, Pt};
+use str0m::net::TcpType;
 use str0m::rtp::{Extension, ExtensionMap, Ssrc};
 use str0m::{Candidate, Rtc, RtcConfig};
 
@@ -49,6 +50,8 @@ pub(super) struct Terms {
     pub(super) certificate: DtlsCert,
     /// The public address, if one is configured.
     pub(super) public: Option<SocketAddr>,
+    /// Whether the port takes connections, too.
+    pub(super) tcp: bool,
 }
 
 fn config(direction: Offered, terms: &Terms) -> RtcConfig {
@@ -110,7 +113,9 @@ pub(super) fn accept(
     let parsed = parse(&normalized)?;
     let mut rtc = config(direction, terms).build(now);
     for address in addresses {
-        if let Ok(candidate) = Candidate::host(*address, "udp") {
+        let udp = Candidate::host(*address, "udp");
+        let tcp = terms.tcp.then(|| Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build());
+        for candidate in [Some(udp), tcp].into_iter().flatten().flatten() {
             rtc.add_local_candidate(candidate);
         }
     }
@@ -131,7 +136,7 @@ pub(super) fn accept(
             }
         }));
     }
-    let answer = sdp::finished_answer(&answer.to_sdp_string(), terms.public);
+    let answer = sdp::finished_answer(&answer.to_sdp_string(), terms.public, terms.tcp);
     Ok(Negotiated { rtc, answer, offer: normalized, video, audio })
 }
 
@@ -143,7 +148,8 @@ pub(super) fn parse(offer: &str) -> Result<SdpOffer, Refusal> {
     })
 }
 
-/// Makes the candidates of an offer or a fragment known; what can't be read is none of ours (TCP, names).
+/// Makes the candidates of an offer or a fragment known; what can't be read is none of ours (names), and over TCP
+/// they come to us.
 pub(super) fn add_candidates(rtc: &mut Rtc, text: &str) {
     // 32 are more than any machine has; a list without end would only cost time.
     for candidate in sdp::candidates(text).take(32) {

@@ -96,15 +96,20 @@ pub(super) fn with_credentials(offer: &str, ufrag: &str, password: &str) -> Stri
 }
 
 /// An answer as it is sent: sound and picture in one stream, without which a browser does not keep them in step
-/// (str0m names a stream per section), and the public address where there is one.
-pub(super) fn finished_answer(answer: &str, public: Option<SocketAddr>) -> String {
+/// (str0m names a stream per section), and the public address where there is one, with `tcp` as one to connect to, too.
+pub(super) fn finished_answer(answer: &str, public: Option<SocketAddr>, tcp: bool) -> String {
     let mut out = String::with_capacity(answer.len() + 256);
     let mut candidates_given = false;
     for line in answer.lines() {
         let line = line.trim_end();
         if let (Some(public), false, true) = (public, candidates_given, line.starts_with("a=candidate:")) {
             // Above every priority of a host candidate with a lower local preference (RFC 8445 §5.1.2).
-            out.push_str(&format!("a=candidate:1 1 udp 2130706431 {} {} typ host\r\n", public.ip(), public.port()));
+            let (ip, port) = (public.ip(), public.port());
+            out.push_str(&format!("a=candidate:1 1 udp 2130706431 {ip} {port} typ host\r\n"));
+            if tcp {
+                // RFC 6544 section 4.2: below UDP, passive ones in the middle of their kind.
+                out.push_str(&format!("a=candidate:2 1 tcp 1518280447 {ip} {port} typ host tcptype passive\r\n"));
+            }
             candidates_given = true;
         }
         match line.strip_prefix("a=msid:").and_then(|msid| msid.split_once(' ')) {
@@ -183,11 +188,12 @@ mod tests {
     #[test]
     fn sound_and_picture_belong_to_one_stream() {
         let answer = "a=msid-semantic:WMS x y\r\na=msid:x t1\r\na=ssrc:5 msid:x t1\r\na=ssrc:5 cname:c\r\na=msid:y t2\r\na=candidate:9 1 udp 5 10.0.0.1 7 typ host\r\n";
-        let finished = finished_answer(answer, Some(SocketAddr::from(([203, 0, 113, 7], 7))));
+        let finished = finished_answer(answer, Some(SocketAddr::from(([203, 0, 113, 7], 7))), true);
         assert!(finished.contains("a=msid:tidecast t1\r\n") && finished.contains("a=msid:tidecast t2\r\n"));
         assert!(finished.contains("a=ssrc:5 msid:tidecast t1\r\n") && finished.contains("a=ssrc:5 cname:c\r\n"));
-        assert!(finished.contains("203.0.113.7 7 typ host"));
-        assert!(!finished_answer(answer, None).contains("203.0"));
+        assert!(finished.contains("udp 2130706431 203.0.113.7 7 typ host\r\n"));
+        assert!(finished.contains("tcp 1518280447 203.0.113.7 7 typ host tcptype passive\r\n"));
+        assert!(!finished_answer(answer, None, true).contains("203.0"));
     }
 
     #[test]

@@ -8,12 +8,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use str0m::Event;
+use str0m::net::Protocol;
 use tokio::sync::mpsc;
 
+use super::connection::Path;
 use super::fed::Fed;
 use super::negotiate::Terms;
 use super::socket::{Inbox, MediaSocket, Outbox, Run};
 use super::stream::{Manners, PeerId, Stream, Workshop};
+use super::tcp::{News, TcpPort};
 use super::visitors::{KeyUse, Visitor};
 use super::{Command, Departed, Role, SessionId};
 use crate::config::{Config, Limits};
@@ -51,8 +54,15 @@ impl Place {
     }
 }
 
+/// What a shard listens on.
+pub(super) struct Ports {
+    pub(super) udp: std::net::UdpSocket,
+    /// For peers that UDP does not reach, by the same number.
+    pub(super) tcp: Option<std::net::TcpListener>,
+}
+
 pub(super) struct Shard {
-    socket: Option<std::net::UdpSocket>,
+    ports: Option<Ports>,
     terms: Terms,
     limits: Limits,
     departures: mpsc::Sender<Departed>,
@@ -61,7 +71,7 @@ pub(super) struct Shard {
     workshop: Workshop,
     places: HashMap<PeerId, Place>,
     sessions: HashMap<SessionId, PeerId>,
-    by_address: HashMap<SocketAddr, PeerId>,
+    by_address: HashMap<(Protocol, SocketAddr), PeerId>,
     by_ufrag: HashMap<String, PeerId>,
     next_peer: PeerId,
     figures_due: Instant,
@@ -70,14 +80,14 @@ pub(super) struct Shard {
 
 impl Shard {
     pub(super) fn new(
-        socket: std::net::UdpSocket,
+        ports: Ports,
         config: &Config,
         figures: Figures,
         departures: mpsc::Sender<Departed>,
         ways: mpsc::Sender<Fed>,
     ) -> io::Result<Self> {
         let now = Instant::now();
-        let port = socket.local_addr()?.port();
+        let (port, tcp) = (ports.udp.local_addr()?.port(), ports.tcp.is_some());
         let manners = Manners::new(&config.publishing);
         let mut workshop = Workshop { places: Places::default(), ways };
         workshop.places.set_most(config.transcoding.max_renditions);
@@ -89,8 +99,8 @@ impl Shard {
             .generate_certificate()
             .ok_or_else(|| io::Error::other("no certificate could be made"))?;
         Ok(Self {
-            socket: Some(socket),
-            terms: Terms { certificate, public: config.rtc.public_address.map(|ip| SocketAddr::new(ip, port)) },
+            ports: Some(ports),
+            terms: Terms { certificate, public: config.rtc.public_address.map(|ip| SocketAddr::new(ip, port)), tcp },
             limits: config.limits.clone(),
             departures,
             figures,
@@ -113,18 +123,19 @@ impl Shard {
             Err(error) => return tracing::error!(%error, "the media thread has no event loop"),
         };
         runtime.block_on(async {
-            let socket = match self.socket.take().map(MediaSocket::new) {
-                Some(Ok(socket)) => socket,
-                Some(Err(error)) => return tracing::error!(%error, "the media socket can't be used"),
-                None => return,
-            };
-            self.turn(&socket, commands, fed).await;
+            let Some(Ports { udp, tcp }) = self.ports.take() else { return };
+            let tcp = TcpPort::new(tcp);
+            match MediaSocket::new(udp, tcp.lines.clone()) {
+                Ok(socket) => self.turn(&socket, tcp, commands, fed).await,
+                Err(error) => tracing::error!(%error, "the media socket can't be used"),
+            }
         });
     }
 
     async fn turn(
         &mut self,
         socket: &MediaSocket,
+        mut tcp: TcpPort,
         mut commands: mpsc::Receiver<Command>,
         mut fed: mpsc::Receiver<Fed>,
     ) {
@@ -163,15 +174,19 @@ impl Shard {
                     let mut outbox = socket.outbox(&mut run, &figures);
                     self.read(socket, &mut inbox, &mut outbox);
                 }
+                news = tcp.next() => {
+                    let mut outbox = socket.outbox(&mut run, &figures);
+                    self.heard_by_tcp(news, &tcp, &mut outbox);
+                }
                 () = tokio::time::sleep_until(deadline.into()) => {}
             }
             let mut outbox = socket.outbox(&mut run, &figures);
-            self.settle(&mut outbox);
+            self.settle(&tcp, &mut outbox);
         }
     }
 
     /// After whatever happened: packets go out, timers run, sessions that are over are taken out, figures are written.
-    fn settle(&mut self, outbox: &mut Outbox<'_>) {
+    fn settle(&mut self, tcp: &TcpPort, outbox: &mut Outbox<'_>) {
         let now = Instant::now();
         let mut gone = Vec::new();
         let figures_due = now >= self.figures_due;
@@ -201,7 +216,8 @@ impl Shard {
                 self.sessions.remove(&place.session);
                 self.depart(place);
             }
-            self.by_address.retain(|_, known| *known != peer);
+            let addresses = self.by_address.extract_if(|_, known| *known == peer).map(|(address, _)| address);
+            addresses.filter(|(protocol, _)| *protocol == Protocol::Tcp).for_each(|(_, from)| tcp.lines.close(from));
             self.by_ufrag.retain(|_, known| *known != peer);
         }
     }
@@ -236,7 +252,8 @@ impl Shard {
         for _ in 0..BATCHES {
             let now = Instant::now();
             let read = inbox.read(socket, |source, destination, bytes| {
-                self.datagram(now, (source, destination), bytes, outbox);
+                let path = Path { protocol: Protocol::Udp, source, destination };
+                self.datagram(now, path, bytes, outbox);
             });
             match read {
                 Ok(_) => {}
@@ -247,13 +264,28 @@ impl Shard {
         }
     }
 
-    fn datagram(&mut self, now: Instant, path: (SocketAddr, SocketAddr), bytes: &[u8], outbox: &mut Outbox<'_>) {
+    fn heard_by_tcp(&mut self, news: News, tcp: &TcpPort, outbox: &mut Outbox<'_>) {
+        match news {
+            News::Datagram { source, destination, bytes } => {
+                let path = Path { protocol: Protocol::Tcp, source, destination };
+                if self.datagram(Instant::now(), path, &bytes, outbox) {
+                    tcp.lines.know(source);
+                }
+            }
+            News::Closed(source) => {
+                self.by_address.remove(&(Protocol::Tcp, source));
+            }
+        }
+    }
+
+    /// Gives a datagram to whose it is; `false` where it is nobody's.
+    fn datagram(&mut self, now: Instant, path: Path, bytes: &[u8], outbox: &mut Outbox<'_>) -> bool {
         let Some(peer) = self.peer_of(now, path, bytes) else {
             Totals::add(&self.figures.totals.strays, 1);
-            return;
+            return false;
         };
-        let Some(place) = self.places.get(&peer) else { return };
-        let Some(stream) = self.streams.get_mut(&place.stream) else { return };
+        let Some(place) = self.places.get(&peer) else { return false };
+        let Some(stream) = self.streams.get_mut(&place.stream) else { return false };
         match place.role {
             Role::Publish => {
                 if let Some(publisher) = stream.publisher(peer) {
@@ -268,16 +300,13 @@ impl Shard {
                 stream.viewer_events(peer, &mut self.events, now);
             }
         }
+        true
     }
 
     /// Whose a datagram is: by its address, or for a check from a new address by the name and signature in it.
-    fn peer_of(
-        &mut self,
-        now: Instant,
-        (source, destination): (SocketAddr, SocketAddr),
-        bytes: &[u8],
-    ) -> Option<PeerId> {
-        let known = self.by_address.get(&source).copied();
+    fn peer_of(&mut self, now: Instant, path: Path, bytes: &[u8]) -> Option<PeerId> {
+        let from = (path.protocol, path.source);
+        let known = self.by_address.get(&from).copied();
         let Some(ufrag) = ufrag_of_check(bytes) else { return known };
         let peer = *self.by_ufrag.get(ufrag)?;
         if known == Some(peer) {
@@ -287,13 +316,13 @@ impl Shard {
         let place = self.places.get(&peer)?;
         let stream = self.streams.get_mut(&place.stream)?;
         let accepted = match place.role {
-            Role::Publish => stream.publisher(peer)?.connection.accepts(now, source, destination, bytes),
-            Role::View => stream.viewer(peer)?.connection.accepts(now, source, destination, bytes),
+            Role::Publish => stream.publisher(peer)?.connection.accepts(now, path, bytes),
+            Role::View => stream.viewer(peer)?.connection.accepts(now, path, bytes),
         };
         if !accepted {
             return known;
         }
-        self.by_address.insert(source, peer);
+        self.by_address.insert(from, peer);
         Some(peer)
     }
 

@@ -12,6 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::tcp::Lines;
 use crate::figures::{Figures, Totals};
 
 /// A quarter of a second at 100 Mbit/s; the system may give less.
@@ -57,11 +58,13 @@ pub(super) struct MediaSocket {
     io: UdpSocket,
     state: UdpSocketState,
     local: SocketAddr,
+    /// For peers that UDP does not reach.
+    lines: Lines,
 }
 
 impl MediaSocket {
     /// Must be called on the shard's runtime.
-    pub(super) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+    pub(super) fn new(socket: std::net::UdpSocket, lines: Lines) -> io::Result<Self> {
         let local = socket.local_addr()?;
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         for outcome in [
@@ -72,7 +75,7 @@ impl MediaSocket {
                 tracing::debug!(%error, "the system keeps its own socket buffer size");
             }
         }
-        Ok(Self { io: UdpSocket::from_std(socket)?, state, local })
+        Ok(Self { io: UdpSocket::from_std(socket)?, state, local, lines })
     }
 
     pub(super) async fn readable(&self) -> io::Result<()> {
@@ -196,6 +199,16 @@ impl Outbox<'_> {
         }
         self.run.bytes.extend_from_slice(datagram);
         self.run.segments += 1;
+    }
+
+    /// The same over a connection of the peer's.
+    pub(super) fn push_tcp(&self, destination: SocketAddr, datagram: &[u8]) {
+        if self.socket.lines.send(destination, datagram) {
+            Totals::add(&self.figures.totals.packets_out, 1);
+            Totals::add(&self.figures.totals.bytes_out, datagram.len() as u64);
+        } else {
+            Totals::add(&self.figures.totals.send_drops, 1);
+        }
     }
 
     /// A viewer's first picture leaves, so long after its offer.

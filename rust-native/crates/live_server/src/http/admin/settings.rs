@@ -53,6 +53,7 @@ fn sections(config: &Config) -> Vec<Section> {
             "rtc",
             vec![
                 ("port", rtc.port.to_string()),
+                ("tcp", rtc.tcp.to_string()),
                 ("public_address", rtc.public_address.map_or_else(|| "none".to_owned(), |ip| ip.to_string())),
                 ("ice_servers", rtc.ice_servers.len().to_string()),
             ],

@@ -171,7 +171,7 @@ impl Shard {
         if_match: &str,
         fragment: &str,
     ) -> Result<Patched, Refusal> {
-        let public = self.terms.public;
+        let (public, tcp) = (self.terms.public, self.terms.tcp);
         let (peer, connection) = self.connection(role, stream, session).ok_or(Refusal::NoSession)?;
         if if_match != "*" {
             if if_match.trim_matches('"') != connection.etag {
@@ -202,7 +202,7 @@ impl Shard {
         if let Some(viewer) = self.streams.get_mut(stream).and_then(|stream| stream.viewer(peer)) {
             viewer.forget_new_streams();
         }
-        let answer = sdp::finished_answer(&answer.to_sdp_string(), public);
+        let answer = sdp::finished_answer(&answer.to_sdp_string(), public, tcp);
         Ok(Patched::Restarted { etag, fragment: sdp::restart_fragment(&answer), answer })
     }
 

@@ -1,6 +1,6 @@
 //! Connections that have not said yet what they want: few may be so at the same time, and the oldest makes room.
 //!
-//! A publisher needs two round trips for it. Who only opens connections fills these places and is pushed out of them by
+//! Who means it needs two round trips for it. Who only opens connections fills these places and is pushed out of them by
 //! the next who comes, so that it keeps nobody out.
 
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ const PLACES: usize = 256;
 
 /// The places.
 #[derive(Debug, Clone, Default)]
-pub(super) struct HalfOpen(Arc<Mutex<Queue>>);
+pub(crate) struct HalfOpen(Arc<Mutex<Queue>>);
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -24,7 +24,7 @@ struct Queue {
 
 /// One place, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     number: u64,
     pushed_out: Arc<Notify>,
     queue: HalfOpen,
@@ -32,7 +32,7 @@ pub(super) struct Place {
 
 impl HalfOpen {
     /// A place; the oldest one is pushed out if there is none left.
-    pub(super) fn enter(&self) -> Place {
+    pub(crate) fn enter(&self) -> Place {
         let pushed_out = Arc::new(Notify::new());
         let mut queue = self.0.lock();
         if queue.waiting.len() >= PLACES
@@ -50,7 +50,7 @@ impl HalfOpen {
 
 impl Place {
     /// Resolves when another needs the place.
-    pub(super) async fn pushed_out(&self) {
+    pub(crate) async fn pushed_out(&self) {
         self.pushed_out.notified().await;
     }
 }
