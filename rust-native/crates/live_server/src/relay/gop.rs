@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::h264;
 use super::packet::MediaPacket;
@@ -100,6 +101,34 @@ impl GopCache {
     }
 }
 
+/// Packets of sound: ten seconds, and some, of the shortest that are usual.
+const MOST_SOUNDS: usize = 1024;
+/// The one that is heard when a picture is seen may have begun so long before it.
+const PACKET: Duration = Duration::from_millis(20);
+
+/// The sound of late, for who begins with the group.
+#[derive(Debug, Default)]
+pub(super) struct Sounds(VecDeque<Arc<MediaPacket>>);
+
+impl Sounds {
+    /// Takes one packet in.
+    pub(super) fn push(&mut self, packet: &Arc<MediaPacket>) {
+        if self.0.len() == MOST_SOUNDS {
+            self.0.pop_front();
+        }
+        self.0.push_back(packet.clone());
+    }
+
+    /// A group's packets and the sound from its first picture on, in order of their moments.
+    pub(super) fn beside(&self, mut group: Vec<Arc<MediaPacket>>) -> Vec<Arc<MediaPacket>> {
+        if let Some(first) = group.first().map(|packet| packet.wallclock) {
+            group.extend(self.0.iter().filter(|sound| sound.wallclock + PACKET > first).cloned());
+            group.sort_by_key(|packet| packet.wallclock);
+        }
+        group
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +143,20 @@ mod tests {
 
     fn kept(cache: &GopCache) -> Vec<u64> {
         cache.packets().map(|packets| packets.map(|p| p.sequence).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_groups_sound_begins_with_its_first_picture() {
+        let now = std::time::Instant::now();
+        let at = |sequence: u64, ms: u64| {
+            let packet = MediaPacket::for_tests(sequence, 0, KEY);
+            Arc::new(MediaPacket { wallclock: now + Duration::from_millis(ms), ..packet })
+        };
+        let mut sounds = Sounds::default();
+        (0..5).for_each(|number| sounds.push(&at(100 + number, 20 * number)));
+        let group = sounds.beside(vec![at(1, 50), at(2, 83)]);
+        assert_eq!(group.iter().map(|packet| packet.sequence).collect::<Vec<_>>(), [102, 1, 103, 104, 2]);
+        assert!(sounds.beside(Vec::new()).is_empty());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use str0m::rtp::RtpPacket;
 
 use super::SessionId;
 use super::fed::FedPublisher;
-use super::gop::{GopCache, Pushed};
+use super::gop::{GopCache, Pushed, Sounds};
 use super::h264;
 use super::keyframes::KeyframeGate;
 use super::meter::Meter;
@@ -65,6 +65,7 @@ pub(super) struct Stream {
     video: Timeline,
     audio: Timeline,
     gop: GopCache,
+    sounds: Sounds,
     gate: KeyframeGate,
     meter: Meter,
     /// Where packets go to become files, while somebody wants them so.
@@ -104,6 +105,7 @@ impl Stream {
             video: Timeline::new(Track::Video.clock_rate()),
             audio: Timeline::new(Track::Audio.clock_rate()),
             gop: GopCache::default(),
+            sounds: Sounds::default(),
             gate: KeyframeGate::default(),
             meter: Meter::new(now),
             outlet: None,
@@ -237,6 +239,7 @@ impl Stream {
         self.video.new_publisher();
         self.audio.new_publisher();
         self.gop = GopCache::default();
+        self.sounds = Sounds::default();
         self.gate.reset();
         self.batch.clear();
         self.keyframe_in_batch = false;
@@ -305,8 +308,9 @@ impl Stream {
             self.keyframe_in_batch = true;
             self.gate.arrived();
         }
-        if packet.track == Track::Video {
-            self.ladder.feed(&packet);
+        match packet.track {
+            Track::Video => self.ladder.feed(&packet),
+            Track::Audio => self.sounds.push(&packet),
         }
         self.hand_out(&packet);
         self.batch.push(packet);

@@ -40,7 +40,7 @@ pub async fn record_of(server: &LiveServer, path: &str, streams: &[&str], second
 pub fn right(played: &Played, seconds: f64) {
     // The reading begins at a keyframe: what is there then may have lost its beginning.
     let begun = |list: &[f64]| list.iter().copied().filter(|at| *at > 0.5).collect::<Vec<_>>();
-    let played = Played { flashes: begun(&played.flashes), beeps: begun(&played.beeps), pictures: played.pictures };
+    let played = Played { flashes: begun(&played.flashes), beeps: begun(&played.beeps), ..*played };
     assert!(played.flashes.len() as f64 >= seconds - 2.0, "{played:?}");
     for list in [&played.flashes, &played.beeps] {
         assert!(list.windows(2).all(|pair| (pair[1] - pair[0] - 1.0).abs() < 0.02), "one each second: {played:?}");

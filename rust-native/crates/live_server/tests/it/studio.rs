@@ -262,6 +262,8 @@ pub struct Played {
     pub flashes: Vec<f64>,
     pub beeps: Vec<f64>,
     pub pictures: usize,
+    /// When the sound begins.
+    pub sound_from: f64,
 }
 
 impl Played {
@@ -269,7 +271,10 @@ impl Played {
     pub fn apart(&self) -> Vec<f64> {
         let near = |beep: &f64| {
             let apart = self.flashes.iter().map(|flash| beep - flash);
-            apart.min_by(|one, other| one.abs().total_cmp(&other.abs())).filter(|apart| apart.abs() < 0.5)
+            let apart = apart.min_by(|one, other| one.abs().total_cmp(&other.abs()))?;
+            // A beep that the sound begins with may have lost its own beginning.
+            let cut_off = beep - self.sound_from < 0.15 && apart > 0.02;
+            (apart.abs() < 0.5 && !cut_off).then_some(apart)
         };
         self.beeps.iter().filter_map(near).collect()
     }
@@ -304,5 +309,5 @@ pub fn play_stream(file: &Path, picture: usize, size: Size) -> Played {
             loud_at = index as i64;
         }
     }
-    Played { flashes, beeps, pictures: lit.len() }
+    Played { flashes, beeps, pictures: lit.len(), sound_from: first }
 }

@@ -21,7 +21,7 @@ impl Stream {
 
     /// What has come since the last keyframe; nothing, where that is not kept.
     pub(in crate::relay) fn cached(&self) -> Vec<Arc<MediaPacket>> {
-        self.gop.packets().map(|packets| packets.cloned().collect()).unwrap_or_default()
+        self.sounds.beside(self.gop.packets().map(|packets| packets.cloned().collect()).unwrap_or_default())
     }
 
     /// Gives it a packet, once it is known what tracks there are.
