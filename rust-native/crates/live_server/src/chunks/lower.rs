@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(lower.first().map(|first| first.0), Some(source[2].0), "it began in the middle of the second");
         assert_eq!(lower.as_slice(), &source[2..2 + lower.len()]);
         assert!(source.len() - 2 - lower.len() <= 1, "{lower:?}");
-        let text = playlist::media(&show.window, LOWER, false, "").expect("a playlist");
+        let text = playlist::media(&show.window, LOWER, false, "", &[]).expect("a playlist");
         let first = source[2].0;
         assert!(text.contains(&format!("#EXT-X-MEDIA-SEQUENCE:{first}\n")), "{text}");
         assert!(text.contains(&format!("#EXT-X-MAP:URI=\"240p-{first}.mp4\"\n")), "{text}");

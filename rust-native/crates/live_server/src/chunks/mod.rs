@@ -1,7 +1,7 @@
 //! Live media as files: one stream's packets become CMAF parts and segments, which HLS, LL-HLS and DASH serve.
 //!
 //! The way of a packet: `order` (what was lost comes late), `units` (access units), `clock` (one media time), `segmenter`
-//! (parts and segments), `window` (what is there now); `playlist` and `mpd` say it in words. All of these are pure.
+//! (parts and segments), `window` (what is there now); `playlist` and `mpd` say it in words, with the `marks` that a platform has set. All of these are pure.
 //! Renditions (`lower`) have the source's segments, number by number.
 //! `packager` is the thread that drives them, one for each stream that is packed; `handout` gives the same units to
 //! destinations (`forward`) and players (`play`), the one place here that decodes, and only sound for who can't take Opus. No
@@ -17,6 +17,7 @@ mod handout;
 mod joins;
 mod kind;
 mod lower;
+mod marks;
 pub(crate) mod mpd;
 pub(crate) mod order;
 mod packager;
@@ -41,6 +42,7 @@ use crate::ladder::Rung;
 use crate::relay::MediaPacket;
 pub(crate) use clock::TrackClock;
 pub(crate) use joins::Joined;
+pub(crate) use marks::{Mark, MarkProblem, Marks, Said};
 pub(crate) use order::{Next, Order};
 pub(crate) use segmenter::Rules;
 pub(crate) use units::{Pictures, Unit as RtpUnit};

@@ -23,7 +23,7 @@ pub(crate) fn manifest(window: &Window, base: &str, query: &str, now: SystemTime
         date_time(window.origin),
         date_time(now),
         window.room.listed.as_secs(),
-        target + 1,
+        delay(window),
     );
     if window.over {
         // Nothing more comes: no reason to look again (section 5.3.1.2).
@@ -59,7 +59,7 @@ fn duration(time: Duration) -> String {
 
 /// A track, and what is made of it: players change from one representation to another at any segment.
 fn adaptation_set(window: &Window, run: &Run, kind: Kind, query: &str) -> Option<String> {
-    let lower = window.lower().filter(|_| kind == Kind::Video);
+    let lower = window.lower().filter(|lower| kind == Kind::Video && covers(window, run, *lower));
     let representations = std::iter::once(kind).chain(lower);
     let representations: String = representations.filter_map(|kind| representation(window, run, kind, query)).collect();
     let (name, id) = (kind.name(), u8::from(kind == Kind::Audio));
@@ -69,6 +69,21 @@ fn adaptation_set(window: &Window, run: &Run, kind: Kind, query: &str) -> Option
              startWithSAP=\"1\">\n{representations}    </AdaptationSet>\n"
         )
     })
+}
+
+/// Whether a rendition goes back as far as players stand behind, or as the source does: who changes to one that does not
+/// finds nothing where it plays, and waits there for ever.
+fn covers(window: &Window, run: &Run, lower: Kind) -> bool {
+    let of_run = |kind| window.listed(kind).filter(|segment| segment.run == run.index && segment.body.is_some());
+    let (Some(first), Some(source)) = (of_run(lower).next(), of_run(Kind::Video).next()) else { return false };
+    let end = of_run(Kind::Video).next_back().map_or(0, |last| last.start + last.ticks());
+    let behind = (delay(window) + window.target) * u64::from(Kind::Video.rate());
+    first.start <= source.start.max(end.saturating_sub(behind))
+}
+
+/// Seconds that players are to stay behind.
+fn delay(window: &Window) -> u64 {
+    window.target + 1
 }
 
 fn representation(window: &Window, run: &Run, kind: Kind, query: &str) -> Option<String> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use media::Size;
 
+use super::marks::{self, Mark};
 use super::window::{Kind, Rendition, Segment, Window};
 
 /// Segments nearer to the end than this many target durations have their parts listed (section 6.2.2 of the draft).
@@ -83,7 +84,7 @@ fn seconds(ticks: u64, kind: Kind) -> f64 {
 }
 
 /// A track's playlist; `None` where there is no such track. `skip`: a delta update was asked for.
-pub(crate) fn media(window: &Window, kind: Kind, skip: bool, query: &str) -> Option<String> {
+pub(crate) fn media(window: &Window, kind: Kind, skip: bool, query: &str, marks: &[Mark]) -> Option<String> {
     let segments: Vec<&Segment> = window.listed(kind).collect();
     let first = segments.first()?;
     let name = kind.name();
@@ -104,6 +105,8 @@ pub(crate) fn media(window: &Window, kind: Kind, skip: bool, query: &str) -> Opt
     if before > 0 {
         let _ = writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{before}");
     }
+    let date = |segment: &Segment| window.origin + Duration::from_secs_f64(seconds(segment.start, kind));
+    marks::write(&mut out, marks, date(first));
     let end = segments.last().map_or(0, |last| last.start + last.ticks());
     let from_end = |segment: &Segment| seconds(end - segment.start, kind);
     let skipped = if skip {
@@ -126,9 +129,8 @@ pub(crate) fn media(window: &Window, kind: Kind, skip: bool, query: &str) -> Opt
             let _ = writeln!(out, "#EXT-X-MAP:URI=\"{name}-{}.mp4{query}\"", header.number);
             run = Some(segment.run);
         }
-        let at = window.origin + Duration::from_secs_f64(seconds(segment.start, kind));
         if !segment.parts.is_empty() {
-            let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", date_time(at));
+            let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", date_time(date(segment)));
         }
         if from_end(segment) <= (target * PARTS_FOR) as f64 {
             for (index, part) in segment.parts.iter().enumerate() {

@@ -96,7 +96,7 @@ impl Show {
     }
 
     fn media(&self, kind: Kind) -> String {
-        playlist::media(&self.window, kind, false, "").expect("a playlist")
+        playlist::media(&self.window, kind, false, "", &[]).expect("a playlist")
     }
 }
 
@@ -272,7 +272,7 @@ fn a_delta_update_leaves_out_what_is_older_than_it_promised() {
     let mut show = Show::new();
     show.begin(true);
     show.run(60.0, 30.0, true);
-    let (whole, delta) = (show.media(Kind::Video), playlist::media(&show.window, Kind::Video, true, "").unwrap());
+    let (whole, delta) = (show.media(Kind::Video), playlist::media(&show.window, Kind::Video, true, "", &[]).unwrap());
     let (all, some) = (check(&whole), check(&delta));
     assert!(some.len() < all.len() && delta.len() < whole.len());
     assert!(delta.contains("#EXT-X-SKIP:SKIPPED-SEGMENTS="));
@@ -391,7 +391,7 @@ fn the_multivariant_playlist_names_codecs_size_and_sound() {
         .unwrap();
     // 30 pictures of 1000 bytes, 50 packets of 4, and boxes.
     assert!((240_000..320_000).contains(&bandwidth), "{bandwidth}");
-    let media = playlist::media(&show.window, Kind::Audio, false, "?token=a%20b").unwrap();
+    let media = playlist::media(&show.window, Kind::Audio, false, "?token=a%20b", &[]).unwrap();
     let addresses = media.lines().filter(|line| !line.starts_with('#') || line.contains("URI="));
     assert!(addresses.clone().count() > 5 && addresses.into_iter().all(|line| line.contains("?token=a%20b")));
 }

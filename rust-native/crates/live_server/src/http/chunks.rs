@@ -25,7 +25,7 @@ use super::reply::Problem;
 use super::{From, Site};
 use crate::auth;
 use crate::chunks::playlist::{self, Standing, Variant, Wanted};
-use crate::chunks::{Kind, Shelf, Window, mpd};
+use crate::chunks::{Kind, Mark, Shelf, Window, mpd};
 use crate::figures::{RenditionInfo, RenditionState, StreamInfo};
 use crate::ladder::Rung;
 use crate::relay::{Refusal, Role, USUAL_RATE};
@@ -89,6 +89,7 @@ struct Reading {
     public: bool,
     /// What each address in a playlist ends with.
     query: String,
+    marks: Vec<Mark>,
 }
 
 impl Reading {
@@ -213,7 +214,7 @@ impl Site {
             Some(shelf) => shelf,
             None => self.pack(stream)?,
         };
-        Ok(Reading { shelf, info, public, query })
+        Ok(Reading { shelf, info, public, query, marks: self.marks.of(stream) })
     }
 
     /// Has a stream packed from now on.
@@ -323,7 +324,7 @@ async fn media(reading: &Reading, kind: Kind, ask: &Ask) -> Result<Response, Pro
     if reading.until(FIRST_SEGMENT, |window| ready(window).then_some(())).await.is_none() {
         return Err(if matches!(kind, Kind::Lower(_)) { Problem::NotInTime } else { Problem::NotOnAir });
     }
-    let text = |window: &Window| playlist::media(window, kind, skip, &reading.query);
+    let text = |window: &Window| playlist::media(window, kind, skip, &reading.query, &reading.marks);
     let Some(wanted) = wanted else {
         let target = reading.shelf.window().target;
         let text = text(&reading.shelf.window()).ok_or(Problem::NoSuchChunk)?;
@@ -355,13 +356,10 @@ pub(super) async fn dash(
     }
     reading.info = site.figures.get(&stream).unwrap_or_default();
     // A representation is nothing without its segments, so none can be offered that is made when it is asked for: who
-    // reads the manifest keeps all renditions at work that there is room for.
-    let lower: Vec<Kind> = reading.variants().iter().skip(1).map(|variant| variant.kind).collect();
-    let made: Vec<Kind> = lower.into_iter().filter(|kind| reading.wish(*kind).is_ok()).collect();
-    let whole = |window: &Window| ready(window) && made.iter().all(|kind| has_whole(window, *kind));
-    if reading.shelf.window().lower().next().is_none() {
-        // The first reader waits for the first of their segments, but not for one that never comes.
-        reading.until(FIRST_SEGMENT / 2, |window| whole(window).then_some(())).await;
+    // reads the manifest keeps all renditions at work that there is room for, and the manifest lists each as soon as a
+    // player can change to it.
+    for variant in reading.variants().iter().skip(1) {
+        let _ = reading.wish(variant.kind);
     }
     let text = mpd::manifest(&reading.shelf.window(), &base, &reading.query, SystemTime::now());
     reading.answer(text.ok_or(Problem::NotOnAir)?, DASH, 1)

@@ -10,6 +10,7 @@ mod connections;
 mod flv;
 mod forwards;
 mod layers;
+mod marks;
 mod metrics;
 mod pages;
 mod patient;
@@ -39,7 +40,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::admin::Admin;
 use crate::alerts::Standing;
 use crate::auth::{Counter, KeyChecker};
-use crate::chunks::Shelves;
+use crate::chunks::{Marks, Shelves};
 use crate::config::Config;
 use crate::figures::{Figures, StreamInfo};
 use crate::forward::Forwards;
@@ -58,6 +59,7 @@ pub(crate) struct Site {
     hook: Hook,
     /// Streams that are packed.
     shelves: Shelves,
+    marks: Marks,
     readers: readers::Readers,
     /// Players that are sent a stream.
     seats: Seats,
@@ -97,6 +99,7 @@ impl Site {
             keys: KeyChecker::new(),
             hook,
             shelves: Shelves::default(),
+            marks: Marks::default(),
             readers: readers::Readers::default(),
             seats: Seats::default(),
             recordings: Recordings::default(),
@@ -217,6 +220,7 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
         .route("/api/v1/streams/{stream}/forwards", get(forwards::list).post(forwards::add))
         .route("/api/v1/streams/{stream}/forwards/{name}", axum::routing::delete(forwards::remove))
         .route("/api/v1/streams/{stream}/forwards/{name}/retry", post(forwards::retry))
+        .route("/api/v1/streams/{stream}/marks", get(marks::list).post(marks::set))
         .route("/api/v1/streams/{stream}/pull", get(pulls::show).put(pulls::set).delete(pulls::remove))
         .route("/api/v1/recordings", get(recordings::list))
         .route("/api/v1/recordings/{rule}/{stream}/{id}", get(recordings::one).delete(recordings::delete))

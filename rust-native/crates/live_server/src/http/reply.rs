@@ -28,6 +28,7 @@ pub(crate) enum Problem {
     NoSuchForward,
     BadForward(String),
     ForwardInTheWay(&'static str),
+    MarkInTheWay(&'static str),
     NoSuchPull,
     BadPull(String),
     PullInTheWay,
@@ -129,6 +130,12 @@ impl Problem {
             Self::ForwardInTheWay(reason) => {
                 (StatusCode::CONFLICT, "forward_in_the_way", words(reason), "Use another name, or end one first.")
             }
+            Self::MarkInTheWay(reason) => (
+                StatusCode::CONFLICT,
+                "mark_in_the_way",
+                words(reason),
+                "Use another id, or end a mark by its duration.",
+            ),
             Self::NoSuchPull => (
                 StatusCode::NOT_FOUND,
                 "no_such_pull",

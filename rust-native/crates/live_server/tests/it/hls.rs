@@ -102,6 +102,34 @@ async fn what_is_announced_is_waited_for_and_what_cant_come_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_that_a_platform_sets_is_in_every_playlist_from_then_on() {
+    let (server, reel) = (server().await, Reel::new(60, 30));
+    let path = "/api/v1/streams/live/marks";
+    let set = async |key: &str, body: &str| {
+        let answer = post(&server, path, Some(key), "application/json", body.to_owned()).await;
+        (answer.status().as_u16(), answer.text().await.expect("a body"))
+    };
+    let _publisher = Publisher::start(&server, &reel).await;
+    assert_eq!(get(&server, MULTI).await.0, 200);
+    assert_eq!(set(TOKEN, r#"{"id": "ad"}"#).await.0, 401, "who watches sets none");
+    let (status, mark) = set(KEY, r#"{"id": "ad", "class": "break", "planned_duration": 30}"#).await;
+    assert_eq!(status, 201, "{mark}");
+    assert_eq!(set(KEY, r#"{"id": "ad", "duration": 12.5}"#).await.0, 200, "its end may come later");
+    let (status, refused) = set(KEY, r#"{"id": "ad", "duration": 13}"#).await;
+    assert_eq!((status, refused.contains("mark_in_the_way")), (409, true), "{refused}");
+    assert_eq!(set(KEY, r#"{"id": "a\"b"}"#).await.0, 400);
+    for name in ["video", "audio"] {
+        let (_, text, _) = get(&server, &format!("/hls/live/{name}.m3u8")).await;
+        let line = text.lines().find(|line| line.starts_with("#EXT-X-DATERANGE:")).expect("the mark");
+        assert!(line.starts_with("#EXT-X-DATERANGE:ID=\"ad\",CLASS=\"break\",START-DATE=\"20"), "{line}");
+        assert!(line.ends_with("Z\",DURATION=12.500,PLANNED-DURATION=30.000"), "{line}");
+    }
+    let list = reqwest::Client::new().get(url(&server, path)).bearer_auth(KEY).send().await.expect("an answer");
+    assert_eq!(list.text().await.expect("a body").matches("\"id\":\"ad\"").count(), 1);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publishers_return_is_a_discontinuity_and_its_absence_an_end() {
     let mut config = config();
     config.publishing.grace_seconds = 3;

@@ -198,7 +198,9 @@ async fn each_rendition_is_in_step_and_has_the_sources_keyframes() {
     // end: there must be more than it reads.
     let begun = Instant::now();
     for track in ["240p", "144p"] {
-        while get(&server, &format!("/hls/live/{track}.m3u8")).await.1.matches("#EXTINF").count() < 4 {
+        while get(&server, &format!("/hls/live/{track}.m3u8")).await.1.matches("#EXTINF").count() < 4
+            || !get(&server, DASH).await.1.contains(&format!("id=\"{track}\""))
+        {
             assert!(begun.elapsed() < PATIENCE, "four segments of {track}");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }

@@ -415,8 +415,9 @@ async fn the_description_of_the_api_says_what_is_there() {
     let paths = document["paths"].as_object().expect("paths");
     let read = paths.iter().filter(|(_, methods)| methods.get("get").is_some()).map(|(path, _)| path);
     let (admin, open): (Vec<_>, Vec<_>) = read.partition(|path| path.starts_with("/api/v1/admin/"));
-    // A stream's forwards and source are for its publisher, nothing was recorded here, and nobody watches.
-    let of_others = |path: &&String| ["/forwards", "/pull", "{id}", "{session}"].iter().any(|part| path.contains(part));
+    // A stream's forwards, marks and source are for its publisher, nothing was recorded here, and nobody watches.
+    let of_others =
+        |path: &&String| ["/forwards", "/marks", "/pull", "{id}", "{session}"].iter().any(|part| path.contains(part));
     let open: Vec<_> = open.into_iter().filter(|path| !of_others(path)).collect();
     assert!(open.len() == 6 && !admin.is_empty(), "{open:?}");
     for path in open {
