@@ -239,7 +239,8 @@ impl Config {
                 ));
             }
         }
-        let ports = [self.https.check(), self.rtc.check(), self.rtmp.check(), self.srt.check()];
+        let ports =
+            [self.https.check(), self.rtc.check(), self.rtmp.check(self.https.listen.is_some()), self.srt.check()];
         for checked in ports.into_iter().chain([self.hls.check(), self.transcoding.check()]) {
             checked.map_err(|reason| ConfigProblem { line: None, reason })?;
         }

@@ -100,11 +100,11 @@ impl LiveServer {
             None => None,
         };
         let https = secure.as_ref().and_then(|(listener, _)| listener.local_addr().ok());
-        let ingest = Ingest::open(&config).await?;
-        let certificates = Certificates {
-            https: secure.as_ref().map(|(_, certificate)| certificate.clone()),
-            rtmps: ingest.certificate(),
-        };
+        let shown = secure.as_ref().map(|(_, certificate)| certificate.clone());
+        let ingest = Ingest::open(&config, shown.as_ref()).await?;
+        // What RTMPS shares with HTTPS is read again there.
+        let own = ingest.certificate().filter(|_| config.rtmp.certificate.is_some());
+        let certificates = Certificates { https: shown, rtmps: own };
         let (rtmp, rtmps, srt) = (ingest.rtmp_addr(), ingest.rtmps_addr(), ingest.srt_addr());
         let acme = config.https.acme.clone();
         let figures = Figures::new(config.streams.keys().cloned());
@@ -175,7 +175,7 @@ impl LiveServer {
                 config.http,
                 config.https.listen,
                 config.https.acme.clone(),
-                config.rtc.port,
+                (config.rtc.port, config.rtc.tcp),
                 config.rtc.address,
                 config.rtmp.listen,
                 config.rtmp.tls_listen,

@@ -13,7 +13,7 @@ use serde::Deserialize;
 pub struct RtmpSettings {
     /// Where RTMP listens, `0.0.0.0:1935` say; `None`: nowhere.
     pub listen: Option<SocketAddr>,
-    /// Where RTMP over TLS listens; needs `certificate` and `private_key`.
+    /// Where RTMP over TLS listens; needs `certificate` and `private_key`, or shows the certificate of `[https]`.
     pub tls_listen: Option<SocketAddr>,
     /// A PEM file with the certificate and those that lead to its root.
     pub certificate: Option<PathBuf>,
@@ -41,12 +41,15 @@ impl Default for SrtSettings {
 }
 
 impl RtmpSettings {
-    /// What is wrong with it.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        if self.tls_listen.is_some() && (self.certificate.is_none() || self.private_key.is_none()) {
-            return Err("rtmp.tls_listen needs rtmp.certificate and rtmp.private_key".to_owned());
+    /// What is wrong with it, where HTTPS is on or not.
+    pub(crate) fn check(&self, https: bool) -> Result<(), String> {
+        match (self.tls_listen, &self.certificate, &self.private_key) {
+            (Some(_), None, None) if https => Ok(()),
+            (Some(_), None, _) | (Some(_), _, None) => Err("rtmp.tls_listen needs rtmp.certificate and \
+                rtmp.private_key, or https.listen, whose certificate it shows without them"
+                .to_owned()),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

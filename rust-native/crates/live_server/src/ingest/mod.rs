@@ -12,7 +12,6 @@ mod address;
 mod avc;
 mod desk;
 mod door;
-mod half_open;
 mod mpeg_ts;
 mod pace;
 mod packetize;
@@ -57,15 +56,18 @@ pub(crate) struct Ingest {
 }
 
 impl Ingest {
-    /// Opens the configured ports.
-    pub(crate) async fn open(config: &Config) -> Result<Self, ServerError> {
+    /// Opens the configured ports. Without files of its own RTMPS shows what HTTPS does.
+    pub(crate) async fn open(config: &Config, https: Option<&Certificate>) -> Result<Self, ServerError> {
         let rtmp = match config.rtmp.listen {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
         let rtmps = match config.rtmp.tls_listen {
             Some(address) => {
-                let certificate = Certificate::new(Certificates::of_rtmp(config)?);
+                let certificate = match https.filter(|_| config.rtmp.certificate.is_none()) {
+                    Some(shared) => shared.clone(),
+                    None => Certificate::new(Certificates::of_rtmp(config)?),
+                };
                 Some((listen(address).await?, certificate))
             }
             None => None,

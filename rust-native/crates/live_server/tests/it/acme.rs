@@ -55,18 +55,30 @@ impl Authority {
         Self { _running: running, directory, management: format!("https://localhost:{management}"), root }
     }
 
-    /// The root of what it signs.
-    async fn issuer(&self) -> Certificate {
+    /// The root of what it signs, as PEM.
+    async fn issuer(&self) -> Vec<u8> {
         let trusted = Certificate::from_pem(&std::fs::read(&self.root).expect("a file")).expect("a certificate");
         let client = Client::builder().tls_certs_only([trusted]).build().expect("a client");
         let root = client.get(format!("{}/roots/0", self.management)).send().await.expect("an answer");
-        Certificate::from_pem(&root.bytes().await.expect("a body")).expect("a certificate")
+        root.bytes().await.expect("a body").to_vec()
     }
 }
 
 #[cfg(unix)]
 fn mode(path: &Path) -> u32 {
     std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).expect("a file").permissions()) & 0o777
+}
+
+/// Whether what listens there has a certificate for `localhost` of that issuer.
+fn shows(address: std::net::SocketAddr, issuer: &[u8], folder: &Folder) -> bool {
+    let root = folder.file("issuer.pem");
+    std::fs::write(&root, issuer).expect("written");
+    let mut client = Command::new("openssl");
+    client.args(["s_client", "-verify_return_error", "-verify_hostname", "localhost", "-servername", "localhost"]);
+    client.args(["-connect", &address.to_string(), "-CAfile"]).arg(root);
+    // Its input's end is the connection's.
+    let done = client.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    done.expect("openssl").success()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,6 +89,7 @@ async fn an_authority_gives_a_certificate_that_lasts_over_a_restart_and_is_the_s
     let cache = folder.file("cache");
     let mut config = config();
     config.https.listen = Some(([127, 0, 0, 1], port).into());
+    config.rtmp.tls_listen = Some(([127, 0, 0, 1], 0).into());
     config.https.acme = Some(AcmeSettings {
         domains: vec!["localhost".to_owned()],
         contact: Some("somebody@example.org".to_owned()),
@@ -89,7 +102,8 @@ async fn an_authority_gives_a_certificate_that_lasts_over_a_restart_and_is_the_s
     let ready = format!("https://localhost:{port}/readyz");
     let ask = async || {
         // Each time a new handshake.
-        let client = Client::builder().tls_certs_only([issuer.clone()]).build().expect("a client");
+        let root = Certificate::from_pem(&issuer).expect("a certificate");
+        let client = Client::builder().tls_certs_only([root]).build().expect("a client");
         client.get(&ready).send().await
     };
     let begun = Instant::now();
@@ -99,6 +113,7 @@ async fn an_authority_gives_a_certificate_that_lasts_over_a_restart_and_is_the_s
     }
     let answer = ask().await.expect("an answer");
     assert_eq!((answer.status(), answer.version()), (reqwest::StatusCode::OK, reqwest::Version::HTTP_2));
+    assert!(shows(server.rtmps_addr().expect("it listens"), &issuer, &folder), "RTMPS shows the same");
     let kept: Vec<PathBuf> = std::fs::read_dir(&cache).expect("a folder").flatten().map(|file| file.path()).collect();
     assert_eq!(kept.len(), 2, "the account and the certificate: {kept:?}");
     for file in kept {
