@@ -60,12 +60,23 @@ const GAUGES: [Gauge; 6] = [
     ("tidecast_publisher_loss", "Share of the publisher's packets lost, 0 to 1", |info| info.publisher_loss),
 ];
 
+/// Every way to watch, as visitors' protocols are called.
+const PROTOCOLS: [&str; 6] = ["whep", "hls", "http-flv", "ws-flv", "rtmp", "srt"];
+
 /// Of each stream's readers and chunks.
 fn write_files(site: &Site, streams: &[StreamInfo], out: &mut String) {
     let name = "tidecast_stream_readers";
-    let _ = write!(out, "# HELP {name} Who reads HLS or DASH, by address and token\n# TYPE {name} gauge\n");
+    let _ =
+        write!(out, "# HELP {name} Who watches, by protocol; of files, by address and token\n# TYPE {name} gauge\n");
     for info in streams {
-        let _ = writeln!(out, "{name}{{stream=\"{}\"}} {}", info.name, site.readers.of(&info.name));
+        for protocol in PROTOCOLS {
+            let readers = match protocol {
+                "whep" => info.viewers as usize,
+                "hls" => site.readers.of(&info.name) as usize,
+                _ => site.seats.by(&info.name, protocol),
+            };
+            let _ = writeln!(out, "{name}{{stream=\"{}\",protocol=\"{protocol}\"}} {readers}", info.name);
+        }
     }
     let name = "tidecast_stream_packed_bytes";
     let _ = write!(out, "# HELP {name} Bytes that are kept for HLS and DASH\n# TYPE {name} gauge\n");

@@ -45,6 +45,11 @@ impl Seats {
         self.counted(|visitor| visitor.stream == stream)
     }
 
+    /// How many of these by a protocol.
+    pub(crate) fn by(&self, stream: &str, protocol: &str) -> usize {
+        self.counted(|visitor| visitor.stream == stream && visitor.protocol == protocol)
+    }
+
     pub(super) fn of_address(&self, address: IpAddr) -> usize {
         self.counted(|visitor| visitor.address == address)
     }

@@ -101,14 +101,14 @@ async fn networks_are_let_in_or_not() {
 }
 
 /// A platform: answers what it is told to, and remembers.
-struct Platform {
+pub(crate) struct Platform {
     url: String,
     heard: Arc<Mutex<Vec<(String, HeaderMap)>>>,
     answer: Arc<Mutex<StatusCode>>,
 }
 
 impl Platform {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let heard = Arc::<Mutex<Vec<(String, HeaderMap)>>>::default();
         let answer = Arc::new(Mutex::new(StatusCode::OK));
         let (hears, answers) = (heard.clone(), answer.clone());
@@ -125,12 +125,12 @@ impl Platform {
         Self { url, heard, answer }
     }
 
-    fn settings(&self) -> HookSettings {
+    pub(crate) fn settings(&self) -> HookSettings {
         let secret = Some(Secret::new("hook-secret"));
         HookSettings { url: self.url.clone(), secret, timeout_ms: 5000, when_unreachable: WhenUnreachable::Refuse }
     }
 
-    fn bodies(&self) -> Vec<serde_json::Value> {
+    pub(crate) fn bodies(&self) -> Vec<serde_json::Value> {
         let heard = self.heard.lock().expect("a lock");
         heard.iter().map(|(body, _)| serde_json::from_str(body).expect("JSON")).collect()
     }

@@ -38,6 +38,8 @@ mod media;
 mod metrics;
 #[cfg(target_os = "linux")]
 mod play;
+#[cfg(target_os = "linux")]
+mod players;
 mod program;
 mod protocol;
 mod publishers;

@@ -42,7 +42,7 @@ json.dump(out, sys.stdout)
 "#;
 
 /// Every series, by name and labels.
-async fn read(server: &LiveServer) -> BTreeMap<(String, String), f64> {
+pub(crate) async fn read(server: &LiveServer) -> BTreeMap<(String, String), f64> {
     let answer = reqwest::get(url(server, "/metrics")).await.expect("an answer");
     assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     let page = answer.text().await.expect("text");

@@ -17,30 +17,35 @@ use crate::studio::*;
 /// So many seconds are read back.
 const SECONDS: u32 = 7;
 
-fn open_config() -> Config {
+pub(crate) fn open_config() -> Config {
     let mut config = config();
     config.rtmp.listen = Some("127.0.0.1:0".parse().expect("an address"));
     config.srt.listen = config.rtmp.listen;
     config
 }
 
-fn flv(server: &LiveServer, token: &str) -> String {
+pub(crate) fn flv(server: &LiveServer, token: &str) -> String {
     url(server, &format!("/live/live.flv?token={token}"))
 }
 
-fn rtmp(server: &LiveServer, token: &str) -> String {
+pub(crate) fn rtmp(server: &LiveServer, token: &str) -> String {
     format!("rtmp://{}/live/live?token={token}", server.rtmp_addr().expect("it listens"))
 }
 
-fn srt(server: &LiveServer, token: &str) -> String {
+pub(crate) fn srt(server: &LiveServer, token: &str) -> String {
     let address = server.srt_addr().expect("it listens");
     format!("srt://{address}?mode=caller&transtype=live&streamid=%23!::r=live,m=request,s={token}")
 }
 
-/// ffmpeg that copies so many seconds of an address into a file.
+/// ffmpeg that copies a few seconds of an address into a file.
 pub(crate) fn copy(from: &str, file: &Path) -> Running {
+    copy_for(from, file, SECONDS)
+}
+
+/// The same of so many.
+pub(crate) fn copy_for(from: &str, file: &Path, seconds: u32) -> Running {
     let mut command = Command::new("ffmpeg");
-    command.args(["-v", "error", "-nostdin", "-i", from, "-t", &SECONDS.to_string(), "-map", "0", "-c", "copy", "-y"]);
+    command.args(["-v", "error", "-nostdin", "-i", from, "-t", &seconds.to_string(), "-map", "0", "-c", "copy", "-y"]);
     Running(command.arg(file).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("ffmpeg"))
 }
 
@@ -80,6 +85,44 @@ async fn ffmpeg_plays_flv_rtmp_and_srt_with_picture_and_sound_in_step() {
         let played = tokio::task::spawn_blocking(move || play(&file)).await.expect("read");
         in_step(&played, SECONDS as usize - 2);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gstreamer_plays_rtmp_with_picture_and_sound_in_step() {
+    let folder = Folder::new("play");
+    let server = LiveServer::start(open_config()).await.expect("the server starts");
+    let mut publisher = Publisher::start(&server, &Reel::new(60, 30)).await;
+    let file = folder.file("gstreamer.mkv");
+    let mut gstreamer = Command::new("gst-launch-1.0");
+    gstreamer.args([
+        "-q",
+        "-e",
+        "rtmp2src",
+        &format!("location={}", rtmp(&server, TOKEN)),
+        "!",
+        "flvdemux",
+        "name=demux",
+    ]);
+    gstreamer.args(["demux.video", "!", "queue", "!", "h264parse", "!", "mux."]);
+    gstreamer.args(["demux.audio", "!", "queue", "!", "aacparse", "!", "mux.", "matroskamux", "name=mux", "!"]);
+    gstreamer.args(["filesink", &format!("location={}", file.display())]).stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut gstreamer = Running(gstreamer.spawn().expect("gst-launch-1.0 (npm run setup installs it)"));
+    tokio::task::block_in_place(|| {
+        let begun = Instant::now();
+        while std::fs::metadata(&file).map_or(0, |file| file.len()) == 0 {
+            assert!(begun.elapsed() < PATIENCE, "it records");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // So much of the stream.
+        std::thread::sleep(Duration::from_secs(SECONDS.into()));
+        let asked = Command::new("kill").args(["-INT", &gstreamer.0.id().to_string()]).status().expect("kill");
+        let (well, said) = ended(&mut gstreamer);
+        assert!(asked.success() && well, "{said}");
+        publisher.stop();
+    });
+    server.shutdown().await;
+    let played = tokio::task::spawn_blocking(move || play(&file)).await.expect("read");
+    in_step(&played, 3);
 }
 
 /// The tags of an FLV file as far as it has come: kind, milliseconds, the first bytes.
