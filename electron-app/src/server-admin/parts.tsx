@@ -1,6 +1,6 @@
 /** Small pieces that several pages are made of. */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 export function Mark() {
   return (
@@ -14,7 +14,8 @@ export function Mark() {
 /** A dialog over the page: Escape and a click beside it close it, the keyboard stays inside. */
 export function Dialog({ title, onClose, children, wide = false }: { title: string; onClose: () => void; children: ComponentChildren; wide?: boolean }) {
   const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before anybody can see it: a key that is pressed at once is the dialog's already.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     box.current?.showModal();
     return () => (before instanceof HTMLElement ? before.focus() : undefined);
@@ -29,6 +30,7 @@ export function Dialog({ title, onClose, children, wide = false }: { title: stri
         event.preventDefault();
         onClose();
       }}
+      onClose={onClose}
       onMouseDown={(event) => (event.target === box.current ? onClose() : undefined)}
     >
       <div class="dialog-body">
