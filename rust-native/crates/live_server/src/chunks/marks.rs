@@ -12,6 +12,8 @@ use super::playlist::date_time;
 
 /// Of one stream. Each stands in every playlist while any of its time is listed.
 const MOST: usize = 200;
+/// Streams with marks: where anybody may publish, anybody may think of names.
+const MOST_STREAMS: usize = 1000;
 /// After its end, or its beginning where that is all that is known, nothing lists it any more.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_TEXT: usize = 128;
@@ -156,8 +158,15 @@ impl Marks {
     pub(crate) fn set(&self, stream: &str, said: Said, now: SystemTime) -> Result<(Mark, bool), MarkProblem> {
         said.check()?;
         let mut all = self.0.lock();
+        if !all.contains_key(stream) && all.len() >= MOST_STREAMS {
+            all.values_mut().for_each(|marks| forget_old(marks, now));
+            all.retain(|_, marks| !marks.is_empty());
+            if all.len() >= MOST_STREAMS {
+                return Err(MarkProblem::TooMany);
+            }
+        }
         let marks = all.entry(stream.to_owned()).or_default();
-        marks.retain(|mark| mark.end().unwrap_or(mark.start()) + KEPT >= now);
+        forget_old(marks, now);
         if let Some(mark) = marks.iter_mut().find(|mark| mark.id == said.id) {
             mark.complete(said)?;
             return Ok((mark.clone(), false));
@@ -174,6 +183,10 @@ impl Marks {
     pub(crate) fn of(&self, stream: &str) -> Vec<Mark> {
         self.0.lock().get(stream).cloned().unwrap_or_default()
     }
+}
+
+fn forget_old(marks: &mut Vec<Mark>, now: SystemTime) {
+    marks.retain(|mark| mark.end().unwrap_or(mark.start()) + KEPT >= now);
 }
 
 /// The lines of a playlist whose first segment begins at `since`.
@@ -242,6 +255,19 @@ mod tests {
             assert_eq!(refused, Err(MarkProblem::Differs), "{other}");
         }
         assert!(marks.set("live", said(r#"{"id": "a", "start_ms": 5000, "duration": 1}"#), at(5)).is_ok());
+    }
+
+    #[test]
+    fn names_without_end_fill_no_memory_and_make_room_when_their_marks_are_old() {
+        let marks = Marks::default();
+        let mark = |second: u64| said(&format!("{{\"id\": \"a\", \"start_ms\": {}, \"duration\": 1}}", 1000 * second));
+        for number in 0..MOST_STREAMS {
+            marks.set(&format!("s{number}"), mark(5), at(5)).expect("taken");
+        }
+        assert_eq!(marks.set("one-more", mark(5), at(5)), Err(MarkProblem::TooMany));
+        let day = KEPT.as_secs() + 10;
+        assert!(marks.set("one-more", mark(day), at(day)).is_ok());
+        assert_eq!(marks.0.lock().len(), 1);
     }
 
     #[test]

@@ -19,7 +19,7 @@ impl std::convert::From<MarkProblem> for Problem {
         match problem {
             MarkProblem::Bad(what) => Self::BadRequest(what),
             MarkProblem::Differs => Self::MarkInTheWay("players have read something else of the mark of this id"),
-            MarkProblem::TooMany => Self::MarkInTheWay("the stream has as many marks as it may"),
+            MarkProblem::TooMany => Self::MarkInTheWay("there are as many marks as there may be"),
         }
     }
 }
