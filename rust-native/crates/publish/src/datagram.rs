@@ -129,7 +129,8 @@ async fn open(link: &Link, dial: &Dial) -> Result<Open, Failure> {
         Link::Srt(link) => Srt::open(link).await.map(|srt| Open::Srt(Box::new(srt))),
         Link::Tcp { host, port } => dial(host.clone(), *port, false).await.map(Open::Tcp),
         Link::Udp { host, port } => {
-            let opened = async { Outlet::open(resolve(host, *port).await?).await };
+            let opened =
+                async { Ok::<_, io::Error>(Outlet::open(resolve(host, *port).await?).await?.in_runs_of(DATAGRAM)) };
             opened.await.map(Open::Udp).map_err(|error| Failure::unreachable(&error))
         }
     }
@@ -158,12 +159,7 @@ impl Open {
         let sent = async {
             match self {
                 Self::Srt(srt) => srt.send(packets.chunks(DATAGRAM)).await,
-                Self::Udp(outlet) => {
-                    for datagram in packets.chunks(DATAGRAM) {
-                        outlet.send(datagram).await?;
-                    }
-                    Ok(())
-                }
+                Self::Udp(outlet) => outlet.send_all(packets.chunks(DATAGRAM)).await,
                 Self::Tcp(connection) => connection.stream.write_all(packets).await.map_err(broken),
             }
         };

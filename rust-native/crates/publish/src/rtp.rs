@@ -149,9 +149,11 @@ impl Open {
         let to = resolve(&link.host, link.port).await.map_err(unreachable)?;
         let lane = async |above: u16, kind, rate| {
             let at = |above: u16| SocketAddr::new(to.ip(), link.port + above);
+            let outlet = Outlet::open(at(above)).await?;
             Ok::<_, std::io::Error>(Lane {
                 packets: Packetizer::new(kind, rate),
-                outlet: Outlet::open(at(above)).await?,
+                // A packet of sound may be longer than one of a picture, and is alone.
+                outlet: if kind == sdp::VIDEO_TYPE { outlet.in_runs_of(packet::LONGEST) } else { outlet },
                 reports: bind_for(to).await?,
                 to: at(above + 1),
             })
@@ -200,11 +202,11 @@ impl Open {
         let lane = if is_video { &mut self.video } else { &mut self.audio };
         lane.packets.write(unit, packets);
         let burst = BURST.max(packets.len().div_ceil(MOST_PAUSES));
-        for (at, packet) in packets.iter().enumerate() {
-            if at > 0 && at.is_multiple_of(burst) {
+        for (at, together) in packets.chunks(burst).enumerate() {
+            if at > 0 {
                 sleep(PAUSE).await;
             }
-            match lane.outlet.send(packet).await {
+            match lane.outlet.send_all(together.iter().map(|packet| &packet[..])).await {
                 // Who opened the picture's port only wants no sound.
                 Err(failure) if is_video || failure.code != Failure::nobody_listens().code => return Err(failure),
                 _ => {}

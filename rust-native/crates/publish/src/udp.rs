@@ -1,4 +1,7 @@
 //! Plain datagrams, and what their sender can know of whether anybody listens: a machine says when its port is closed.
+//!
+//! A call of the system for each datagram is most of what sending costs: where Linux can, those of one size leave together
+//! (`UDP_SEGMENT`, udp(7)), and it takes them apart again as late as the network card.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,6 +19,10 @@ const ABSENCE: Duration = Duration::from_secs(1);
 /// The system tells of a refusal at the next datagram, and takes the one after that: refusals further apart than a
 /// still picture's two are not one absence.
 const TOGETHER: Duration = Duration::from_millis(2500);
+
+/// What Linux takes at once (`UDP_MAX_SEGMENTS`), and the longest that one call may be.
+const MOST_TOGETHER: usize = 64;
+const LONGEST_RUN: usize = 65_000;
 
 pub(crate) async fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
     let mut found: Vec<_> = lookup_host((host, port)).await?.collect();
@@ -35,13 +42,67 @@ pub(crate) async fn bind_for(to: SocketAddr) -> io::Result<UdpSocket> {
 pub(crate) struct Outlet {
     pub(crate) socket: UdpSocket,
     hearing: Hearing,
+    /// Bytes of the datagrams that leave together; `None`: each by itself.
+    segment: Option<usize>,
+    run: Vec<u8>,
 }
 
 impl Outlet {
     pub(crate) async fn open(to: SocketAddr) -> io::Result<Self> {
         let socket = bind_for(to).await?;
         socket.connect(to).await?;
-        Ok(Self { socket, hearing: Hearing::default() })
+        Ok(Self { socket, hearing: Hearing::default(), segment: None, run: Vec::new() })
+    }
+
+    /// Datagrams of `segment` bytes may leave together from now on; none may be longer than that.
+    pub(crate) fn in_runs_of(mut self, segment: usize) -> Self {
+        self.segment = set_segment(&self.socket, segment).then_some(segment);
+        self
+    }
+
+    /// Sends datagrams, in as few calls of the system as it takes. Errors as [`Self::send`].
+    pub(crate) async fn send_all<'a>(&mut self, datagrams: impl Iterator<Item = &'a [u8]>) -> Result<(), Failure> {
+        let mut run = std::mem::take(&mut self.run);
+        let mut outcome = Ok(());
+        for datagram in datagrams {
+            let joins = self.segment.is_some_and(|segment| {
+                run.len().is_multiple_of(segment)
+                    && run.len() < MOST_TOGETHER * segment
+                    && run.len() + datagram.len() <= LONGEST_RUN
+            });
+            if !joins {
+                outcome = outcome.and(self.send_run(&run).await);
+                run.clear();
+            }
+            run.extend_from_slice(datagram);
+        }
+        outcome = outcome.and(self.send_run(&run).await);
+        run.clear();
+        self.run = run;
+        outcome
+    }
+
+    /// Datagrams of one size behind each other, the last perhaps shorter; or any one.
+    async fn send_run(&mut self, run: &[u8]) -> Result<(), Failure> {
+        let Some(segment) = self.segment.filter(|segment| run.len() > *segment) else {
+            return if run.is_empty() { Ok(()) } else { self.send(run).await };
+        };
+        match self.socket.send(run).await {
+            Ok(_) => {
+                self.hearing.sent(Instant::now());
+                Ok(())
+            }
+            Err(error) if cant_take_apart(&error) => {
+                tracing::debug!(%error, "datagrams leave one by one from now on");
+                set_segment(&self.socket, 0);
+                self.segment = None;
+                for datagram in run.chunks(segment) {
+                    self.send(datagram).await?;
+                }
+                Ok(())
+            }
+            Err(error) => self.failed(&error),
+        }
     }
 
     /// Sends one datagram. An error once nobody has listened for longer than a moment.
@@ -81,6 +142,35 @@ impl Outlet {
             _ => Err(Failure::connection_lost()),
         }
     }
+}
+
+/// Tells the system to take longer datagrams apart into such of that size; 0 for no longer. `false` where it can't.
+#[cfg(target_os = "linux")]
+fn set_segment(socket: &UdpSocket, segment: usize) -> bool {
+    use std::os::fd::AsRawFd;
+    let Ok(value) = libc::c_int::try_from(segment) else { return false };
+    let size = std::mem::size_of_val(&value) as libc::socklen_t;
+    // SAFETY: an open socket, and an int that is read during the call.
+    let outcome = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, (&raw const value).cast(), size)
+    };
+    outcome == 0
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_segment(_socket: &UdpSocket, _segment: usize) -> bool {
+    false
+}
+
+/// A path without checksums by its card, or one that carries less than a segment: told at the first of them.
+#[cfg(target_os = "linux")]
+fn cant_take_apart(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cant_take_apart(_error: &io::Error) -> bool {
+    false
 }
 
 /// `ENOBUFS`.
@@ -153,6 +243,31 @@ mod tests {
         assert!(!hearing.refused(after(5000)) && !hearing.refused(after(5500)));
         assert!(!hearing.refused(after(60_000)), "another absence");
         assert!(!hearing.refused(after(60_500)) && hearing.refused(after(61_000)));
+    }
+
+    #[tokio::test]
+    async fn datagrams_that_leave_together_arrive_each_by_itself() {
+        let listener = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let to = listener.local_addr().expect("an address");
+        let sizes = [1000, 1000, 1000, 70, 1000, 30, 1000, 5].repeat(12);
+        let datagrams: Vec<Vec<u8>> = sizes.iter().enumerate().map(|(n, size)| vec![n as u8; *size]).collect();
+        for together in [true, false] {
+            let mut outlet = Outlet::open(to).await.expect("a socket").in_runs_of(1000);
+            assert_eq!(outlet.segment, cfg!(target_os = "linux").then_some(1000));
+            if !together {
+                // As a system that can't.
+                set_segment(&outlet.socket, 0);
+                outlet.segment = None;
+            }
+            let mut buffer = [0; 2000];
+            for part in datagrams.chunks(16) {
+                outlet.send_all(part.iter().map(Vec::as_slice)).await.expect("sent");
+                for datagram in part {
+                    let length = listener.recv(&mut buffer).await.expect("received");
+                    assert_eq!(&buffer[..length], datagram.as_slice());
+                }
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,6 +8,8 @@ use media::{AccessUnit, MediaTime, Track};
 const PAYLOAD: usize = 1200;
 /// The fixed header (RFC 3550, section 5.1).
 const HEADER: usize = 12;
+/// A packet of a picture has no more bytes than that.
+pub(super) const LONGEST: usize = HEADER + PAYLOAD;
 /// Fragmentation unit (RFC 6184, section 5.8).
 const FU_A: u8 = 28;
 const FU_START: u8 = 0x80;
