@@ -3,7 +3,7 @@
 // rust-native/benches/results; the last line is one line of JSON. About three quarters of an hour; nothing is resumed.
 //
 //   --quick      one short round of what most of the goals are judged by, in about three minutes
-//   --only PART  one or some, with commas, of latency, matrix, still, destinations, server (the figures of the others are null)
+//   --only PART  one or some, with commas, of latency, matrix, still, destinations, server, ladder (the figures of the others are null)
 //   --rounds N   so many rounds
 //   --out DIR    write there
 //   --no-setup   trust that set-up is complete

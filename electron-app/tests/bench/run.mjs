@@ -5,6 +5,7 @@ import os from "node:os";
 import { median, percentile } from "../rigs/wait.mjs";
 import { destinationRounds, destinationSeconds } from "./destinations.mjs";
 import { judged } from "./goals.mjs";
+import { ladderRounds, ladderSeconds } from "./ladder.mjs";
 import { latencyRounds, latencySeconds } from "./latency.mjs";
 import { matrixRounds, matrixSeconds, quickRows, rows } from "./matrix.mjs";
 import { clock, Progress } from "./progress.mjs";
@@ -16,11 +17,11 @@ import { stillRounds, stillSeconds } from "./still.mjs";
 const plans = {
   full: {
     rounds: 5, rows, matrixSeconds: 2, cpuSeconds: 3, idleSeconds: 6, latencySeconds: 6, soakMs: 6 * 60_000,
-    serverViewers: [50, 100, 200], serverPublishers: true, serverSeconds: 15,
+    serverViewers: [50, 100, 200], serverPublishers: true, serverSeconds: 15, ladderSeconds: 6,
   },
   quick: {
     rounds: 1, rows: quickRows, matrixSeconds: 1.5, peersOnly: true, cpuSeconds: 3, idleSeconds: 4, latencySeconds: 3, soakMs: 0,
-    serverViewers: [50], serverPublishers: false, serverSeconds: 5,
+    serverViewers: [50], serverPublishers: false, serverSeconds: 5, ladderSeconds: 4,
   },
 };
 
@@ -31,6 +32,7 @@ const parts = {
   still: { seconds: stillSeconds, run: stillRounds, figures: stillFigures },
   destinations: { seconds: destinationSeconds, run: destinationRounds, figures: destinationFigures },
   server: { seconds: serverSeconds, run: serverRounds, figures: roundedServer },
+  ladder: { seconds: ladderSeconds, run: ladderRounds, figures: ladderFigures },
 };
 
 /** Names that `--only` took before: what they meant. */
@@ -105,6 +107,10 @@ function roundedMatrix(samples = []) {
 
 function roundedServer(samples = []) {
   return rounded(serverFigures(samples), 2);
+}
+
+function ladderFigures(rounds = []) {
+  return rounded({ server_rendition_720p_cores: middle(rounds, "cores") }, 3);
 }
 
 function stillFigures(rounds = []) {
