@@ -670,6 +670,8 @@ export interface Tuning {
   effort: Effort
   /** Spread fresh blocks over all pictures instead of large keyframes; for WebRTC alone. */
   intraRefresh: boolean
+  /** Leave pictures on the graphics card where its encoder takes them there. Nobody has tried it on one yet. */
+  zeroCopy: boolean
 }
 
 /** The encode's settings. */

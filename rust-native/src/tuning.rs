@@ -13,6 +13,8 @@ pub struct Tuning {
     pub effort: Effort,
     /// Spread fresh blocks over all pictures instead of large keyframes; for WebRTC alone.
     pub intra_refresh: bool,
+    /// Leave pictures on the graphics card where its encoder takes them there. Nobody has tried it on one yet.
+    pub zero_copy: bool,
 }
 
 /// What the processor is used for.
@@ -69,7 +71,8 @@ impl From<Tuning> for control_api::Tuning {
             Effort::Least => control_api::Effort::Least,
             Effort::Room => control_api::Effort::Room,
         };
-        Self { adapt: it.adapt, adapt_recording: it.adapt_recording, effort, intra_refresh: it.intra_refresh }
+        let Tuning { adapt, adapt_recording, intra_refresh, zero_copy, .. } = it;
+        Self { adapt, adapt_recording, effort, intra_refresh, zero_copy }
     }
 }
 
@@ -79,7 +82,8 @@ impl From<control_api::Tuning> for Tuning {
             control_api::Effort::Least => Effort::Least,
             control_api::Effort::Room => Effort::Room,
         };
-        Self { adapt: it.adapt, adapt_recording: it.adapt_recording, effort, intra_refresh: it.intra_refresh }
+        let control_api::Tuning { adapt, adapt_recording, intra_refresh, zero_copy, .. } = it;
+        Self { adapt, adapt_recording, effort, intra_refresh, zero_copy }
     }
 }
 

@@ -55,7 +55,7 @@ const whole = {
   sceneKeys: [{ scene: 'Talk', keys: 'CommandOrControl+1' }],
   actKeys: [{ act: 'save_replay', keys: 'F8' }],
   recording: { folder: '/media/takes', format: 'mkv', plain: true, inputTracks: true, canvas: 'c1', splitMinutes: 30, splitMib: 2048, replay: true, replaySeconds: 60 },
-  tuning: { adapt: false, adaptRecording: true, effort: 'room', intraRefresh: true },
+  tuning: { adapt: false, adaptRecording: true, effort: 'room', intraRefresh: true, zeroCopy: true },
 };
 
 function inFolder<T>(work: (folder: string) => T): T {

@@ -17,6 +17,8 @@ test('it is remembered, and files of before know nothing of it', () => {
   const kept: unknown = JSON.parse(JSON.stringify({ ...defaultSettings(), tuning: wish }));
   assert.deepEqual(parseSettings(kept).tuning, wish);
   assert.equal(parseSettings(JSON.parse(JSON.stringify(defaultSettings()))).tuning, undefined);
+  const { zeroCopy: _, ...older } = wish;
+  assert.deepEqual(parseSettings(JSON.parse(JSON.stringify({ ...defaultSettings(), tuning: older }))).tuning, wish);
   assert.throws(() => parseSettings({ ...defaultSettings(), tuning: { ...wish, effort: 'all' } }));
 });
 

@@ -9,7 +9,7 @@ use std::{env, fs};
 ///
 /// Linkers drop a library (`--as-needed`) that nothing before it on the command line refers to, and libavcodec.a
 /// comes after this crate's libraries; so this crate refers to one symbol of each (src/av/linked.rs).
-const SHARED: &[&str] = &["x264", "va", "va-drm", "mfx"];
+const SHARED: &[&str] = &["x264", "va", "va-drm", "drm", "mfx"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -115,7 +115,7 @@ fn link_foreign_ffmpeg() {
 /// The `-l` flags of FFmpeg's pkg-config files that are not FFmpeg's own, in their order, once each.
 fn needed_libraries(prefix: &Path) -> Vec<String> {
     let mut libraries = Vec::new();
-    for name in ["libavformat", "libavcodec", "libavutil"] {
+    for name in ["libavfilter", "libavformat", "libavcodec", "libavutil"] {
         let file = prefix.join("lib/pkgconfig").join(name).with_extension("pc");
         println!("cargo:rerun-if-changed={}", file.display());
         let Ok(text) = fs::read_to_string(&file) else {

@@ -45,6 +45,10 @@ export function TuningRows() {
           onChange={(intraRefresh) => void actions.changeTuning({ intraRefresh })}
         />
       </div>
+      <div class="line-item" title={words.zeroCopyNote}>
+        <span>{words.zeroCopy}</span>
+        <Switch checked={tuning.zeroCopy} label={words.zeroCopy} testid="zero-copy" onChange={(zeroCopy) => void actions.changeTuning({ zeroCopy })} />
+      </div>
     </>
   );
 }

@@ -139,6 +139,9 @@ pub(crate) struct TuningOptions {
     /// Spread fresh blocks over all pictures instead of large keyframes; for WHIP alone
     #[arg(long)]
     intra_refresh: bool,
+    /// Leave pictures on the graphics card where its encoder takes them there (untested: nobody has tried it on one)
+    #[arg(long)]
+    zero_copy: bool,
     /// Encode with this one and no other, by its name in `tidecast encoders`
     #[arg(long, value_name = "NAME")]
     encoder: Option<String>,
@@ -160,6 +163,7 @@ impl TuningOptions {
             adapt_recording: self.adapt_recording,
             effort: if self.use_room { Effort::Room } else { Effort::Least },
             intra_refresh: self.intra_refresh,
+            zero_copy: self.zero_copy,
         }
     }
 }

@@ -88,7 +88,7 @@ fn check(frame: &VideoFrame) -> Result<(), ComposeError> {
         return Err(ComposeError::EmptyFrame);
     }
     let needed = frame.stride.checked_mul(frame.size.height as usize);
-    let got = frame.pixels.bytes().len();
+    let got = frame.pixels.length();
     if frame.stride < 4 * frame.size.width as usize || needed.is_none_or(|needed| got < needed) {
         return Err(ComposeError::TruncatedFrame { size: frame.size, stride: frame.stride, bytes: got });
     }

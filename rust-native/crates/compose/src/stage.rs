@@ -34,6 +34,8 @@ pub struct Stage {
     plain: Composer,
     picture: Picture,
     damage: Damage,
+    /// The picture is older than what was shown: see [`Stage::pass_on`].
+    stale: bool,
     /// Of `compose` and `source_changed`, kept so that a picture takes no memory.
     areas: Vec<Area>,
     moved: Vec<(usize, Option<Area>)>,
@@ -54,6 +56,7 @@ impl Stage {
             plain: Composer::new(output),
             picture: Picture::black(output),
             damage: Damage::default(),
+            stale: false,
             areas: Vec::new(),
             moved: Vec::new(),
             captured_at: MediaTime::ZERO,
@@ -168,6 +171,9 @@ impl Stage {
     /// # Errors
     /// [`ComposeError::Conversion`] from the libraries that convert and scale.
     pub fn compose(&mut self) -> Result<bool, ComposeError> {
+        if std::mem::take(&mut self.stale) {
+            self.damage_all();
+        }
         if self.damage.is_empty() {
             return Ok(false);
         }
@@ -178,6 +184,24 @@ impl Stage {
         drawn?;
         self.picture.captured_at = self.captured_at;
         Ok(true)
+    }
+
+    /// The one frame there is to show, where it lies on a graphics card and is all of the picture: for an encoder that
+    /// takes it there. What changed counts as shown; [`Stage::picture`] stays behind until the next `compose`, which
+    /// then draws all of it, changed or not.
+    pub fn pass_on(&mut self) -> Option<VideoFrame> {
+        let frame = self.plain_frame().filter(|frame| frame.pixels.surface().is_some())?;
+        if crate::fit(frame.size, self.output).size != self.output {
+            return None;
+        }
+        self.damage.clear();
+        self.stale = true;
+        Some(frame)
+    }
+
+    /// Whether one frame that nothing is done to but scaling is all there is to show.
+    pub fn is_plain(&self) -> bool {
+        self.plain_frame().is_some()
     }
 
     fn draw_all(&mut self, damage: &[Area]) -> Result<(), ComposeError> {

@@ -343,6 +343,8 @@ impl Session {
                 let problem = Problem::new("encoder_took_over", message, "The stream went on.");
                 self.tell(Event::Warning(problem));
             }
+            // Only the main canvas's encode takes frames from the card: a source has one place to lie.
+            PipelineEvent::Surfaces(_) => {}
             PipelineEvent::Pace(rate) => {
                 canvas.pace = rate;
                 self.pace_sources();

@@ -27,7 +27,8 @@ impl Session {
             Effort::Least => Ceiling::Least,
             Effort::Room => Ceiling::Room,
         };
-        Wish { ceiling, preset: self.held.preset, intra_refresh: self.tuning.intra_refresh }
+        let Tuning { intra_refresh, zero_copy, .. } = self.tuning;
+        Wish { ceiling, preset: self.held.preset, intra_refresh, zero_copy }
     }
 
     /// Tells the steering what holds now; cheap enough for every order.

@@ -20,6 +20,8 @@ pub(crate) struct Wish {
     /// Instead of the governor's.
     pub(crate) preset: Option<Preset>,
     pub(crate) intra_refresh: bool,
+    /// Frames stay on the graphics card where the encoder takes them there.
+    pub(crate) zero_copy: bool,
 }
 
 /// A source of the live scene: its id and where its newest frame lies.

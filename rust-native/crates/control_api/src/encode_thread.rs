@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use compose::Stage;
 use encoder::VideoConfig;
-use media::{AccessUnit, Clock, FrameRate, MediaTime, MonotonicClock, Size};
+use media::{AccessUnit, Clock, FrameRate, MediaTime, MonotonicClock, Size, VideoFrame};
 use scene::Transition;
 use stream::{Broadcast, SlotWait};
 
@@ -16,12 +16,14 @@ use crate::canvas_clock::CanvasClock;
 use crate::constant_rate::ConstantRate;
 use crate::content::{Eye, Judge};
 use crate::encode_orders::{EncodeControl, Feed, Show, Wish};
-use crate::encoding::Encoding;
+use crate::encoding::{Encoded, Encoding, Shown};
 use crate::fade::Fade;
 use crate::governor::Governor;
 use crate::lower::{Lower, LowerHubs};
 use crate::pipeline::{Counters, Opener, PipelineEvent};
 use crate::repeats::Repeats;
+
+mod on_card;
 
 /// See the module.
 pub(crate) struct Encode<F> {
@@ -54,6 +56,10 @@ pub(crate) struct Encode<F> {
     fade: Option<Fade>,
     /// Something was composed since the encode began: there is a picture to repeat.
     has_picture: bool,
+    /// What is shown, while it lies on the graphics card and the encoder takes it there; `stage`'s picture is older then.
+    on_card: Option<VideoFrame>,
+    /// Whether frames were asked to lie there.
+    surfaces: bool,
     /// When the newest frame that is not encoded yet was captured.
     newest: Option<MediaTime>,
     encoding: Encoding,
@@ -83,6 +89,8 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             constant: None,
             fade: None,
             has_picture: false,
+            on_card: None,
+            surfaces: false,
             newest: None,
             control,
             on_event,
@@ -204,7 +212,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             self.lower.rest();
             self.feeds.clear();
             self.stage = Stage::new(self.config.size);
-            (self.fade, self.has_picture, self.newest) = (None, false, None);
+            (self.fade, self.has_picture, self.newest, self.on_card, self.surfaces) = (None, false, None, None, false);
             self.governor.start_over();
             (self.eye, self.judge) = (Eye::default(), Judge::default());
         }
@@ -264,6 +272,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             && mixable
         {
             let now = MonotonicClock.now();
+            self.bring_into_memory();
             self.fade = Some(match running {
                 Some(fade) => fade.interrupted(now, ms),
                 None => {
@@ -305,7 +314,10 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
 
     fn compose(&mut self, now: MediaTime) {
         let begun = Instant::now();
-        if let Err(error) = self.stage.compose() {
+        self.on_card = if self.asks_for_surfaces() { self.stage.pass_on() } else { None };
+        if self.on_card.is_none()
+            && let Err(error) = self.stage.compose()
+        {
             tracing::warn!(%error, "a frame could not be composed");
             return;
         }
@@ -328,7 +340,8 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
 
     /// Looks at what was composed, where that matters.
     fn look(&mut self, now: MediaTime) {
-        if self.encoding.abilities().is_some_and(|abilities| abilities.content)
+        if self.on_card.is_none()
+            && self.encoding.abilities().is_some_and(|abilities| abilities.content)
             && let Some(look) = self.eye.look(self.stage.picture())
             && self.judge.saw(now, look)
         {
@@ -349,8 +362,16 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
     }
 
     fn encode(&mut self, at: MediaTime) {
-        let picture = self.fade.as_ref().map_or(self.stage.picture(), Fade::picture);
-        if self.encoding.encode(picture, at, &self.config, &self.on_event).is_err() {
+        let mut encoded = Ok(Encoded::InMemory);
+        if let Some(frame) = &self.on_card {
+            encoded = self.encoding.encode(Shown::OnCard(frame), at, &self.config, &self.on_event);
+        }
+        if let Ok(Encoded::InMemory) = encoded {
+            self.bring_into_memory();
+            let picture = self.fade.as_ref().map_or(self.stage.picture(), Fade::picture);
+            encoded = self.encoding.encode(Shown::Picture(picture), at, &self.config, &self.on_event);
+        }
+        if encoded.is_err() {
             self.control.rest();
             return;
         }
@@ -358,6 +379,10 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
     }
 
     fn give_lower(&mut self, at: MediaTime) {
+        if !self.lower.is_read() {
+            return self.lower.rest();
+        }
+        self.bring_into_memory();
         let picture = self.fade.as_ref().map_or(self.stage.picture(), Fade::picture);
         self.lower.give(picture, at, &self.config, &self.on_event);
     }

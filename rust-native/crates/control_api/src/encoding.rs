@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use encoder::{Abilities, EncoderError, VideoConfig, VideoEncoder};
-use media::{AccessUnit, Clock, MediaTime, MonotonicClock, Picture};
+use media::{AccessUnit, Clock, MediaTime, MonotonicClock, Picture, VideoFrame};
 use stream::Broadcast;
 
 use crate::keyframes::KeyframeRequests;
@@ -21,6 +21,24 @@ const BARRED: Duration = Duration::from_secs(60);
 /// Two pictures never share a tick of the 90 kHz clock.
 const LEAST_PTS_STEP: Duration = Duration::from_millis(1);
 
+/// What is encoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Shown<'a> {
+    /// As it was composed, in memory.
+    Picture(&'a Picture),
+    /// A frame where it lies on a graphics card, for [`Encoding::takes_surfaces`].
+    OnCard(&'a VideoFrame),
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoded {
+    /// It was encoded, or told why not.
+    Done,
+    /// It can't be taken from the card (any more): it is wanted in memory.
+    InMemory,
+}
+
 /// None can be opened; it was told.
 #[derive(Debug)]
 pub(crate) struct Dead;
@@ -31,6 +49,8 @@ pub(crate) struct Encoding {
     encoder: Option<Box<dyn VideoEncoder>>,
     /// Encoders that failed, and when.
     failed: Vec<(&'static str, MediaTime)>,
+    /// The encoder that could not take frames from the card.
+    memory_only: Option<&'static str>,
     /// Pictures in a row that nothing came out for.
     silent: u32,
     last_pts: MediaTime,
@@ -46,6 +66,7 @@ impl Encoding {
             opener,
             encoder: None,
             failed: Vec::new(),
+            memory_only: None,
             silent: 0,
             last_pts: MediaTime::ZERO,
             keyframes: KeyframeRequests::default(),
@@ -59,9 +80,15 @@ impl Encoding {
         self.encoder.as_ref().map(|encoder| encoder.abilities())
     }
 
+    /// Whether the one that is open may take frames where they lie on a graphics card.
+    pub(crate) fn takes_surfaces(&self) -> bool {
+        let Some(encoder) = &self.encoder else { return false };
+        encoder.abilities().surfaces && self.memory_only != Some(encoder.name())
+    }
+
     /// The next picture needs a new one.
     pub(crate) fn close(&mut self) {
-        self.encoder = None;
+        (self.encoder, self.memory_only) = (None, None);
     }
 
     /// Other settings: the one that is open takes them, or the next picture needs a new one.
@@ -76,27 +103,33 @@ impl Encoding {
         }
     }
 
-    /// Encodes that picture with whichever encoder takes it, and hands on what comes out.
+    /// Encodes what is shown with whichever encoder takes it, and hands on what comes out.
     ///
     /// # Errors
     /// [`Dead`].
     pub(crate) fn encode(
         &mut self,
-        picture: &Picture,
+        shown: Shown<'_>,
         at: MediaTime,
         config: &VideoConfig,
         tell: &dyn Fn(PipelineEvent),
-    ) -> Result<(), Dead> {
+    ) -> Result<Encoded, Dead> {
         let pts = at.max(self.last_pts + LEAST_PTS_STEP);
         let mut failure = None;
         for _ in 0..MOST_FAILURES {
             if self.encoder.is_none() {
                 self.encoder = Some(self.open(config, tell)?);
             }
-            let Some(encoder) = self.encoder.as_mut() else { return Ok(()) };
+            let takes_surfaces = self.takes_surfaces();
+            let Some(encoder) = self.encoder.as_mut() else { return Ok(Encoded::Done) };
             let force = self.keyframes.is_due(MonotonicClock.now());
             let begun = Instant::now();
-            match encoder.encode(picture, pts, force) {
+            let (result, copies) = match shown {
+                Shown::Picture(picture) => (encoder.encode(picture, pts, force), encoder.abilities().copies),
+                Shown::OnCard(frame) if takes_surfaces => (encoder.encode_surface(frame, pts, force), 0),
+                Shown::OnCard(_) => return Ok(Encoded::InMemory),
+            };
+            match result {
                 Ok(None) if self.silent >= MOST_SILENT => {
                     let reason = format!("it took {MOST_SILENT} pictures and gave nothing back");
                     failure = Some(EncoderError::EncodeFailed { name: encoder.name(), reason });
@@ -107,10 +140,16 @@ impl Encoding {
                     if let Some(failed) = failure {
                         tell(PipelineEvent::TookOver { failed, name: encoder.name() });
                     }
+                    self.counters.copies.store(copies, Ordering::Relaxed);
                     self.silent = if unit.is_none() { self.silent + 1 } else { 0 };
                     self.last_pts = pts;
                     self.deliver(unit, nanos);
-                    return Ok(());
+                    return Ok(Encoded::Done);
+                }
+                Err(error @ EncoderError::SurfaceRefused { .. }) => {
+                    self.memory_only = Some(encoder.name());
+                    tell(PipelineEvent::Failing(error));
+                    return Ok(Encoded::InMemory);
                 }
                 Err(error) => {
                     failure = Some(error);
@@ -122,7 +161,7 @@ impl Encoding {
             // Three different ones in a row: it is tried again with the next picture.
             tell(PipelineEvent::Failing(error));
         }
-        Ok(())
+        Ok(Encoded::Done)
     }
 
     /// The encoder has failed: another one is to be opened.
@@ -159,7 +198,6 @@ impl Encoding {
         match opened {
             Ok(opened) => {
                 tell(PipelineEvent::Opened { name: opened.encoder.name(), refused: opened.refused });
-                self.counters.copies.store(opened.encoder.abilities().copies, Ordering::Relaxed);
                 Ok(opened.encoder)
             }
             Err(error) => {

@@ -239,6 +239,11 @@ impl Capture {
         (captured, replaced)
     }
 
+    /// Leaves the frames of the main canvas on the graphics card, or brings them into memory.
+    pub(crate) fn set_surfaces(&self, surfaces: bool) {
+        self.main().filter_map(|source| source.video.as_ref()).for_each(|video| video.set_surfaces(surfaces));
+    }
+
     pub(crate) fn set_own_window(&self, window: Option<u32>) {
         self.sources.iter().filter_map(|source| source.video.as_ref()).for_each(|video| video.set_own_window(window));
     }

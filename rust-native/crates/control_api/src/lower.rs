@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use publish::LowerLayer;
 use stream::{Broadcast, FrameSlot, LagPolicy, Lanes, SlotWait};
 
-use crate::encoding::Encoding;
+use crate::encoding::{Encoding, Shown};
 use crate::pipeline::{Counters, Opener, PipelineEvent};
 
 /// Half and quarter.
@@ -130,6 +130,11 @@ impl Lower {
         (0..MOST_LOWER).any(|lower| self.desk.keyframes[lower].load(Ordering::Relaxed) && self.desk.is_wanted(lower))
     }
 
+    /// Whether anybody reads any of them.
+    pub(crate) fn is_read(&self) -> bool {
+        (0..MOST_LOWER).any(|lower| self.desk.is_wanted(lower))
+    }
+
     /// Has that picture encoded, where somebody reads it; never waits for it.
     pub(crate) fn give(
         &mut self,
@@ -138,7 +143,7 @@ impl Lower {
         config: &VideoConfig,
         tell: &dyn Fn(PipelineEvent),
     ) {
-        if !(0..MOST_LOWER).any(|lower| self.desk.is_wanted(lower)) {
+        if !self.is_read() {
             self.worker = None;
             return;
         }
@@ -231,7 +236,7 @@ impl Layer {
                 tracing::warn!(%failed, name, "another encoder took a lower encoding over");
             }
             PipelineEvent::Opened { name, .. } => tracing::info!(name, lower, "a lower encoding begins"),
-            PipelineEvent::Pace(_) => {}
+            PipelineEvent::Pace(_) | PipelineEvent::Surfaces(_) => {}
         };
         if desk.keyframes[lower].swap(false, Ordering::Relaxed) {
             self.encoding.keyframes.want();
@@ -240,7 +245,7 @@ impl Layer {
         if self.config.replace(config) != Some(config) {
             self.encoding.reconfigure(&config, &tell);
         }
-        self.dead = self.encoding.encode(picture, job.at, &config, &tell).is_err();
+        self.dead = self.encoding.encode(Shown::Picture(picture), job.at, &config, &tell).is_err();
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) enum PipelineEvent {
     Failing(EncoderError),
     /// So many pictures a second are taken from now on.
     Pace(FrameRate),
+    /// Frames are to stay on the graphics card from now on, or to come in memory.
+    Surfaces(bool),
     /// None could be opened: the encode is at rest.
     Dead(EncoderError),
 }
@@ -138,3 +140,7 @@ mod content_tests;
 #[cfg(test)]
 #[path = "failover_tests.rs"]
 mod failover_tests;
+
+#[cfg(test)]
+#[path = "on_card_tests.rs"]
+mod on_card_tests;

@@ -259,6 +259,11 @@ impl Session {
                     self.pace_sources();
                 }
             }
+            Order::Pipeline(_, PipelineEvent::Surfaces(surfaces)) => {
+                if let Some(capture) = &mut self.capture {
+                    capture.set_surfaces(surfaces);
+                }
+            }
             Order::Pipeline(_, PipelineEvent::Dead(error)) => {
                 if self.canvases.any_live() {
                     self.rest_main().await;

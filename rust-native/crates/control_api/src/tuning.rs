@@ -14,11 +14,15 @@ pub struct Tuning {
     pub effort: Effort,
     /// Spread fresh blocks over all pictures instead of large keyframes; for WebRTC alone.
     pub intra_refresh: bool,
+    /// Leave pictures on the graphics card where its encoder takes them there. Nobody has tried it on one yet.
+    #[serde(default)]
+    pub zero_copy: bool,
 }
 
 impl Tuning {
     /// What holds until another one is set.
-    pub const DEFAULT: Self = Self { adapt: true, adapt_recording: false, effort: Effort::Least, intra_refresh: false };
+    pub const DEFAULT: Self =
+        Self { adapt: true, adapt_recording: false, effort: Effort::Least, intra_refresh: false, zero_copy: false };
 }
 
 /// What the processor is used for.

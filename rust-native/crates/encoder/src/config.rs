@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use media::{AccessUnit, Bitrate, FrameRate, MediaTime, Picture, Size, VideoCodec};
+use media::{AccessUnit, Bitrate, FrameRate, MediaTime, Picture, Size, VideoCodec, VideoFrame};
 
 use crate::EncoderError;
 
@@ -80,6 +80,8 @@ pub struct Abilities {
     pub presets: bool,
     /// It goes about texts and windows in another way than about what moves: see [`Tune::content`].
     pub content: bool,
+    /// It takes frames where they lie on a graphics card: see [`VideoEncoder::encode_surface`].
+    pub surfaces: bool,
     /// How often a raw picture is copied on its way into it.
     pub copies: u32,
 }
@@ -109,6 +111,21 @@ pub trait VideoEncoder: Send {
         pts: MediaTime,
         force_keyframe: bool,
     ) -> Result<Option<AccessUnit>, EncoderError>;
+
+    /// As [`Self::encode`], of a frame that lies on a graphics card ([`media::PixelBuffer::surface`]) and is all of the
+    /// picture: it is scaled and converted there, and never comes into memory. The two may take turns.
+    ///
+    /// # Errors
+    /// [`EncoderError::SurfaceRefused`], after which [`Self::encode`] goes on as before; else as that.
+    fn encode_surface(
+        &mut self,
+        _frame: &VideoFrame,
+        _pts: MediaTime,
+        _force_keyframe: bool,
+    ) -> Result<Option<AccessUnit>, EncoderError> {
+        let reason = "it reads pictures in memory".to_owned();
+        Err(EncoderError::SurfaceRefused { name: self.name(), reason })
+    }
 
     /// Takes over new settings from the next picture on. `true`: done in place, without an IDR. `false`: nothing was
     /// changed, and the caller is to open a new encoder.

@@ -62,6 +62,14 @@ pub enum EncoderError {
         /// In its own words.
         reason: String,
     },
+    /// It can't take pictures where they lie on the graphics card; it goes on with those in memory.
+    #[error("the video encoder {name} can't take pictures from the graphics card: {reason}")]
+    SurfaceRefused {
+        /// The encoder.
+        name: &'static str,
+        /// Why, in words.
+        reason: String,
+    },
     /// The Opus encoder failed.
     #[error("the sound encoder failed: {reason}")]
     SoundFailed {
@@ -81,6 +89,7 @@ impl EncoderError {
             Self::UnsupportedSettings { .. } => "unsupported_video_settings",
             Self::WrongPictureSize { .. } => "wrong_picture_size",
             Self::EncodeFailed { .. } => "encode_failed",
+            Self::SurfaceRefused { .. } => "surface_refused",
             Self::SoundFailed { .. } => "sound_encode_failed",
         }
     }
@@ -98,6 +107,7 @@ impl EncoderError {
             }
             Self::WrongPictureSize { .. } => "Stop the capture and start it again, and report this as a fault.",
             Self::EncodeFailed { .. } => "Start the capture again; if it fails again, choose another encoder.",
+            Self::SurfaceRefused { .. } => "Nothing is lost: pictures are copied through memory instead.",
             Self::SoundFailed { .. } => "Stop the capture and start it again.",
         }
     }

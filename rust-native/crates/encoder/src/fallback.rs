@@ -133,7 +133,7 @@ impl VideoEncoder for Fallback {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { live_bitrate: true, presets: false, content: true, copies: 0 }
+        Abilities { live_bitrate: true, presets: false, content: true, surfaces: false, copies: 0 }
     }
 
     fn encode(

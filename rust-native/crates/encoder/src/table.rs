@@ -25,7 +25,7 @@ const fn hardware(
     live_bitrate: bool,
     options: &'static [(&'static str, &'static str)],
 ) -> Candidate {
-    let recipe = Recipe { name, input, options, live_bitrate, threads: false, tunable: false };
+    let recipe = Recipe { name, input, options, live_bitrate, threads: false, tunable: false, surfaces: true };
     Candidate { codec, hardware: true, backend: Backend::Libavcodec(recipe) }
 }
 
@@ -112,6 +112,7 @@ pub(crate) static CANDIDATES: &[Candidate] = &[
             live_bitrate: true,
             threads: true,
             tunable: true,
+            surfaces: false,
         }),
     },
     Candidate { codec: VideoCodec::H264, hardware: false, backend: Backend::BuiltIn },

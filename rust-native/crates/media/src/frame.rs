@@ -3,29 +3,50 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{MediaTime, Size};
+use crate::{MediaTime, Size, Surface};
 
 /// Pixel memory that belongs to whoever captured it and returns there when the last clone is dropped.
 ///
 /// A capture pool keeps one clone of each `Arc` itself: a buffer is free when its count is one.
 #[derive(Clone)]
-pub struct PixelBuffer(Arc<dyn AsRef<[u8]> + Send + Sync>);
+pub struct PixelBuffer {
+    memory: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    length: usize,
+    surface: Option<Surface>,
+}
 
 impl PixelBuffer {
     /// Wraps shared memory, without a copy.
     pub fn new(memory: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Self {
-        Self(memory)
+        let length = (*memory).as_ref().len();
+        Self { memory, length, surface: None }
     }
 
-    /// The bytes.
+    /// Pixels on a graphics card. `memory` reads them back where somebody asks for bytes, once, and gives at least
+    /// `length` of them, also where the card fails (black then).
+    pub fn on_card(surface: Surface, length: usize, memory: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Self {
+        Self { memory, length, surface: Some(surface) }
+    }
+
+    /// The bytes; read back from the card where they lie there.
     pub fn bytes(&self) -> &[u8] {
-        (*self.0).as_ref()
+        (*self.memory).as_ref()
+    }
+
+    /// How many bytes there are, without reading any.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Where they lie, if that is a graphics card.
+    pub fn surface(&self) -> Option<&Surface> {
+        self.surface.as_ref()
     }
 }
 
 impl fmt::Debug for PixelBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PixelBuffer({} bytes)", self.bytes().len())
+        write!(f, "PixelBuffer({} bytes, {:?})", self.length, self.surface)
     }
 }
 
@@ -41,7 +62,7 @@ pub enum Alpha {
     Premultiplied,
 }
 
-/// One captured picture: 8-bit BGRA, full-range sRGB, rows from the top; the fourth byte is what [`Alpha`] says.
+/// One captured picture, in memory or on a graphics card: 8-bit BGRA, full-range sRGB, rows from the top; the fourth byte is what [`Alpha`] says.
 #[derive(Debug, Clone)]
 pub struct VideoFrame {
     /// When the device's pixels were read.

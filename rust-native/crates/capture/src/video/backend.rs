@@ -15,6 +15,10 @@ pub(super) trait Backend: Debug + Send + Sync {
     /// Draws the pointer from now on, or leaves it out; nothing to do for what has no pointer.
     fn set_cursor(&self, cursor: bool);
 
+    /// Leaves frames on the graphics card from now on ([`media::PixelBuffer::surface`]), or brings them into memory;
+    /// nothing to do for what never lies on one.
+    fn set_surfaces(&self, _surfaces: bool) {}
+
     /// Frames put into the slot so far.
     fn captured(&self) -> u64;
 }

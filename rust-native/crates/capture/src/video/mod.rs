@@ -268,6 +268,12 @@ impl VideoCapture {
         self.0.set_cursor(cursor);
     }
 
+    /// Leaves frames on the graphics card from now on, where the source lies on one ([`media::PixelBuffer::surface`]):
+    /// for an encoder that takes them there. At the start they come in memory.
+    pub fn set_surfaces(&self, surfaces: bool) {
+        self.0.set_surfaces(surfaces);
+    }
+
     /// Frames put into the slot so far.
     pub fn captured(&self) -> u64 {
         self.0.captured()

@@ -10,16 +10,40 @@ use media::{PixelBuffer, Size};
 /// two for consumers that lag.
 const MOST_BUFFERS: usize = 6;
 
+/// What pictures are lent out in, at most [`MOST_BUFFERS`] of it.
+#[derive(Debug)]
+pub(super) struct Shelf<T>(Vec<Arc<T>>);
+
+impl<T> Shelf<T> {
+    pub(super) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// One that nobody but the shelf holds, made by `make` where there is none; `None` while consumers hold all.
+    pub(super) fn free<E>(&mut self, make: impl FnOnce() -> Result<T, E>) -> Result<Option<&mut Arc<T>>, E> {
+        let free = self.0.iter_mut().position(|each| Arc::get_mut(each).is_some());
+        let index = match free {
+            Some(index) => index,
+            None if self.0.len() < MOST_BUFFERS => {
+                self.0.push(Arc::new(make()?));
+                self.0.len() - 1
+            }
+            None => return Ok(None),
+        };
+        Ok(self.0.get_mut(index))
+    }
+}
+
 /// Buffers of one picture size, BGRA without padding.
 #[derive(Debug)]
 pub(super) struct Pool {
     size: Size,
-    buffers: Vec<Arc<Vec<u8>>>,
+    buffers: Shelf<Vec<u8>>,
 }
 
 impl Pool {
     pub(super) fn new(size: Size) -> Self {
-        Self { size, buffers: Vec::new() }
+        Self { size, buffers: Shelf::new() }
     }
 
     /// Bytes from one row of a picture to the next.
@@ -37,18 +61,10 @@ impl Pool {
     /// A picture that `write` filled (it is given the bytes, `stride * height`); `None` while consumers hold all.
     pub(super) fn fill<E>(&mut self, write: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Result<Option<PixelBuffer>, E> {
         let length = self.stride() * self.size.height as usize;
-        let free = self.buffers.iter_mut().position(|buffer| Arc::get_mut(buffer).is_some());
-        let index = match free {
-            Some(index) => index,
-            None if self.buffers.len() < MOST_BUFFERS => {
-                self.buffers.push(Arc::new(vec![0; length]));
-                self.buffers.len() - 1
-            }
-            None => return Ok(None),
-        };
-        let Some(bytes) = Arc::get_mut(&mut self.buffers[index]) else { return Ok(None) };
+        let Some(buffer) = self.buffers.free(|| Ok(vec![0; length]))? else { return Ok(None) };
+        let Some(bytes) = Arc::get_mut(buffer) else { return Ok(None) };
         write(bytes)?;
-        Ok(Some(PixelBuffer::new(Arc::clone(&self.buffers[index]) as Arc<dyn AsRef<[u8]> + Send + Sync>)))
+        Ok(Some(PixelBuffer::new(Arc::clone(buffer) as Arc<dyn AsRef<[u8]> + Send + Sync>)))
     }
 }
 

@@ -94,6 +94,10 @@ impl Backend for imp::Capture {
         Self::set_cursor(self, cursor);
     }
 
+    fn set_surfaces(&self, surfaces: bool) {
+        Self::set_surfaces(self, surfaces);
+    }
+
     fn captured(&self) -> u64 {
         Self::captured(self)
     }

@@ -5,10 +5,12 @@ use std::ffi::{CString, c_int};
 use std::time::Duration;
 
 use ffmpeg_next::ffi;
-use media::{AccessUnit, MediaTime, Picture, Size, VideoCodec};
+use media::{AccessUnit, MediaTime, Picture, Size, VideoCodec, VideoFrame};
 
-use super::input::Feeder;
+use super::card::Card;
+use super::input::{Fed, Feeder};
 use super::raw::{AvError, Context, Packet, check, dictionary};
+use super::settings::{configure, idr_distance, level_for, options, rate_buffer, refreshes, same_options};
 use super::{Input, Recipe, log};
 use crate::h264::{self, Gop, ParameterSets};
 use crate::payload::Payloads;
@@ -16,12 +18,7 @@ use crate::rate::Cadence;
 use crate::{Abilities, EncoderError, Refusal, VideoConfig, VideoEncoder};
 
 /// Ticks of a libavcodec time stamp in a second: fine enough that stamps of 240 pictures a second differ.
-const TICKS: c_int = 1_000_000;
-/// The rate control's buffer, in seconds of the bitrate: an IDR may be as large as that. A smaller one makes every IDR
-/// a visible pulse of blur, a larger one delays the pictures after it on a link that is just wide enough.
-const VBV_SECONDS: f64 = 0.25;
-/// Beyond this, slices cost more bits than threads save time.
-const MOST_THREADS: usize = 4;
+pub(super) const TICKS: c_int = 1_000_000;
 /// Pictures after which an encoder must have given its first output. The deepest pipelines hold back three.
 const TRIAL_PICTURES: i64 = 8;
 
@@ -58,14 +55,19 @@ impl LibavEncoder {
     pub(crate) fn open(recipe: &'static Recipe, hardware: bool, config: &VideoConfig) -> Result<Self, Refusal> {
         log::install();
         let (result, complaints) = log::collect(|| {
-            let mut this = Self::open_unproved(recipe, hardware, config)?;
+            let mut this = Self::open_unproved(recipe, hardware, config, None)?;
             this.prove()?;
             Ok(this)
         });
         result.map_err(|error: Failure| Refusal { name: recipe.name.to_owned(), reason: error.reason(&complaints) })
     }
 
-    fn open_unproved(recipe: &'static Recipe, hardware: bool, config: &VideoConfig) -> Result<Self, Failure> {
+    fn open_unproved(
+        recipe: &'static Recipe,
+        hardware: bool,
+        config: &VideoConfig,
+        card: Option<Card>,
+    ) -> Result<Self, Failure> {
         let config = VideoConfig { size: config.size.even(), ..*config };
         let level = level_for(&config).ok_or(Failure::TooMuch)?;
         let name = CString::new(recipe.name).map_err(|_| Failure::NotCompiledIn)?;
@@ -77,10 +79,13 @@ impl LibavEncoder {
         // SAFETY: `codec` is valid.
         let context = Context::take(unsafe { ffi::avcodec_alloc_context3(codec) })?;
         configure(&context, recipe, &config, level);
-        let feeder = Feeder::new(recipe.input, config.size, &context).map_err(|error| match recipe.input {
-            Input::VaSurface => Failure::NoDevice(error),
-            _ => Failure::Av(error),
-        })?;
+        let feeder = match card {
+            Some(card) => Feeder::on_card(card, config.size, &context)?,
+            None => Feeder::new(recipe.input, config.size, &context).map_err(|error| match recipe.input {
+                Input::VaSurface => Failure::NoDevice(error),
+                _ => Failure::Av(error),
+            })?,
+        };
         let mut options = dictionary(&options(recipe, &config))?;
         // SAFETY: context and codec belong together; of the options it takes what it knows and leaves the rest.
         let opened = unsafe {
@@ -114,7 +119,11 @@ impl LibavEncoder {
         let mut came = false;
         for picture in -TRIAL_PICTURES..0 {
             let first = picture == -TRIAL_PICTURES;
-            self.submit(&black, picture * i64::from(TICKS) / i64::from(self.config.frame_rate.fps()), first)?;
+            self.submit(
+                Fed::Picture(&black),
+                picture * i64::from(TICKS) / i64::from(self.config.frame_rate.fps()),
+                first,
+            )?;
             came |= self.receive()?;
             if came && !first {
                 // What it still holds back of these is dropped when it comes: nothing in flight has its stamp.
@@ -125,10 +134,10 @@ impl LibavEncoder {
         Err(Failure::Silent)
     }
 
-    fn submit(&mut self, picture: &Picture, ticks: i64, idr: bool) -> Result<(), AvError> {
+    fn submit(&mut self, fed: Fed<'_>, ticks: i64, idr: bool) -> Result<(), AvError> {
         let context = self.context.as_ptr();
         // SAFETY: both are valid and used by this thread alone.
-        self.feeder.feed(picture, ticks, idr, |frame| unsafe { ffi::avcodec_send_frame(context, frame) })
+        self.feeder.feed(fed, ticks, idr, |frame| unsafe { ffi::avcodec_send_frame(context, frame) })
     }
 
     /// Takes all that is finished; `true` when there was something.
@@ -175,6 +184,51 @@ impl LibavEncoder {
         }
     }
 
+    fn surface_refused(&self, reason: String) -> EncoderError {
+        EncoderError::SurfaceRefused { name: self.recipe.name, reason }
+    }
+
+    /// Goes on in a session of its own on the card where that frame lies; its first picture is an IDR.
+    fn move_to_card_of(&mut self, frame: &VideoFrame) -> Result<(), EncoderError> {
+        let (result, complaints) = log::collect(|| {
+            let card = Card::of(frame, self.config.size, self.recipe.name).map_err(Failure::NoCard)?;
+            let mut moved = Self::open_unproved(self.recipe, self.hardware, &self.config, Some(card))?;
+            moved.prove()?;
+            Ok(moved)
+        });
+        let moved = result.map_err(|failure: Failure| self.surface_refused(failure.reason(&complaints)))?;
+        let Self { context, feeder, parameter_sets, gop, .. } = moved;
+        // The codec goes before its surfaces.
+        self.context = context;
+        self.feeder = feeder;
+        (self.parameter_sets, self.gop) = (parameter_sets, gop);
+        self.in_flight.clear();
+        self.set_rate();
+        Ok(())
+    }
+
+    fn run(&mut self, fed: Fed<'_>, pts: MediaTime, force_keyframe: bool) -> Result<Option<AccessUnit>, EncoderError> {
+        let captured_at = match fed {
+            Fed::Picture(picture) => picture.captured_at,
+            Fed::Surface(frame) => frame.captured_at,
+        };
+        let ticks = ((pts.as_nanos() / 1_000) as i64).max(self.last_ticks + 1);
+        let moved = (ticks - (pts.as_nanos() / 1_000) as i64) as u64;
+        let pts = if moved > 0 { pts + Duration::from_micros(moved) } else { pts };
+        if self.recipe.live_bitrate && self.cadence.observe(pts) {
+            self.set_rate();
+        }
+        let idr = force_keyframe || self.gop.is_due(pts);
+        if idr {
+            self.gop.note(pts);
+        }
+        self.last_ticks = ticks;
+        self.in_flight.push_back(InFlight { ticks, pts, captured_at });
+        let result = self.submit(fed, ticks, idr).and_then(|()| self.receive());
+        result.map_err(|error| EncoderError::EncodeFailed { name: self.recipe.name, reason: error.text })?;
+        Ok(self.ready.pop_front())
+    }
+
     /// Tells the encoder its bitrate.
     fn set_rate(&mut self) {
         let bitrate = self.cadence.scaled(self.config.bitrate);
@@ -199,8 +253,8 @@ impl VideoEncoder for LibavEncoder {
     }
 
     fn abilities(&self) -> Abilities {
-        let Recipe { live_bitrate, tunable, input, .. } = *self.recipe;
-        Abilities { live_bitrate, presets: tunable, content: false, copies: input.copies() }
+        let Recipe { live_bitrate, tunable, input, surfaces, .. } = *self.recipe;
+        Abilities { live_bitrate, presets: tunable, content: false, surfaces, copies: input.copies() }
     }
 
     fn encode(
@@ -210,21 +264,23 @@ impl VideoEncoder for LibavEncoder {
         force_keyframe: bool,
     ) -> Result<Option<AccessUnit>, EncoderError> {
         check_size(self.config.size, picture)?;
-        let ticks = ((pts.as_nanos() / 1_000) as i64).max(self.last_ticks + 1);
-        let moved = (ticks - (pts.as_nanos() / 1_000) as i64) as u64;
-        let pts = if moved > 0 { pts + Duration::from_micros(moved) } else { pts };
-        if self.recipe.live_bitrate && self.cadence.observe(pts) {
-            self.set_rate();
+        self.run(Fed::Picture(picture), pts, force_keyframe)
+    }
+
+    fn encode_surface(
+        &mut self,
+        frame: &VideoFrame,
+        pts: MediaTime,
+        force_keyframe: bool,
+    ) -> Result<Option<AccessUnit>, EncoderError> {
+        if !self.recipe.surfaces || frame.pixels.surface().is_none() {
+            return Err(self.surface_refused("it reads pictures in memory".to_owned()));
         }
-        let idr = force_keyframe || self.gop.is_due(pts);
-        if idr {
-            self.gop.note(pts);
+        if !self.feeder.takes(frame) {
+            self.move_to_card_of(frame)?;
         }
-        self.last_ticks = ticks;
-        self.in_flight.push_back(InFlight { ticks, pts, captured_at: picture.captured_at });
-        let result = self.submit(picture, ticks, idr).and_then(|()| self.receive());
-        result.map_err(|error| EncoderError::EncodeFailed { name: self.recipe.name, reason: error.text })?;
-        Ok(self.ready.pop_front())
+        self.feeder.bring(frame).map_err(|error| self.surface_refused(error.text))?;
+        self.run(Fed::Surface(frame), pts, force_keyframe)
     }
 
     fn reconfigure(&mut self, config: &VideoConfig) -> Result<bool, EncoderError> {
@@ -271,6 +327,8 @@ enum Failure {
     TooMuch,
     /// It took pictures and gave nothing back.
     Silent,
+    /// Frames on the graphics card can't be taken there, in words.
+    NoCard(String),
     /// The device that it works on doesn't answer.
     NoDevice(AvError),
     Av(AvError),
@@ -289,6 +347,7 @@ impl Failure {
             Self::NotCompiledIn => "not compiled into this build".to_owned(),
             Self::TooMuch => "no level of H.264 holds a stream of this size and rate".to_owned(),
             Self::Silent => format!("it took {TRIAL_PICTURES} pictures and gave nothing back"),
+            Self::NoCard(reason) => reason.clone(),
             Self::NoDevice(error) => {
                 let device = "no VA-API device answers (/dev/dri/renderD128 and on)";
                 format!("{device}: {}", complaints.last().unwrap_or(&error.text))
@@ -302,90 +361,5 @@ impl Failure {
     fn unsupported(&self, config: &VideoConfig) -> EncoderError {
         let what = format!("{} at {} pictures per second, {}", config.size, config.frame_rate.fps(), config.bitrate);
         EncoderError::UnsupportedSettings { what: format!("{what}: {}", self.reason(&[])) }
-    }
-}
-
-/// What can't be changed in mid-stream.
-fn same_options(a: &VideoConfig, b: &VideoConfig) -> bool {
-    let refresh = |config: &VideoConfig| config.tune.intra_refresh.then_some(config.gop);
-    a.tune.preset == b.tune.preset && refresh(a) == refresh(b)
-}
-
-/// The recipe's options, and those that the settings choose.
-fn options(recipe: &Recipe, config: &VideoConfig) -> Vec<(&'static str, &'static str)> {
-    let mut options = recipe.options.to_vec();
-    if recipe.tunable {
-        options.push(("preset", config.tune.preset.name()));
-        if config.tune.intra_refresh {
-            options.push(("intra-refresh", "1"));
-        }
-    }
-    options
-}
-
-fn refreshes(recipe: &Recipe, config: &VideoConfig) -> bool {
-    recipe.tunable && config.tune.intra_refresh
-}
-
-/// From one IDR to the next where nobody asks for one; without end where blocks are refreshed instead.
-fn idr_distance(recipe: &Recipe, config: &VideoConfig) -> Duration {
-    if refreshes(recipe, config) { Duration::MAX } else { config.gop }
-}
-
-/// `FF_LEVEL_UNKNOWN`, which FFmpeg 9 calls `AV_LEVEL_UNKNOWN`.
-const LEVEL_UNKNOWN: c_int = -99;
-
-/// H.264's is chosen here, low enough for browsers; what an encoder of another codec needs it knows itself.
-fn level_for(config: &VideoConfig) -> Option<i32> {
-    match config.codec {
-        VideoCodec::H264 => h264::level(config.size, config.frame_rate.fps(), config.bitrate.as_kbps()),
-        VideoCodec::Hevc | VideoCodec::Av1 => Some(LEVEL_UNKNOWN),
-    }
-}
-
-fn threads(config: &VideoConfig) -> c_int {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let chosen = if config.threads == 0 { cores.min(MOST_THREADS) } else { config.threads.min(64) as usize };
-    chosen as c_int
-}
-
-/// The rate control's buffer, in bits: of the wire's time, whatever the pictures' cadence is.
-fn rate_buffer(config: &VideoConfig) -> i64 {
-    (f64::from(config.bitrate.as_bps()) * VBV_SECONDS) as i64
-}
-
-/// The settings that all of libavcodec's encoders share.
-fn configure(context: &Context, recipe: &Recipe, config: &VideoConfig, level: i32) {
-    let bitrate = i64::from(config.bitrate.as_bps());
-    // SAFETY: a fresh context, not opened yet; the fields are plain data.
-    unsafe {
-        let context = context.as_ptr();
-        (*context).width = config.size.width as c_int;
-        (*context).height = config.size.height as c_int;
-        (*context).pix_fmt = recipe.input.pixel_format();
-        (*context).time_base = ffi::AVRational { num: 1, den: TICKS };
-        (*context).framerate = ffi::AVRational { num: config.frame_rate.fps() as c_int, den: 1 };
-        (*context).sample_aspect_ratio = ffi::AVRational { num: 1, den: 1 };
-        (*context).bit_rate = bitrate;
-        (*context).rc_max_rate = bitrate;
-        (*context).rc_buffer_size = rate_buffer(config) as c_int;
-        // IDRs are asked for by time, never made by count. An hour of 240 pictures a second: some drivers take no more.
-        (*context).gop_size = if refreshes(recipe, config) {
-            (config.gop.as_secs_f64() * f64::from(config.frame_rate.fps())).max(1.0) as c_int
-        } else {
-            864_000
-        };
-        (*context).max_b_frames = 0;
-        (*context).level = level;
-        (*context).color_range = ffi::AVColorRange::AVCOL_RANGE_MPEG;
-        (*context).colorspace = ffi::AVColorSpace::AVCOL_SPC_BT709;
-        (*context).color_primaries = ffi::AVColorPrimaries::AVCOL_PRI_BT709;
-        (*context).color_trc = ffi::AVColorTransferCharacteristic::AVCOL_TRC_BT709;
-        (*context).flags |= (ffi::AV_CODEC_FLAG_LOW_DELAY | ffi::AV_CODEC_FLAG_CLOSED_GOP) as c_int;
-        if recipe.threads {
-            (*context).thread_count = threads(config);
-            // Slices: frames in parallel would each wait for the next one.
-            (*context).thread_type = ffi::FF_THREAD_SLICE;
-        }
     }
 }

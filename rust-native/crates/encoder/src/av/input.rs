@@ -4,8 +4,9 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use ffmpeg_next::ffi;
-use media::{Picture, Plane, Size};
+use media::{Picture, Plane, Size, VideoFrame};
 
+use super::card::Card;
 use super::raw::{AvError, Buffer, Context, Frame, check};
 
 /// The kinds of input that the encoders in the table want.
@@ -42,6 +43,13 @@ impl Input {
     }
 }
 
+/// What is fed: a picture in memory, or a frame that lies on a graphics card.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fed<'a> {
+    Picture(&'a Picture),
+    Surface(&'a VideoFrame),
+}
+
 /// Feeds one encoder.
 #[derive(Debug)]
 pub(super) struct Feeder {
@@ -52,6 +60,8 @@ pub(super) struct Feeder {
     staging: Option<Frame>,
     /// The surfaces.
     pool: Option<Buffer>,
+    /// Where frames on a graphics card are converted.
+    card: Option<Card>,
 }
 
 impl Feeder {
@@ -69,21 +79,56 @@ impl Feeder {
                 pool = Some(va_surfaces(size, context)?);
             }
         }
-        Ok(Self { input, frame, staging, pool })
+        Ok(Self { input, frame, staging, pool, card: None })
     }
 
-    /// Hands the picture to `send` as a frame of that time; `idr` asks for one.
+    /// As [`Self::new`], for an encoder on that card: it takes the card's frames, and pictures that are uploaded.
+    pub(super) fn on_card(card: Card, size: Size, context: &Context) -> Result<Self, AvError> {
+        let staging = Frame::new()?;
+        allocate(&staging, ffi::AVPixelFormat::AV_PIX_FMT_NV12, size)?;
+        // SAFETY: both are alive; each owner has a reference of its own.
+        let pool = unsafe {
+            let raw = context.as_ptr();
+            (*raw).pix_fmt = card.pixel_format();
+            (*raw).hw_frames_ctx = Buffer::take(ffi::av_buffer_ref(card.pool().as_ptr()))?.into_raw();
+            Buffer::take(ffi::av_buffer_ref(card.pool().as_ptr()))?
+        };
+        Ok(Self {
+            input: Input::VaSurface,
+            frame: Frame::new()?,
+            staging: Some(staging),
+            pool: Some(pool),
+            card: Some(card),
+        })
+    }
+
+    /// Whether it takes that frame where it lies.
+    pub(super) fn takes(&self, frame: &VideoFrame) -> bool {
+        self.card.as_ref().is_some_and(|card| card.suits(frame))
+    }
+
+    /// Converts that frame on its card, for [`Self::feed`] to hand it over.
+    pub(super) fn bring(&mut self, frame: &VideoFrame) -> Result<(), AvError> {
+        let card = self.card.as_mut().ok_or_else(|| AvError::new(-libc::EINVAL))?;
+        // SAFETY: the frame is ours; what is still in it of a picture that was not handed over goes.
+        unsafe { ffi::av_frame_unref(self.frame.as_ptr()) };
+        card.bring(frame, &self.frame)
+    }
+
+    /// Hands what is fed to `send` as a frame of that time; `idr` asks for one.
     pub(super) fn feed(
         &mut self,
-        picture: &Picture,
+        fed: Fed<'_>,
         pts: i64,
         idr: bool,
         send: impl FnOnce(*mut ffi::AVFrame) -> c_int,
     ) -> Result<(), AvError> {
-        match self.input {
-            Input::Lent => self.lend(picture)?,
-            Input::Planar | Input::Nv12 => fill(&self.frame, picture)?,
-            Input::VaSurface => self.upload(picture)?,
+        match (fed, self.input) {
+            // Brought already.
+            (Fed::Surface(_), _) => {}
+            (Fed::Picture(picture), Input::Lent) => self.lend(picture)?,
+            (Fed::Picture(picture), Input::Planar | Input::Nv12) => fill(&self.frame, picture)?,
+            (Fed::Picture(picture), Input::VaSurface) => self.upload(picture)?,
         }
         let frame = self.frame.as_ptr();
         // SAFETY: the frame is ours; the fields are plain data.

@@ -20,4 +20,5 @@ macro_rules! keep {
 keep!(links_x264, x264_encoder_close);
 keep!(links_va, vaInitialize);
 keep!(links_va_drm, vaGetDisplayDRM);
+keep!(links_drm, drmGetVersion);
 keep!(links_mfx, MFXInit);

@@ -27,11 +27,12 @@ pub(super) fn install() {
     INSTALLED.call_once(|| unsafe { ffi::av_log_set_callback(Some(receive)) });
 }
 
-/// Runs `work` and returns what FFmpeg complained about meanwhile on this thread, oldest first.
+/// Runs `work` and returns what FFmpeg complained about meanwhile on this thread, oldest first; what a call within
+/// `work` returns is left out.
 pub(super) fn collect<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
-    COLLECTED.with_borrow_mut(|lines| *lines = Some(Vec::new()));
+    let outer = COLLECTED.replace(Some(Vec::new()));
     let result = work();
-    (result, COLLECTED.with_borrow_mut(Option::take).unwrap_or_default())
+    (result, COLLECTED.replace(outer).unwrap_or_default())
 }
 
 unsafe extern "C" fn receive(context: *mut c_void, level: c_int, format: *const c_char, arguments: Arguments) {

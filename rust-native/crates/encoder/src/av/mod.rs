@@ -4,12 +4,14 @@
 //! copy pictures and hide the fields that live rate control writes.
 
 mod aac;
+mod card;
 mod decode;
 mod encoder;
 mod input;
 mod linked;
 mod log;
 mod raw;
+mod settings;
 
 pub use aac::AacEncoder;
 pub use decode::{AacDecoder, H264Decoder};
@@ -29,6 +31,8 @@ pub(crate) struct Recipe {
     pub(crate) live_bitrate: bool,
     /// Whether its threads are ours to choose.
     pub(crate) threads: bool,
+    /// Whether it takes frames from the graphics card it is a part of, where [`card`] knows a way.
+    pub(crate) surfaces: bool,
     /// Whether it takes x264's presets and its intra refresh.
     pub(crate) tunable: bool,
 }

@@ -79,6 +79,15 @@ owner!(
     /// One reference to shared memory or to a device.
     Buffer, ffi::AVBufferRef, ffi::av_buffer_unref
 );
+impl Buffer {
+    /// Gives the reference away, to a field of C's that frees it.
+    pub(super) fn into_raw(self) -> *mut ffi::AVBufferRef {
+        let raw = self.as_ptr();
+        std::mem::forget(self);
+        raw
+    }
+}
+
 impl Frame {
     pub(super) fn new() -> Result<Self, AvError> {
         // SAFETY: no arguments.

@@ -288,7 +288,7 @@ impl VideoEncoder for SvtAv1 {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { live_bitrate: false, presets: false, content: false, copies: 1 }
+        Abilities { live_bitrate: false, presets: false, content: false, surfaces: false, copies: 1 }
     }
 
     fn encode(

@@ -29,6 +29,8 @@ enum Word {
 #[derive(Debug)]
 struct Shared {
     options: Mutex<VideoOptions>,
+    /// Frames stay on the graphics card.
+    surfaces: AtomicBool,
     stop: AtomicBool,
     /// The capture of the window that is there now.
     inner: Mutex<Option<Capture>>,
@@ -53,6 +55,7 @@ pub(in crate::video) fn start(
 ) -> Result<Box<dyn Backend>, VideoError> {
     let shared = Arc::new(Shared {
         options: Mutex::new(options),
+        surfaces: AtomicBool::new(false),
         stop: AtomicBool::new(false),
         inner: Mutex::new(None),
         before: AtomicU64::new(0),
@@ -88,14 +91,17 @@ impl Follow {
             options.clone()
         };
         if let Some(inner) = &*self.shared.inner.lock() {
-            apply(inner, &options);
+            self.shared.apply(inner, &options);
         }
     }
 }
 
-fn apply(capture: &Capture, options: &VideoOptions) {
-    capture.set_frame_rate(options.frame_rate);
-    capture.set_cursor(options.cursor);
+impl Shared {
+    fn apply(&self, capture: &Capture, options: &VideoOptions) {
+        capture.set_frame_rate(options.frame_rate);
+        capture.set_cursor(options.cursor);
+        capture.set_surfaces(self.surfaces.load(Ordering::Relaxed));
+    }
 }
 
 impl Backend for Follow {
@@ -107,6 +113,11 @@ impl Backend for Follow {
 
     fn set_cursor(&self, cursor: bool) {
         self.set(|options| options.cursor = cursor);
+    }
+
+    fn set_surfaces(&self, surfaces: bool) {
+        self.shared.surfaces.store(surfaces, Ordering::Relaxed);
+        self.set(|_| {});
     }
 
     fn captured(&self) -> u64 {
@@ -191,7 +202,8 @@ impl Follower {
         match Capture::start(None, options, self.slot.clone(), Box::new(on_event)) {
             Ok(capture) => {
                 // What was changed while it opened.
-                apply(&capture, &self.shared.options.lock().clone());
+                let options = self.shared.options.lock().clone();
+                self.shared.apply(&capture, &options);
                 *self.shared.inner.lock() = Some(capture);
                 tracing::info!(rule = %self.rule, id, "following a window");
                 self.current = Some(id);

@@ -6,6 +6,7 @@
 mod content;
 pub(super) mod pixels;
 mod session;
+mod surfaces;
 mod window_info;
 mod worker;
 
@@ -56,6 +57,8 @@ struct Settings {
 #[derive(Debug)]
 struct Shared {
     settings: Mutex<Settings>,
+    /// Frames stay where they lie. No setting of the stream: the queue looks at it with each frame.
+    surfaces: AtomicBool,
     stop: AtomicBool,
     captured: AtomicU64,
     /// Why the stream ended by itself.
@@ -102,6 +105,7 @@ impl Capture {
     ) -> Result<Self, VideoError> {
         let shared = Arc::new(Shared {
             settings: Mutex::new(Settings { rate: options.frame_rate, cursor: options.cursor }),
+            surfaces: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             captured: AtomicU64::new(0),
             ended: Mutex::new(None),
@@ -146,6 +150,11 @@ impl Capture {
 
     pub(super) fn set_cursor(&self, cursor: bool) {
         self.set(|settings| settings.cursor = cursor);
+    }
+
+    /// Leaves frames where they lie from the next one on, or brings them into memory.
+    pub(super) fn set_surfaces(&self, surfaces: bool) {
+        self.shared.surfaces.store(surfaces, Ordering::Relaxed);
     }
 
     pub(super) fn captured(&self) -> u64 {

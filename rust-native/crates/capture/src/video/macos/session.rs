@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 use stream::FrameSlot;
 
 use super::content::{Carried, Found, explain, failure};
+use super::surfaces::{MOST_OUT, Surfaces};
 use super::{Settings, Shared, pixels};
 use crate::video::desktop_id;
 use crate::video::pool::Pool;
@@ -32,8 +33,9 @@ use crate::video::{Rect, VideoError, shrink};
 
 /// Starting wakes the window server's capture service, which takes a second on a cold machine.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// Pictures that the framework may have under way: fewer and it drops some while one is copied.
-const QUEUE_DEPTH: isize = 4;
+/// Pictures that the framework has memory for, at most eight: those that may be out, one that it draws, and one that is
+/// being delivered. With fewer it drops some while one is copied, and stands still while all are out.
+const QUEUE_DEPTH: isize = MOST_OUT as isize + 2;
 
 /// Means nothing for a single picture, but has to be given.
 const ONE_A_SECOND: FrameRate = match FrameRate::new(1) {
@@ -46,6 +48,7 @@ pub(super) struct Output {
     shared: Arc<Shared>,
     slot: FrameSlot<VideoFrame>,
     pool: Mutex<Pool>,
+    surfaces: Surfaces,
 }
 
 define_class!(
@@ -86,7 +89,7 @@ impl StreamOutput {
 
 impl Output {
     fn deliver(&self, sample: &CMSampleBuffer) {
-        match pixels::frame(sample, &mut self.pool.lock()) {
+        match self.frame(sample) {
             Ok(Some(frame)) => {
                 self.slot.put(frame);
                 self.shared.captured.fetch_add(1, Ordering::Relaxed);
@@ -96,6 +99,17 @@ impl Output {
             Ok(None) => tracing::debug!("a picture came that nobody had room for"),
             Err(error) => self.shared.end(error),
         }
+    }
+
+    /// Where it lies, if that is wished and can be; else in memory of our own.
+    fn frame(&self, sample: &CMSampleBuffer) -> Result<Option<VideoFrame>, VideoError> {
+        if self.shared.surfaces.load(Ordering::Relaxed) {
+            match self.surfaces.frame(sample) {
+                Ok(frame) => return Ok(Some(frame)),
+                Err(reason) => tracing::debug!(reason, "a picture is brought into memory"),
+            }
+        }
+        pixels::frame(sample, &mut self.pool.lock())
     }
 }
 
@@ -117,7 +131,8 @@ impl Session {
         slot: FrameSlot<VideoFrame>,
     ) -> Result<Self, VideoError> {
         let size = size(found.area.width, found.area.height, found.scale);
-        let output = StreamOutput::new(Output { shared, slot, pool: Mutex::new(Pool::new(size)) });
+        let (pool, surfaces) = (Mutex::new(Pool::new(size)), Surfaces::default());
+        let output = StreamOutput::new(Output { shared, slot, pool, surfaces });
         let queue = DispatchQueue::new("dev.tidecast.capture", DispatchQueueAttr::SERIAL);
         let delegate = ProtocolObject::from_ref(&*output);
         // SAFETY: live objects; the delegate is kept as long as the stream.

@@ -4,11 +4,17 @@
 //! PipeWire carries the pictures. So there is one source to choose, and what it shows is the user's answer. A token
 //! lets the desktop give the same answer next time without asking ([`VideoEvent::Remember`]).
 //!
+//! Pictures are copied out of shared memory; while an encoder takes frames from the graphics card they stay where the
+//! compositor drew them ([`media::Surface`]). **That half is compiled only**: no machine with a card has run it yet.
+//!
 //! What a portal can't do is not pretended: the app's own window is in the picture of a screen that it lies on, and
 //! the pointer is in the picture or not from the start on.
 
 mod buffer;
+mod callbacks;
+mod dma_buf;
 mod library;
+mod loan;
 mod params;
 mod pixels;
 mod portal;
@@ -76,9 +82,11 @@ pub(super) fn describe(id: &str) -> Result<SourceInfo, VideoError> {
 }
 
 /// What the owner may change while the capture runs.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Settings {
     rate: FrameRate,
+    /// Whether pictures are to stay on the graphics card.
+    surfaces: bool,
 }
 
 /// What the owner, the thread and PipeWire's thread share.
@@ -108,7 +116,7 @@ pub(super) fn start(
 ) -> Result<Box<dyn Backend>, VideoError> {
     describe(&options.source_id)?;
     let shared = Arc::new(Shared {
-        settings: Mutex::new(Settings { rate: options.frame_rate }),
+        settings: Mutex::new(Settings { rate: options.frame_rate, surfaces: false }),
         stop: AtomicBool::new(false),
         captured: AtomicU64::new(0),
         waker: Arc::new(Waker::new().map_err(|error| VideoError::Thread(error.to_string()))?),
@@ -147,6 +155,11 @@ impl Backend for Capture {
     /// The portal is told of the pointer when it asks its user: from then on it stays so.
     fn set_cursor(&self, _cursor: bool) {
         tracing::info!("the pointer of a shared screen is drawn as it was when the sharing began");
+    }
+
+    fn set_surfaces(&self, surfaces: bool) {
+        self.shared.settings.lock().surfaces = surfaces;
+        self.shared.waker.wake();
     }
 
     fn captured(&self) -> u64 {

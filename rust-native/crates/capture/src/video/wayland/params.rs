@@ -6,14 +6,16 @@
 
 use media::{FrameRate, Size};
 
+use super::dma_buf::LINEAR;
 use super::pixels::Order;
-use super::structures::{Header, META_HEADER, META_VIDEO_CROP, Region};
+use super::structures::{DMA_BUF, Header, META_HEADER, META_VIDEO_CROP, Region};
 use crate::video::VideoError;
 
 /// Types of pods.
 mod kind {
     pub(super) const ID: u32 = 3;
     pub(super) const INT: u32 = 4;
+    pub(super) const LONG: u32 = 5;
     pub(super) const RECTANGLE: u32 = 10;
     pub(super) const FRACTION: u32 = 11;
     pub(super) const OBJECT: u32 = 15;
@@ -36,10 +38,11 @@ const ENUM_FORMAT: u32 = 3;
 pub(super) const FORMAT: u32 = 4;
 const BUFFERS: u32 = 5;
 const META: u32 = 6;
-/// `SPA_FORMAT_mediaType`, `…_mediaSubtype`, `…_VIDEO_format`, `…_size`, `…_framerate`, `…_maxFramerate`.
+/// `SPA_FORMAT_mediaType`, `…_mediaSubtype`, `…_VIDEO_format`, `…_modifier`, `…_size`, `…_framerate`, `…_maxFramerate`.
 const MEDIA_TYPE: u32 = 1;
 const MEDIA_SUBTYPE: u32 = 2;
 const VIDEO_FORMAT: u32 = 0x2_0001;
+const VIDEO_MODIFIER: u32 = 0x2_0002;
 const VIDEO_SIZE: u32 = 0x2_0003;
 const VIDEO_RATE: u32 = 0x2_0004;
 const VIDEO_MOST_RATE: u32 = 0x2_0005;
@@ -58,10 +61,16 @@ const NOTE_TYPE: u32 = 1;
 const NOTE_SIZE: u32 = 2;
 /// `SPA_DATA_MemPtr`, `SPA_DATA_MemFd`, as bits.
 const READABLE: u32 = 1 << 1 | 1 << 2;
+/// `SPA_POD_PROP_FLAG_MANDATORY`, `…_DONT_FIXATE`.
+const MANDATORY: u32 = 1 << 3;
+const DONT_FIXATE: u32 = 1 << 4;
 
 /// Pictures that the other side may have under way: one is kept here until its turn, one is being drawn, and the rest
 /// lets a compositor that draws ahead go on. At least two, or it stands still while we hold one.
 const PICTURES: [u32; 3] = [4, 2, 16];
+/// The same on the graphics card, where consumers keep the pictures themselves: one in the slot, one being encoded, one
+/// kept for repeats, and those that have to stay in rotation (`loan.rs`). At least three can be lent then.
+const PICTURES_ON_CARD: [u32; 3] = [10, 8, 16];
 /// As large as the encoder takes a source, each way.
 const MOST_SIDE: u32 = 16_384;
 
@@ -86,6 +95,16 @@ impl Param {
         self.close(words)
     }
 
+    /// How pixels may lie in the memory of a graphics card, of which the other side must take one. It has not chosen
+    /// before it has tried whether its card gives such memory: the format comes once more then.
+    fn modifiers(mut self, best: u64, all: &[u64]) -> Self {
+        let words: Vec<u32> = std::iter::once(best).chain(all.iter().copied()).flat_map(halves).collect();
+        let size = 16 + words.len() as u32 * 4;
+        let flags = MANDATORY | DONT_FIXATE;
+        self.0.extend([VIDEO_MODIFIER, flags, size, kind::CHOICE, choice::ENUM, 0, 8, kind::LONG]);
+        self.close(&words)
+    }
+
     fn close(mut self, words: &[u32]) -> Self {
         self.0.extend(words);
         if self.0.len() % 2 == 1 {
@@ -107,41 +126,67 @@ impl Param {
     }
 }
 
-/// The formats that are taken: four bytes a pixel in any usual order, of any size, at up to `rate`.
-pub(super) fn formats(rate: FrameRate) -> Param {
-    // A rate of nothing stands for "as it changes", which is what portals offer.
-    Param::new(FORMAT_OBJECT, ENUM_FORMAT)
+/// As two words, in memory's order.
+fn halves(value: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = value.to_ne_bytes();
+    [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])]
+}
+
+/// The formats that are taken, the best one first: four bytes a pixel in any usual order, of any size, at up to `rate`.
+///
+/// With `surfaces` the best one lies on the graphics card, row by row and no other way: some consumer may still ask for
+/// the bytes, and of memory that is tiled or compressed only the card's driver can make sense.
+pub(super) fn formats(rate: FrameRate, surfaces: bool) -> Vec<Param> {
+    let on_card = surfaces.then(|| format(rate, |param| param.modifiers(LINEAR, &[LINEAR])));
+    on_card.into_iter().chain([format(rate, |param| param)]).collect()
+}
+
+fn format(rate: FrameRate, place: impl FnOnce(Param) -> Param) -> Param {
+    let param = Param::new(FORMAT_OBJECT, ENUM_FORMAT)
         .with(MEDIA_TYPE, kind::ID, &[VIDEO])
         .with(MEDIA_SUBTYPE, kind::ID, &[RAW])
-        .choose(VIDEO_FORMAT, choice::ENUM, kind::ID, 1, &[BGRX, BGRX, BGRA, RGBX, RGBA])
+        .choose(VIDEO_FORMAT, choice::ENUM, kind::ID, 1, &[BGRX, BGRX, BGRA, RGBX, RGBA]);
+    // A rate of nothing stands for "as it changes", which is what portals offer.
+    place(param)
         .choose(VIDEO_SIZE, choice::RANGE, kind::RECTANGLE, 2, &[1920, 1080, 1, 1, MOST_SIDE, MOST_SIDE])
         .choose(VIDEO_RATE, choice::RANGE, kind::FRACTION, 2, &[0, 1, 0, 1, 1000, 1])
         .choose(VIDEO_MOST_RATE, choice::RANGE, kind::FRACTION, 2, &[rate.fps(), 1, 1, 1, rate.fps(), 1])
 }
 
-/// What each picture comes in, once the format stands: memory that can be read as it is, and notes beside it.
+/// What each picture comes in, once the format stands: memory that can be read as it is, or the card's own where the
+/// format says so, and notes beside it.
 ///
-/// Memory of the graphics card (DMA-BUF) is not asked for: without a GPU in between it would be read through the bus,
-/// uncached, which is slower than what the compositor does to fill shared memory.
-pub(super) fn buffers() -> [Param; 3] {
+/// Memory of the graphics card (DMA-BUF) is asked for only while somebody takes it as it is. To be read by the processor
+/// it would come through the bus, uncached, which is slower than what the compositor does to fill shared memory.
+pub(super) fn buffers(on_card: bool) -> [Param; 3] {
     let note = |kind, size: usize| {
         Param::new(META_OBJECT, META).with(NOTE_TYPE, kind::ID, &[kind]).with(NOTE_SIZE, kind::INT, &[size as u32])
     };
-    let memory = Param::new(BUFFERS_OBJECT, BUFFERS).choose(COUNT, choice::RANGE, kind::INT, 1, &PICTURES).choose(
+    let (pictures, places) = if on_card { (PICTURES_ON_CARD, 1 << DMA_BUF) } else { (PICTURES, READABLE) };
+    let memory = Param::new(BUFFERS_OBJECT, BUFFERS).choose(COUNT, choice::RANGE, kind::INT, 1, &pictures).choose(
         MEMORY,
         choice::FLAGS,
         kind::INT,
         1,
-        &[READABLE, READABLE],
+        &[places, places],
     );
     [memory, note(META_HEADER, size_of::<Header>()), note(META_VIDEO_CROP, size_of::<Region>())]
 }
 
-/// The chosen size and order of bytes, of a format's pod.
+/// What pictures the other side gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Format {
+    pub(super) size: Size,
+    pub(super) order: Order,
+    /// How the pixels lie on the graphics card; `None` for pictures in memory.
+    pub(super) modifier: Option<u64>,
+}
+
+/// The chosen format, of its pod.
 ///
 /// # Errors
 /// `sharing_failed` where it is none of [`formats`].
-pub(super) fn chosen(pod: &[u32]) -> Result<(Size, Order), VideoError> {
+pub(super) fn chosen(pod: &[u32]) -> Result<Format, VideoError> {
     let foreign = |what: &str| VideoError::SharingFailed(format!("pictures came as {what}"));
     let [_, kind::OBJECT, FORMAT_OBJECT, _, properties @ ..] = pod else { return Err(foreign("nothing known")) };
     let value = |wanted: u32, kind: u32| find(properties, wanted, kind);
@@ -155,8 +200,15 @@ pub(super) fn chosen(pod: &[u32]) -> Result<(Size, Order), VideoError> {
         Some([RGBX | RGBA]) => Order::Rgb,
         other => return Err(foreign(&format!("format {other:?}"))),
     };
+    let modifier = value(VIDEO_MODIFIER, kind::LONG);
+    if modifier.is_some_and(|modifier| modifier != halves(LINEAR)) {
+        return Err(foreign(&format!("modifier {modifier:?}")));
+    }
+    let modifier = modifier.map(|_| LINEAR);
     match value(VIDEO_SIZE, kind::RECTANGLE) {
-        Some(&[width @ 1..=MOST_SIDE, height @ 1..=MOST_SIDE]) => Ok((Size { width, height }, order)),
+        Some(&[width @ 1..=MOST_SIDE, height @ 1..=MOST_SIDE]) => {
+            Ok(Format { size: Size { width, height }, order, modifier })
+        }
         other => Err(foreign(&format!("{other:?} pixels"))),
     }
 }
@@ -199,7 +251,21 @@ mod tests {
         assert_eq!((words.len(), words[0]), (18, u64::from_ne_bytes([136, 0, 0, 0, 15, 0, 0, 0])));
     }
 
-    fn format(format: u32, size: [u32; 2]) -> Param {
+    /// As above: a property that the other side must know, of 64 bits, and must not choose from at once.
+    #[test]
+    fn modifiers_are_laid_out_as_pipewire_s_own_builder_does() {
+        let pod = Param::new(FORMAT_OBJECT, ENUM_FORMAT)
+            .with(VIDEO_FORMAT, kind::ID, &[BGRX])
+            .modifiers(0, &[0, 0x0100_0000_0000_0002])
+            .with(VIDEO_SIZE, kind::RECTANGLE, &[2, 3]);
+        let expected = [
+            112, 15, 262_147, 3, 131_073, 0, 4, 3, 8, 0, 131_074, 24, 40, 19, 3, 0, 8, 5, 0, 0, 0, 0, 2, 16_777_216,
+            131_075, 0, 8, 10, 2, 3,
+        ];
+        assert_eq!(pod.0, expected);
+    }
+
+    fn chosen_format(format: u32, size: [u32; 2]) -> Param {
         Param::new(FORMAT_OBJECT, FORMAT)
             .with(MEDIA_TYPE, kind::ID, &[VIDEO])
             .with(MEDIA_SUBTYPE, kind::ID, &[RAW])
@@ -211,18 +277,47 @@ mod tests {
     #[test]
     fn a_chosen_format_is_read_plain_or_as_a_choice_of_one() {
         let size = Size { width: 640, height: 360 };
-        assert_eq!(chosen(&format(BGRX, [640, 360]).0), Ok((size, Order::Bgr)));
-        assert_eq!(chosen(&format(RGBA, [640, 360]).0), Ok((size, Order::Rgb)));
-        let offered = chosen(&formats(FrameRate::new(60).expect("rate")).0);
-        assert_eq!(offered, Ok((Size { width: 1920, height: 1080 }, Order::Bgr)), "the first of each choice");
+        let bgr = Format { size, order: Order::Bgr, modifier: None };
+        assert_eq!(chosen(&chosen_format(BGRX, [640, 360]).0), Ok(bgr));
+        assert_eq!(chosen(&chosen_format(RGBA, [640, 360]).0), Ok(Format { order: Order::Rgb, ..bgr }));
+        let [offered] = &formats(rate(), false)[..] else { panic!("one format") };
+        let first = Format { size: Size { width: 1920, height: 1080 }, ..bgr };
+        assert_eq!(chosen(&offered.0), Ok(first), "the first of each choice");
+    }
+
+    fn rate() -> FrameRate {
+        FrameRate::new(60).expect("rate")
+    }
+
+    #[test]
+    fn a_place_on_the_card_is_offered_first_and_one_in_memory_always() {
+        let offered: Vec<_> =
+            formats(rate(), true).iter().map(|format| chosen(&format.0).expect("ours").modifier).collect();
+        assert_eq!(offered, [Some(LINEAR), None]);
+        let asked = |on_card| find(&buffers(on_card)[0].0[4..], MEMORY, kind::INT).expect("a place").to_vec();
+        assert_eq!((asked(true), asked(false)), (vec![1 << 3], vec![1 << 1 | 1 << 2]));
+    }
+
+    #[test]
+    fn a_modifier_is_read_plain_or_as_a_choice_and_must_be_ours() {
+        let plain = |modifier: u64| {
+            let pod = chosen_format(BGRX, [640, 360]).with(VIDEO_MODIFIER, kind::LONG, &halves(modifier));
+            chosen(&pod.0).map(|format| format.modifier)
+        };
+        assert_eq!(plain(LINEAR), Ok(Some(LINEAR)));
+        assert_eq!(plain(0x0100_0000_0000_0002).expect_err("tiles").code(), "sharing_failed");
+        let choice = chosen_format(BGRX, [640, 360]).modifiers(LINEAR, &[LINEAR]);
+        assert_eq!(chosen(&choice.0).map(|format| format.modifier), Ok(Some(LINEAR)));
     }
 
     #[test]
     fn other_formats_and_cut_off_pods_are_refused() {
-        for pod in [format(5, [640, 360]), format(BGRX, [0, 360]), format(BGRX, [640, MOST_SIDE + 1])] {
+        for pod in
+            [chosen_format(5, [640, 360]), chosen_format(BGRX, [0, 360]), chosen_format(BGRX, [640, MOST_SIDE + 1])]
+        {
             assert_eq!(chosen(&pod.0).expect_err("foreign").code(), "sharing_failed");
         }
-        let whole = format(BGRX, [640, 360]).0;
+        let whole = chosen_format(BGRX, [640, 360]).0;
         for length in 0..whole.len() {
             assert!(chosen(&whole[..length]).is_err(), "{length} words");
         }

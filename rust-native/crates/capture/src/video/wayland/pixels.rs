@@ -65,9 +65,19 @@ impl Layout {
         self.crop.size
     }
 
+    /// Bytes of the memory before the picture's first row.
+    pub(super) fn start(&self) -> usize {
+        self.offset + self.crop.y as usize * self.stride + self.crop.x as usize * 4
+    }
+
+    /// Bytes from one row to the next.
+    pub(super) fn pitch(&self) -> usize {
+        self.stride
+    }
+
     /// Writes the picture as BGRA without padding. `memory` and `to` are as large as was told, and as they must be.
     pub(super) fn copy(&self, memory: &[u8], to: &mut [u8]) {
-        let start = self.offset + self.crop.y as usize * self.stride + self.crop.x as usize * 4;
+        let start = self.start();
         let width = self.crop.size.width as usize * 4;
         let length = self.stride * (self.crop.size.height as usize - 1) + width;
         let Some(from) = memory.get(start..start + length) else { return };

@@ -4,19 +4,20 @@
 //! Everything here that PipeWire also touches is touched under its loop's lock, which PipeWire's thread holds while it
 //! calls back.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_int};
 use std::os::fd::{IntoRawFd, OwnedFd};
-use std::ptr::{NonNull, null_mut};
+use std::ptr::null_mut;
 use std::sync::Arc;
 
-use media::{Clock, FrameRate, MediaTime, MonotonicClock, Size, VideoFrame};
+use media::{FrameRate, MediaTime, Size, VideoFrame};
 use parking_lot::Mutex;
 
-use super::buffer::{Read, frame_of, holds_picture};
+use super::buffer::{Read, frame_of};
+use super::callbacks::Callbacks;
 use super::library::Library;
+use super::loan::Loans;
 use super::params;
-use super::pixels::Order;
-use super::structures::{Buffer, Context, Core, FLAGS, Hook, INPUT, Stream, StreamEvents, ThreadLoop, state};
+use super::structures::{Context, Core, FLAGS, INPUT, ThreadLoop};
 use crate::video::VideoError;
 use crate::video::pool::Pool;
 use session_bus::Waker;
@@ -41,32 +42,10 @@ pub(super) enum Phase {
 
 /// What PipeWire's thread tells the capture's.
 #[derive(Debug)]
-struct Told {
-    phase: Phase,
+pub(super) struct Told {
+    pub(super) phase: Phase,
     /// When the kept picture came; `None` while there is none.
-    arrived: Option<MediaTime>,
-}
-
-/// What PipeWire's callbacks work on. Lives at one address as long as the stream.
-struct Callbacks {
-    library: &'static Library,
-    stream: *mut Stream,
-    hook: Hook,
-    events: StreamEvents,
-    /// `None` before the first, and between two of them.
-    format: Option<(Size, Order)>,
-    had_format: bool,
-    /// The newest picture, not given back yet.
-    kept: Option<NonNull<Buffer>>,
-    told: Arc<Mutex<Told>>,
-    bell: Arc<Waker>,
-}
-
-impl Callbacks {
-    /// What an end means: once there was a format, it is the other side's will.
-    fn end(&self, reason: &str) -> VideoError {
-        if self.had_format { VideoError::SharingEnded } else { VideoError::SharingFailed(reason.to_owned()) }
-    }
+    pub(super) arrived: Option<MediaTime>,
 }
 
 /// A running stream; ends when it is dropped.
@@ -77,6 +56,7 @@ pub(super) struct PictureStream {
     core: *mut Core,
     callbacks: *mut Callbacks,
     told: Arc<Mutex<Told>>,
+    loans: Arc<Loans>,
     pool: Pool,
 }
 
@@ -94,17 +74,8 @@ impl PictureStream {
         if thread.is_null() {
             return Err(last_failure("no loop"));
         }
-        let callbacks = Callbacks {
-            library,
-            stream: null_mut(),
-            hook: Hook::unused(),
-            events: events(),
-            format: None,
-            had_format: false,
-            kept: None,
-            told: Arc::clone(&told),
-            bell,
-        };
+        let callbacks = Callbacks::new(library, Arc::clone(&told), bell);
+        let loans = Arc::clone(&callbacks.loans);
         // From here on the drop of `stream` clears up.
         let mut stream = Self {
             library,
@@ -113,6 +84,7 @@ impl PictureStream {
             core: null_mut(),
             callbacks: Box::into_raw(Box::new(callbacks)),
             told,
+            loans,
             pool: Pool::new(Size { width: 1, height: 1 }),
         };
         stream.connect(remote, node, rate)?;
@@ -126,7 +98,8 @@ impl PictureStream {
     /// Everything before the loop's thread runs: no lock is needed yet.
     fn connect(&mut self, remote: OwnedFd, node: u32, rate: FrameRate) -> Result<(), VideoError> {
         let library = self.library;
-        let formats = params::formats(rate).into_words();
+        // Of pictures on a graphics card nobody knows yet that they are wanted.
+        let formats = words(params::formats(rate, false));
         // SAFETY: the loop lives as long as `self`; each pointer is checked before it is used; PipeWire takes the
         // descriptor and the properties over, also where it fails.
         unsafe {
@@ -149,8 +122,9 @@ impl PictureStream {
             (*callbacks).stream = stream;
             let (hook, events) = (&raw mut (*callbacks).hook, &raw const (*callbacks).events);
             (library.pw_stream_add_listener)(stream, hook, events, callbacks.cast());
-            let mut offered = [formats.as_ptr()];
-            let result = (library.pw_stream_connect)(stream, INPUT, node, FLAGS, offered.as_mut_ptr(), 1);
+            let mut offered = pointers(&formats);
+            let count = offered.len() as u32;
+            let result = (library.pw_stream_connect)(stream, INPUT, node, FLAGS, offered.as_mut_ptr(), count);
             if result < 0 {
                 return Err(failure("the stream was not taken", -result));
             }
@@ -167,34 +141,60 @@ impl PictureStream {
         self.told.lock().arrived
     }
 
+    /// Asks the other side anew for pictures: on its graphics card, where it can, or in memory. Those before the new
+    /// ones come as they did.
+    pub(super) fn ask_for(&self, rate: FrameRate, surfaces: bool) {
+        let &Self { library, thread, callbacks, .. } = self;
+        let formats = words(params::formats(rate, surfaces));
+        let mut offered = pointers(&formats);
+        let count = offered.len() as u32;
+        // SAFETY: under the lock; an open stream, and whole pods, which are copied. The callbacks' data is not borrowed,
+        // as PipeWire may call back.
+        let result = locked(library, thread, || unsafe {
+            (library.pw_stream_update_params)((*callbacks).stream, offered.as_mut_ptr(), count)
+        });
+        if result < 0 {
+            let error = failure("no other pictures", -result);
+            tracing::warn!(%error, surfaces, "pictures go on coming as they did");
+        }
+    }
+
+    /// Gives the compositor the buffers that consumers are done with: without any it draws no picture, and no picture
+    /// would come to give them back by.
+    pub(super) fn give_back(&self) {
+        let &Self { library, thread, callbacks, .. } = self;
+        if self.loans.has_returned() {
+            // SAFETY: under the lock, where nobody else is in the callbacks' data.
+            locked(library, thread, || unsafe { (*callbacks).give_returned_back() });
+        }
+    }
+
     /// The newest picture, if one waits. It goes on waiting while consumers hold all memory there is for pictures:
     /// it may be the last one for a long time.
     pub(super) fn take(&mut self) -> Option<VideoFrame> {
-        let (library, thread) = (self.library, self.thread);
-        // SAFETY: a running loop; the lock is given back below, and nothing between can unwind past it.
-        unsafe { (library.pw_thread_loop_lock)(thread) };
-        // SAFETY: under the lock nobody else is in the callbacks' data.
-        let callbacks = unsafe { &mut *self.callbacks };
-        let read = callbacks.kept.zip(callbacks.format).map(|(kept, (size, order))| {
+        let Self { library, thread, callbacks, told, pool, .. } = self;
+        let read = locked(library, *thread, || {
+            // SAFETY: under the lock nobody else is in the callbacks' data.
+            let callbacks = unsafe { &mut **callbacks };
+            // SAFETY: as above.
+            unsafe { callbacks.give_returned_back() };
+            let (kept, format) = callbacks.kept.zip(callbacks.format)?;
             // SAFETY: dequeued and not given back, so it is ours.
-            (kept, unsafe { frame_of(kept, size, order, &mut self.pool) })
-        });
-        let frame = match read {
-            Some((_, Read::Later)) | None => None,
-            Some((kept, outcome)) => {
+            let read = unsafe { frame_of(kept, format, pool, &callbacks.loans) };
+            if !matches!(read, Read::Later) {
                 callbacks.kept = None;
-                self.told.lock().arrived = None;
-                // SAFETY: as above, and used no more.
-                unsafe { (library.pw_stream_queue_buffer)(callbacks.stream, kept.as_ptr()) };
-                match outcome {
-                    Read::Frame(frame) => Some(frame),
-                    _ => None,
-                }
+                told.lock().arrived = None;
             }
-        };
-        // SAFETY: taken above, on this thread.
-        unsafe { (library.pw_thread_loop_unlock)(thread) };
-        frame
+            if matches!(read, Read::Copied(_) | Read::Damaged) {
+                // SAFETY: as above, and used no more.
+                unsafe { callbacks.give_back(kept) };
+            }
+            Some(read)
+        });
+        match read {
+            Some(Read::Copied(frame) | Read::Lent(frame)) => Some(frame),
+            Some(Read::Later | Read::Damaged) | None => None,
+        }
     }
 }
 
@@ -228,123 +228,24 @@ impl std::fmt::Debug for PictureStream {
     }
 }
 
-fn events() -> StreamEvents {
-    StreamEvents {
-        // The first version has all that is listened to: any library knows it.
-        version: 0,
-        destroy: None,
-        state_changed: Some(on_state),
-        control_info: None,
-        io_changed: None,
-        param_changed: Some(on_param),
-        add_buffer: None,
-        remove_buffer: Some(on_remove),
-        process: Some(on_process),
-        drained: None,
-    }
+/// Works on what PipeWire also touches.
+fn locked<T>(library: &Library, thread: *mut ThreadLoop, work: impl FnOnce() -> T) -> T {
+    // SAFETY: a running loop; the lock is given back below, and nothing between can unwind past it.
+    unsafe { (library.pw_thread_loop_lock)(thread) };
+    let result = work();
+    // SAFETY: taken above, on this thread.
+    unsafe { (library.pw_thread_loop_unlock)(thread) };
+    result
 }
 
-/// # Safety
-/// `data` is what the listener was added with, on PipeWire's thread: alive, and nobody else's for now.
-unsafe fn callbacks<'a>(data: *mut c_void) -> &'a mut Callbacks {
-    // SAFETY: by the caller.
-    unsafe { &mut *data.cast::<Callbacks>() }
+/// As PipeWire takes them.
+fn words(params: Vec<params::Param>) -> Vec<Vec<u64>> {
+    params.into_iter().map(params::Param::into_words).collect()
 }
 
-unsafe extern "C" fn on_state(data: *mut c_void, _old: c_int, new: c_int, error: *const c_char) {
-    // SAFETY: PipeWire gives back what it was given.
-    let callbacks = unsafe { callbacks(data) };
-    let phase = match new {
-        state::STREAMING => Phase::Running,
-        state::PAUSED => Phase::Resting,
-        state::CONNECTING => Phase::Connecting,
-        state::ERROR => {
-            let reason = if error.is_null() {
-                "no reason was given".into()
-            } else {
-                // SAFETY: a text that ends with a zero byte and stays for this call.
-                unsafe { CStr::from_ptr(error) }.to_string_lossy()
-            };
-            tracing::debug!(%reason, "PipeWire ended the stream");
-            Phase::Ended(callbacks.end(&reason))
-        }
-        _ => Phase::Ended(callbacks.end("what was chosen is not there")),
-    };
-    let mut told = callbacks.told.lock();
-    if !matches!(told.phase, Phase::Ended(_)) {
-        told.phase = phase;
-    }
-    drop(told);
-    callbacks.bell.wake();
-}
-
-unsafe extern "C" fn on_param(data: *mut c_void, id: u32, param: *const u64) {
-    if id != params::FORMAT {
-        return;
-    }
-    // SAFETY: PipeWire gives back what it was given.
-    let callbacks = unsafe { callbacks(data) };
-    if param.is_null() {
-        // Between two formats.
-        callbacks.format = None;
-        return;
-    }
-    let param = param.cast::<u32>();
-    // SAFETY: a whole pod that stays for this call; it begins with the size of what follows its first eight bytes.
-    let pod = unsafe { std::slice::from_raw_parts(param, 2 + (*param / 4) as usize) };
-    match params::chosen(pod) {
-        Ok(format) => {
-            callbacks.format = Some(format);
-            callbacks.had_format = true;
-            let wishes = params::buffers().map(params::Param::into_words);
-            let mut wishes = wishes.each_ref().map(|words| words.as_ptr());
-            // SAFETY: an open stream in the call that asks for this; the pods are copied.
-            unsafe {
-                (callbacks.library.pw_stream_update_params)(callbacks.stream, wishes.as_mut_ptr(), wishes.len() as u32)
-            };
-        }
-        Err(error) => {
-            callbacks.told.lock().phase = Phase::Ended(error);
-            callbacks.bell.wake();
-        }
-    }
-}
-
-unsafe extern "C" fn on_remove(data: *mut c_void, buffer: *mut Buffer) {
-    // SAFETY: PipeWire gives back what it was given.
-    let callbacks = unsafe { callbacks(data) };
-    if callbacks.kept.is_some_and(|kept| kept.as_ptr() == buffer) {
-        callbacks.kept = None;
-        callbacks.told.lock().arrived = None;
-    }
-}
-
-unsafe extern "C" fn on_process(data: *mut c_void) {
-    // SAFETY: PipeWire gives back what it was given.
-    let callbacks = unsafe { callbacks(data) };
-    let mut has_new = false;
-    loop {
-        // SAFETY: an open stream, on its thread.
-        let buffer = unsafe { (callbacks.library.pw_stream_dequeue_buffer)(callbacks.stream) };
-        let Some(buffer) = NonNull::new(buffer) else { break };
-        // SAFETY: just dequeued.
-        let unwanted = if unsafe { holds_picture(buffer) } {
-            has_new = true;
-            // The newest one counts: what waited for its turn goes back unseen.
-            callbacks.kept.replace(buffer)
-        } else {
-            Some(buffer)
-        };
-        if let Some(unwanted) = unwanted {
-            // SAFETY: dequeued, and used no more.
-            unsafe { (callbacks.library.pw_stream_queue_buffer)(callbacks.stream, unwanted.as_ptr()) };
-        }
-    }
-    if has_new {
-        // The wait of a picture that replaces another began with the first of them.
-        callbacks.told.lock().arrived.get_or_insert_with(|| MonotonicClock.now());
-        callbacks.bell.wake();
-    }
+/// Where they are.
+fn pointers(params: &[Vec<u64>]) -> Vec<*const u64> {
+    params.iter().map(Vec::as_ptr).collect()
 }
 
 /// What PipeWire refused, with the system's reason.

@@ -90,6 +90,9 @@ pub(super) struct Data {
     pub(super) chunk: *const Chunk,
 }
 
+/// `SPA_DATA_DmaBuf`.
+pub(super) const DMA_BUF: u32 = 3;
+
 /// `struct spa_chunk`.
 #[repr(C)]
 pub(super) struct Chunk {

@@ -13,7 +13,7 @@ use stream::FrameSlot;
 use super::portal::{self, Grant, Sharing, Wish};
 use super::progress::{Look, Progress};
 use super::stream::{Phase, PictureStream};
-use super::{QUICK, Shared};
+use super::{QUICK, Settings, Shared};
 use crate::video::pacing::Pacer;
 use crate::video::{Rect, VideoError, VideoEvent, card};
 
@@ -132,16 +132,21 @@ impl Worker {
         sharing: &mut Sharing,
     ) -> Option<VideoError> {
         let Self { shared, owner, .. } = self;
-        let mut rate = shared.settings.lock().rate;
-        let mut pacer = Pacer::new(rate);
+        // The stream begins with pictures in memory.
+        let mut settings = Settings { surfaces: false, ..*shared.settings.lock() };
+        let mut pacer = Pacer::new(settings.rate);
         let mut progress = Progress::new(Instant::now());
         owner.tell(VideoEvent::Area(area));
         while !shared.stop.load(Ordering::Relaxed) {
-            let wanted = shared.settings.lock().rate;
-            if wanted != rate {
-                rate = wanted;
-                pacer.set_rate(rate);
+            let wanted = *shared.settings.lock();
+            if wanted.rate != settings.rate {
+                pacer.set_rate(wanted.rate);
             }
+            if wanted.surfaces != settings.surfaces {
+                pictures.ask_for(wanted.rate, wanted.surfaces);
+            }
+            settings = wanted;
+            pictures.give_back();
             let phase = pictures.phase();
             if let Phase::Ended(error) = phase {
                 return Some(error);

@@ -4,10 +4,12 @@
 //! own window is kept out by the app itself (Electron's content protection, `WDA_EXCLUDEFROMCAPTURE`), so nothing
 //! here needs to know it. HDR desktops are brought to SDR here.
 
+mod arrivals;
 mod brightness;
 mod session;
 mod sources;
 mod target;
+mod textures;
 mod thumbnail;
 mod worker;
 
@@ -24,7 +26,7 @@ use parking_lot::Mutex;
 use stream::{FrameSlot, Urgency, hurry};
 use windows::Win32::UI::Shell::{QUNS_RUNNING_D3D_FULL_SCREEN, SHQueryUserNotificationState};
 
-use self::session::Arrivals;
+use self::arrivals::Arrivals;
 use self::target::RealPixels;
 use self::worker::Worker;
 use super::{SourceInfo, VideoError, VideoEvent, VideoOptions};
@@ -54,6 +56,8 @@ pub(super) fn thumbnail(_display: Option<&str>, id: &str, max: Size) -> Result<V
 struct Settings {
     rate: FrameRate,
     cursor: bool,
+    /// Frames stay on the graphics card.
+    surfaces: bool,
 }
 
 /// What the owner and the thread share.
@@ -80,7 +84,7 @@ impl Capture {
         on_event: Box<dyn Fn(VideoEvent) + Send>,
     ) -> Result<Self, VideoError> {
         let shared = Arc::new(Shared {
-            settings: Mutex::new(Settings { rate: options.frame_rate, cursor: options.cursor }),
+            settings: Mutex::new(Settings { rate: options.frame_rate, cursor: options.cursor, surfaces: false }),
             stop: AtomicBool::new(false),
             captured: AtomicU64::new(0),
             arrivals: Arc::new(Arrivals::default()),
@@ -126,6 +130,10 @@ impl Capture {
 
     pub(super) fn set_cursor(&self, cursor: bool) {
         self.set(|settings| settings.cursor = cursor);
+    }
+
+    pub(super) fn set_surfaces(&self, surfaces: bool) {
+        self.set(|settings| settings.surfaces = surfaces);
     }
 
     pub(super) fn captured(&self) -> u64 {

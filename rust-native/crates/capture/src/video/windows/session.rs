@@ -1,20 +1,15 @@
 //! One run of the Graphics Capture API: frames arrive on its own thread and wait in the GPU for ours.
 //!
-//! The API's thread only copies the newest frame to a texture that the processor may read; whoever wants the picture
-//! reads it in its own time. A frame that is overtaken costs a copy inside the GPU and nothing else.
+//! The API's thread only copies the newest frame to a texture of ours: one that the processor may read, or while
+//! pictures are to stay in the card, one that lies there. Whoever wants the picture takes it in its own time. A frame
+//! that is overtaken costs a copy inside the GPU and nothing else.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use media::{Clock, MediaTime, MonotonicClock, Size};
-use parking_lot::{Condvar, Mutex};
-use windows::Win32::Graphics::Direct3D11::{
-    D3D11_MAP_READ, D3D11_MAPPED_SUBRESOURCE, ID3D11Device, ID3D11DeviceContext, ID3D11Multithread,
-};
+use media::{Clock, MonotonicClock, PixelBuffer, Size};
 use windows::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
-use windows::core::Interface;
 use windows_capture::capture::{CaptureControl, Context, GraphicsCaptureApiError, GraphicsCaptureApiHandler};
-use windows_capture::d3d11::StagingTexture;
 use windows_capture::frame::Frame;
 use windows_capture::graphics_capture_api::{self, GraphicsCaptureApi, InternalCaptureControl};
 use windows_capture::settings::{
@@ -22,78 +17,12 @@ use windows_capture::settings::{
     SecondaryWindowSettings, Settings,
 };
 
+use super::arrivals::{Arrivals, Pending};
 use super::target::Target;
+use super::textures::{Device, Place, Texture, Textures};
 use crate::video::pool::copy_rows;
 use crate::video::tone_map::ToneMap;
 use crate::video::{Rect, VideoError, stamps};
-
-/// What the API's thread tells ours.
-#[derive(Debug, Default)]
-pub(super) struct Arrivals {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// A frame that nobody has read yet: when it was made, and when the first one came that it stands for.
-    pending: Option<Pending>,
-    /// The window was closed or the monitor unplugged.
-    closed: bool,
-    /// The owner wants to be heard.
-    woken: bool,
-}
-
-/// A frame that lies in the GPU.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pending {
-    pub(super) captured_at: MediaTime,
-    /// When the first change since the last picture came.
-    pub(super) wanted: MediaTime,
-}
-
-/// Why a wait ended.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct News {
-    pub(super) pending: Option<Pending>,
-    pub(super) closed: bool,
-}
-
-impl Arrivals {
-    /// Waits until `deadline` for a frame (only while `for_frames`), the end, or a [`Self::wake`].
-    pub(super) fn wait(&self, deadline: Instant, for_frames: bool) -> News {
-        let mut state = self.state.lock();
-        while !(state.closed || state.woken || (for_frames && state.pending.is_some())) {
-            if self.changed.wait_until(&mut state, deadline).timed_out() {
-                break;
-            }
-        }
-        state.woken = false;
-        News { pending: state.pending, closed: state.closed }
-    }
-
-    /// Ends the present or next wait.
-    pub(super) fn wake(&self) {
-        self.state.lock().woken = true;
-        self.changed.notify_all();
-    }
-
-    fn put(&self, captured_at: MediaTime) {
-        let mut state = self.state.lock();
-        let wanted = state.pending.map_or_else(|| MonotonicClock.now(), |pending| pending.wanted);
-        state.pending = Some(Pending { captured_at, wanted });
-        self.changed.notify_all();
-    }
-
-    fn take(&self) -> Option<Pending> {
-        self.state.lock().pending.take()
-    }
-
-    fn close(&self) {
-        self.state.lock().closed = true;
-        self.changed.notify_all();
-    }
-}
 
 /// What a session is started with.
 pub(super) struct Flags {
@@ -104,11 +33,12 @@ pub(super) struct Flags {
 
 /// The API's end: lives behind the mutex that windows-capture keeps around it.
 pub(super) struct Frames {
-    device: ID3D11Device,
-    context: ID3D11DeviceContext,
+    device: Device,
     arrivals: Arc<Arrivals>,
     names_regions: bool,
-    staging: Option<StagingTexture>,
+    newest: Option<Texture>,
+    /// Where the next one is kept. Either way it can be had from both places, which then costs a copy.
+    place: Place,
 }
 
 impl GraphicsCaptureApiHandler for Frames {
@@ -117,32 +47,23 @@ impl GraphicsCaptureApiHandler for Frames {
 
     fn new(context: Context<Flags>) -> Result<Self, VideoError> {
         let Context { flags, device, device_context } = context;
-        // Two threads use the context: the API's and ours.
-        let shared = device_context.cast::<ID3D11Multithread>().map_err(|error| refused(&error))?;
-        // SAFETY: a plain call on a live object.
-        let _ = unsafe { shared.SetMultithreadProtected(true) };
+        let device = Device::share(device, device_context).map_err(|error| refused(&error))?;
         let Flags { arrivals, names_regions } = flags;
-        Ok(Self { device, context: device_context, arrivals, names_regions, staging: None })
+        Ok(Self { device, arrivals, names_regions, newest: None, place: Place::Staging })
     }
 
     fn on_frame_arrived(&mut self, frame: &mut Frame<'_>, _: InternalCaptureControl) -> Result<(), VideoError> {
-        let desc = *frame.desc();
-        let fits = |staging: &StagingTexture| {
-            let old = staging.desc();
-            (old.Width, old.Height, old.Format) == (desc.Width, desc.Height, desc.Format)
-        };
-        let is_first = self.staging.is_none();
+        let (size, format) = (Size { width: frame.desc().Width, height: frame.desc().Height }, frame.desc().Format);
+        let is_first = self.newest.is_none();
         if !is_first && self.names_regions && frame.dirty_regions().is_ok_and(|regions| regions.is_empty()) {
             return Ok(());
         }
-        let staging = match self.staging.take().filter(fits) {
-            Some(staging) => staging,
-            None => StagingTexture::new(&self.device, desc.Width, desc.Height, desc.Format)
-                .map_err(|error| VideoError::GraphicsDevice(error.to_string()))?,
+        let newest = match self.newest.take().filter(|newest| newest.is(size, format, self.place)) {
+            Some(newest) => newest,
+            None => self.device.texture(size, format, self.place)?,
         };
-        // SAFETY: both textures are of one size and format, and `read` leaves the staging one unmapped.
-        unsafe { self.context.CopyResource(staging.texture(), frame.as_raw_texture()) };
-        self.staging = Some(staging);
+        self.device.copy(frame.as_raw_texture(), &newest);
+        self.newest = Some(newest);
         // 100 ns units of the performance counter.
         let stamp = frame.timestamp().map(|stamp| i128::from(stamp.Duration) * 100);
         let now = MonotonicClock.now();
@@ -160,45 +81,45 @@ impl GraphicsCaptureApiHandler for Frames {
 }
 
 impl Frames {
-    fn size(&self) -> Option<Size> {
-        self.staging.as_ref().map(|staging| Size { width: staging.desc().Width, height: staging.desc().Height })
+    /// The newest frame, and `part` of it as far as it reaches; all of it where there is no `part`.
+    fn newest(&self, part: Option<Rect>) -> Result<Option<(&Texture, Rect)>, VideoError> {
+        let Some(newest) = &self.newest else { return Ok(None) };
+        let Size { width, height } = newest.size();
+        let whole = Rect { x: 0, y: 0, width, height };
+        let part = part.map_or(Some(whole), |part| part.intersection(whole)).ok_or(VideoError::RegionOutside)?;
+        Ok(Some((newest, part)))
     }
 
-    /// Writes the newest frame as BGRA rows of `width * 4` bytes; waits until the GPU has finished copying it.
-    fn read(&self, tone_map: Option<&ToneMap>, part: Rect, to: &mut [u8]) -> Result<(), VideoError> {
-        let Some(staging) = &self.staging else { return Ok(()) };
-        let (width, height) = (part.width as usize, staging.desc().Height as usize);
-        let mut mapped = D3D11_MAPPED_SUBRESOURCE::default();
-        // SAFETY: a staging texture that the processor may read, mapped once at a time (`&mut` callers only, behind
-        // the session's mutex), and `mapped` is writable.
-        unsafe { self.context.Map(staging.texture(), 0, D3D11_MAP_READ, 0, Some(&raw mut mapped)) }
-            .map_err(|error| VideoError::GraphicsDevice(error.to_string()))?;
-        let pitch = mapped.RowPitch as usize;
-        // SAFETY: a mapped texture has `height` rows, `RowPitch` bytes apart, until it is unmapped below.
-        let from = unsafe { std::slice::from_raw_parts(mapped.pData.cast::<u8>(), pitch * height) };
-        let bytes = if tone_map.is_some() { 8 } else { 4 };
-        // The part lies in the picture: see `Session::read`.
-        let start = part.y as usize * pitch + part.x as usize * bytes;
-        let from = from.get(start..).unwrap_or_default();
-        match tone_map {
-            Some(map) => {
-                for (from, to) in from.chunks(pitch.max(1)).zip(to.chunks_exact_mut(width.max(1) * 4)) {
-                    map.convert_row(&from[..(width * bytes).min(from.len())], to);
+    /// Writes a part of the newest frame as BGRA rows of `width * 4` bytes; waits until the GPU has finished with it.
+    fn read(&self, newest: &Texture, tone_map: Option<&ToneMap>, part: Rect, to: &mut [u8]) -> Result<(), VideoError> {
+        let width = part.width as usize;
+        self.device.read(newest, |from, pitch| {
+            let bytes = if tone_map.is_some() { 8 } else { 4 };
+            // The part lies in the picture: see `newest`.
+            let start = part.y as usize * pitch + part.x as usize * bytes;
+            let from = from.get(start..).unwrap_or_default();
+            match tone_map {
+                Some(map) => {
+                    for (from, to) in from.chunks(pitch.max(1)).zip(to.chunks_exact_mut(width.max(1) * 4)) {
+                        map.convert_row(&from[..(width * bytes).min(from.len())], to);
+                    }
                 }
+                None => copy_rows(from, pitch, to, width * 4),
             }
-            None => copy_rows(from, pitch, to, width * 4),
-        }
-        // SAFETY: mapped above; `from` is not used any more.
-        unsafe { self.context.Unmap(staging.texture(), 0) };
-        Ok(())
+        })
     }
 }
+
+/// Writes the pixels that it was made for: BGRA, rows from the top, without padding.
+type Reader<'a> = dyn Fn(&mut [u8]) -> Result<(), VideoError> + 'a;
 
 /// A running session; ends when it is dropped.
 pub(super) struct Session {
     control: Option<CaptureControl<Frames, VideoError>>,
     arrivals: Arc<Arrivals>,
     tone_map: Option<ToneMap>,
+    /// While pictures are to stay in the card.
+    textures: Option<Textures>,
 }
 
 impl Session {
@@ -219,31 +140,42 @@ impl Session {
             Target::Monitor(monitor) => Frames::start_free_threaded(options.settings(monitor, flags)),
             Target::Window(window) => Frames::start_free_threaded(options.settings(window, flags)),
         };
-        Ok(Self { control: Some(control.map_err(failure)?), arrivals, tone_map })
+        Ok(Self { control: Some(control.map_err(failure)?), arrivals, tone_map, textures: None })
     }
 
     pub(super) fn tone_map(&self) -> Option<&ToneMap> {
         self.tone_map.as_ref()
     }
 
-    /// The newest frame's size, and the frame itself through `write`, which is given a reader for its bytes. Of `part`
-    /// only, where it is given, as far as the frame reaches.
-    pub(super) fn read<T>(
-        &self,
+    /// Leaves pictures in the card from now on, or brings them into memory. Those of an HDR desktop come into memory
+    /// always: they are brought to SDR there.
+    pub(super) fn set_surfaces(&mut self, surfaces: bool) {
+        let surfaces = surfaces && self.tone_map.is_none();
+        self.textures = surfaces.then(Textures::new);
+        if let Some(control) = &self.control {
+            control.callback().lock().place = if surfaces { Place::Card } else { Place::Staging };
+        }
+    }
+
+    /// The newest frame's size, and the frame itself: in the card where pictures are left there, else through `write`,
+    /// which is given a reader for its bytes. Of `part` only, where it is given, as far as the frame reaches.
+    pub(super) fn take(
+        &mut self,
         part: Option<Rect>,
-        write: impl FnOnce(Size, &dyn Fn(&mut [u8]) -> Result<(), VideoError>) -> Result<Option<T>, VideoError>,
-    ) -> Result<Option<(T, Pending)>, VideoError> {
+        write: impl FnOnce(Size, &Reader<'_>) -> Result<Option<PixelBuffer>, VideoError>,
+    ) -> Result<Option<(Size, PixelBuffer, Pending)>, VideoError> {
         let Some(control) = &self.control else { return Ok(None) };
         let frames = control.callback();
         // Held over the read: the next frame must not be copied into the texture meanwhile.
         let frames = frames.lock();
-        let Some(size) = frames.size() else { return Ok(None) };
-        let whole = Rect { x: 0, y: 0, width: size.width, height: size.height };
-        let part = part.map_or(Some(whole), |part| part.intersection(whole)).ok_or(VideoError::RegionOutside)?;
+        let Some((newest, part)) = frames.newest(part)? else { return Ok(None) };
         let size = Size { width: part.width, height: part.height };
-        let written = write(size, &|to| frames.read(self.tone_map.as_ref(), part, to))?;
+        let pixels = match &mut self.textures {
+            Some(textures) => textures.lend(&frames.device, newest, part)?,
+            None => write(size, &|to| frames.read(newest, self.tone_map.as_ref(), part, to))?,
+        };
         // Where no buffer was free the frame stays pending.
-        Ok(written.and_then(|written| Some((written, self.arrivals.take()?))))
+        Ok(pixels.and_then(|pixels| Some((size, pixels, self.arrivals.take()?))))
     }
 
     /// Why the API's thread has ended by itself; `None` while it runs.

@@ -24,6 +24,8 @@ const LOOKS_PER_BRIGHTNESS: u32 = 8;
 const MOST_RESTARTS: u32 = 5;
 /// A session that has run for so long is not the one that kept failing.
 const STEADY_AFTER: Duration = Duration::from_secs(10);
+/// Of buffers that nobody needs yet, or any more.
+const NOTHING: Size = Size { width: 0, height: 0 };
 
 pub(super) struct Worker {
     aim: Aim,
@@ -70,7 +72,7 @@ impl Worker {
             on_event,
             settings,
             session,
-            pool: Pool::new(Size { width: 0, height: 0 }),
+            pool: Pool::new(NOTHING),
             pacer: Pacer::new(settings.rate),
             area: Some(area),
             is_paused: false,
@@ -134,22 +136,22 @@ impl Worker {
 
     fn publish(&mut self, now: MediaTime) -> Result<(), VideoError> {
         let pool = &mut self.pool;
-        let read = self.session.read(self.part, |size, read| {
+        let taken = self.session.take(self.part, |size, read| {
             pool.resize(size);
-            Ok(pool.fill(read)?.map(|pixels| (size, pool.stride(), pixels)))
+            pool.fill(read)
         });
-        let read = match read {
-            Ok(read) => read,
+        let taken = match taken {
+            Ok(taken) => taken,
             // The monitor became smaller a moment ago: the next look tells.
             Err(VideoError::RegionOutside) => return Ok(()),
             Err(error) => return self.restart(error),
         };
-        match read {
-            Some(((size, stride, pixels), pending)) => {
+        match taken {
+            Some((size, pixels, pending)) => {
                 self.pacer.grabbed(now, pending.wanted);
                 self.shared.captured.fetch_add(1, Ordering::Relaxed);
-                let frame = VideoFrame { captured_at: pending.captured_at, size, stride, pixels, alpha: Alpha::Opaque };
-                self.slot.put(frame);
+                let (captured_at, stride) = (pending.captured_at, size.width as usize * 4);
+                self.slot.put(VideoFrame { captured_at, size, stride, pixels, alpha: Alpha::Opaque });
             }
             // Consumers hold every buffer: nothing tells when one comes back.
             None => std::thread::sleep(self.settings.rate.interval() / 4),
@@ -230,6 +232,10 @@ impl Worker {
         if settings.rate != old.rate {
             self.pacer.set_rate(settings.rate);
         }
+        if settings.surfaces != old.surfaces {
+            self.session.set_surfaces(settings.surfaces);
+            self.pool.resize(NOTHING);
+        }
         // A session takes it at its start only.
         if settings.cursor != old.cursor { self.start_again() } else { Ok(()) }
     }
@@ -241,5 +247,7 @@ impl Worker {
 
 fn start(target: Target, settings: &Settings, shared: &Shared) -> Result<Session, VideoError> {
     let tone_map = brightness::of(target.monitor()).map(ToneMap::new);
-    Session::start(target, settings.cursor, tone_map, Arc::clone(&shared.arrivals))
+    let mut session = Session::start(target, settings.cursor, tone_map, Arc::clone(&shared.arrivals))?;
+    session.set_surfaces(settings.surfaces);
+    Ok(session)
 }
