@@ -8,6 +8,7 @@ use media::{Picture, Plane, Size, VideoFrame};
 
 use super::card::Card;
 use super::raw::{AvError, Buffer, Context, Frame, check};
+use super::surfaces;
 
 /// The kinds of input that the encoders in the table want.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -274,30 +275,10 @@ unsafe fn copy_rows(plane: &Plane, width: usize, rows: usize, target: *mut u8, t
 fn va_surfaces(size: Size, context: &Context) -> Result<Buffer, AvError> {
     /// libavcodec's own examples use as many; an encoder without B-frames holds two or three.
     const SURFACES: c_int = 20;
-    let mut device = ptr::null_mut();
-    // SAFETY: out-pointer to NULL; no name and no options, so it looks for a render node by itself.
-    check(unsafe {
-        ffi::av_hwdevice_ctx_create(
-            &mut device,
-            ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_VAAPI,
-            ptr::null(),
-            ptr::null_mut(),
-            0,
-        )
-    })?;
-    let device = Buffer::take(device)?;
-    // SAFETY: a frames context begins as the struct that its buffer's data points to; the codec context takes a
-    // reference of its own.
-    unsafe {
-        let pool = Buffer::take(ffi::av_hwframe_ctx_alloc(device.as_ptr()))?;
-        let frames = (*pool.as_ptr()).data.cast::<ffi::AVHWFramesContext>();
-        (*frames).format = ffi::AVPixelFormat::AV_PIX_FMT_VAAPI;
-        (*frames).sw_format = ffi::AVPixelFormat::AV_PIX_FMT_NV12;
-        (*frames).width = size.width as c_int;
-        (*frames).height = size.height as c_int;
-        (*frames).initial_pool_size = SURFACES;
-        check(ffi::av_hwframe_ctx_init(pool.as_ptr()))?;
-        (*context.as_ptr()).hw_frames_ctx = ffi::av_buffer_ref(pool.as_ptr());
-        Ok(pool)
-    }
+    let device = surfaces::device(ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_VAAPI, None)?;
+    let format = ffi::AVPixelFormat::AV_PIX_FMT_VAAPI;
+    let pool = surfaces::frames(&device, format, size, |frames| frames.initial_pool_size = SURFACES)?;
+    // SAFETY: the codec context takes a reference of its own.
+    unsafe { (*context.as_ptr()).hw_frames_ctx = Buffer::take(ffi::av_buffer_ref(pool.as_ptr()))?.into_raw() };
+    Ok(pool)
 }

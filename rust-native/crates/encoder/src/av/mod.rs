@@ -12,6 +12,7 @@ mod linked;
 mod log;
 mod raw;
 mod settings;
+mod surfaces;
 
 pub use aac::AacEncoder;
 pub use decode::{AacDecoder, H264Decoder};

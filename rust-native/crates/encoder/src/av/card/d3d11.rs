@@ -24,6 +24,7 @@ use windows::core::Interface;
 
 use self::processor::Processor;
 use crate::av::raw::{AvError, Buffer, Frame, check};
+use crate::av::surfaces;
 
 /// Surfaces of qsv where they must be counted beforehand: without B-frames and look-ahead it holds three or four.
 const QSV_SURFACES: c_int = 12;
@@ -72,7 +73,7 @@ impl Converter {
         let device = unsafe { texture.GetDevice() }.map_err(|error| format!("its device is gone: {error}"))?;
         let processor = Processor::new(&device, frame.size, size)?;
         let kind = Kind::of(encoder);
-        let pool = surfaces(&device, size, kind)?;
+        let pool = surfaces_of(&device, size, kind)?;
         Ok(Self { device, processor, kind, recent: VecDeque::new(), pool })
     }
 
@@ -152,7 +153,7 @@ fn as_texture(surface: &Frame) -> Result<Frame, AvError> {
 }
 
 /// The frames that an encoder of that kind reads, on that device.
-fn surfaces(device: &ID3D11Device, size: Size, kind: Kind) -> Result<Buffer, String> {
+fn surfaces_of(device: &ID3D11Device, size: Size, kind: Kind) -> Result<Buffer, String> {
     let device = hardware(device)?;
     let said = |what: &'static str| move |error: AvError| format!("{what}: {}", error.text);
     let bound = D3D11_BIND_RENDER_TARGET.0 as u32;
@@ -198,39 +199,15 @@ fn hardware(device: &ID3D11Device) -> Result<Buffer, String> {
 
 /// Textures on that device, each by itself and made when it is needed.
 fn textures(device: &Buffer, size: Size, bound: u32) -> Result<Buffer, AvError> {
-    let pool = frames(device, ffi::AVPixelFormat::AV_PIX_FMT_D3D11, size)?;
-    // SAFETY: frames of that device, not initialised yet, begin as these structs.
-    unsafe {
-        let context = (*pool.as_ptr()).data.cast::<ffi::AVHWFramesContext>();
-        (*(*context).hwctx.cast::<ffi::AVD3D11VAFramesContext>()).BindFlags = bound;
-        check(ffi::av_hwframe_ctx_init(pool.as_ptr()))?;
-    }
-    Ok(pool)
+    surfaces::frames(device, ffi::AVPixelFormat::AV_PIX_FMT_D3D11, size, |frames| {
+        // SAFETY: frames of that device, not initialised yet, have this struct there.
+        unsafe { (*frames.hwctx.cast::<ffi::AVD3D11VAFramesContext>()).BindFlags = bound };
+    })
 }
 
 /// Surfaces of qsv's; libavutil makes the textures that they lie in, as render targets. 0 of them: as many as needed.
 fn qsv_surfaces(device: &Buffer, size: Size, count: c_int) -> Result<Buffer, AvError> {
-    let pool = frames(device, ffi::AVPixelFormat::AV_PIX_FMT_QSV, size)?;
-    // SAFETY: frames, not initialised yet, begin as this struct.
-    unsafe {
-        (*(*pool.as_ptr()).data.cast::<ffi::AVHWFramesContext>()).initial_pool_size = count;
-        check(ffi::av_hwframe_ctx_init(pool.as_ptr()))?;
-    }
-    Ok(pool)
-}
-
-/// NV12 in that format on that device, not initialised yet.
-fn frames(device: &Buffer, format: ffi::AVPixelFormat, size: Size) -> Result<Buffer, AvError> {
-    // SAFETY: the device is initialised; a frames context begins as the struct that its buffer's data points to.
-    unsafe {
-        let pool = Buffer::take(ffi::av_hwframe_ctx_alloc(device.as_ptr()))?;
-        let context = (*pool.as_ptr()).data.cast::<ffi::AVHWFramesContext>();
-        (*context).format = format;
-        (*context).sw_format = ffi::AVPixelFormat::AV_PIX_FMT_NV12;
-        (*context).width = size.width as c_int;
-        (*context).height = size.height as c_int;
-        Ok(pool)
-    }
+    surfaces::frames(device, ffi::AVPixelFormat::AV_PIX_FMT_QSV, size, |frames| frames.initial_pool_size = count)
 }
 
 fn failed(error: windows::core::Error) -> AvError {

@@ -12,6 +12,7 @@ use media::{Native, Size, VideoFrame};
 
 use crate::av::log;
 use crate::av::raw::{AvError, Buffer, Frame, check};
+use crate::av::surfaces;
 
 /// What the names of those encoders in libavcodec end with that read surfaces of VA-API. The others have surfaces of
 /// their own (nvenc), or wrap these (qsv).
@@ -122,39 +123,22 @@ impl Converter {
 /// The VA-API device behind a render node.
 fn card(node: &str) -> Result<Buffer, AvError> {
     let node = CString::new(node).map_err(|_| AvError::new(-libc::EINVAL))?;
-    let mut device = ptr::null_mut();
-    // SAFETY: out-pointer to NULL, a NUL-terminated name, no options.
-    check(unsafe {
-        ffi::av_hwdevice_ctx_create(
-            &mut device,
-            ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_VAAPI,
-            node.as_ptr(),
-            ptr::null_mut(),
-            0,
-        )
-    })?;
-    Buffer::take(device)
+    surfaces::device(ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_VAAPI, Some(&node))
 }
 
 /// The frames context of frames that somebody else made: it says what they are, and makes none.
 fn lent_frames(in_memory: ffi::AVPixelFormat, size: Size) -> Result<Buffer, AvError> {
-    // SAFETY: devices and frames contexts begin as the structs that their buffers' data points to, a DRM device has
-    // the struct of its kind; each is filled before it is initialised.
-    unsafe {
+    // SAFETY: devices begin as the struct that their buffer's data points to, a DRM device has the struct of its kind; it
+    // is filled before it is initialised.
+    let device = unsafe {
         let device = Buffer::take(ffi::av_hwdevice_ctx_alloc(ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_DRM))?;
         let of_drm = (*(*device.as_ptr()).data.cast::<ffi::AVHWDeviceContext>()).hwctx;
         // No device is needed to pass descriptors on.
         (*of_drm.cast::<ffi::AVDRMDeviceContext>()).fd = -1;
         check(ffi::av_hwdevice_ctx_init(device.as_ptr()))?;
-        let frames = Buffer::take(ffi::av_hwframe_ctx_alloc(device.as_ptr()))?;
-        let context = (*frames.as_ptr()).data.cast::<ffi::AVHWFramesContext>();
-        (*context).format = ffi::AVPixelFormat::AV_PIX_FMT_DRM_PRIME;
-        (*context).sw_format = in_memory;
-        (*context).width = size.width as c_int;
-        (*context).height = size.height as c_int;
-        check(ffi::av_hwframe_ctx_init(frames.as_ptr()))?;
-        Ok(frames)
-    }
+        device
+    };
+    surfaces::frames(&device, ffi::AVPixelFormat::AV_PIX_FMT_DRM_PRIME, size, |frames| frames.sw_format = in_memory)
 }
 
 /// The frame as libavutil describes one. It names the frame's memory and does not keep it.

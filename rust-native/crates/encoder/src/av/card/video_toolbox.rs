@@ -5,13 +5,14 @@
 //! `videotoolboxenc.c`).
 
 use std::collections::VecDeque;
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 
 use ffmpeg_next::ffi;
 use media::{Native, Size, VideoFrame};
 
 use crate::av::raw::{AvError, Buffer, Frame, check};
+use crate::av::surfaces;
 
 /// Surfaces that are kept from being drawn over after they were encoded, as far as anybody knows.
 ///
@@ -78,7 +79,7 @@ impl Converter {
         if pixel_buffer(frame).is_none() {
             return Err("the frame is no pixel buffer of CoreVideo's".to_owned());
         }
-        let pool = surfaces(size).map_err(|error| format!("no surfaces of VideoToolbox: {}", error.text))?;
+        let pool = pixel_buffers(size).map_err(|error| format!("no surfaces of VideoToolbox: {}", error.text))?;
         Ok(Self { transfer: Transfer::new()?, recent: VecDeque::with_capacity(STILL_READ), pool })
     }
 
@@ -212,30 +213,9 @@ impl Drop for Transfer {
     }
 }
 
-/// Pixel buffers of that size in `kCVPixelFormatType_420YpCbCr8BiPlanarVideoRange`, backed by an `IOSurface` each.
-fn surfaces(size: Size) -> Result<Buffer, AvError> {
-    let mut device = ptr::null_mut();
-    // SAFETY: out-pointer to NULL; there is one device of this kind, and it has no name.
-    check(unsafe {
-        ffi::av_hwdevice_ctx_create(
-            &mut device,
-            ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_VIDEOTOOLBOX,
-            ptr::null(),
-            ptr::null_mut(),
-            0,
-        )
-    })?;
-    let device = Buffer::take(device)?;
-    // SAFETY: a frames context begins as the struct that its buffer's data points to. What is not set here stays zero:
-    // the colour range is then the first that NV12 has in FFmpeg's list, limited, and surfaces are made as needed.
-    unsafe {
-        let pool = Buffer::take(ffi::av_hwframe_ctx_alloc(device.as_ptr()))?;
-        let frames = (*pool.as_ptr()).data.cast::<ffi::AVHWFramesContext>();
-        (*frames).format = ffi::AVPixelFormat::AV_PIX_FMT_VIDEOTOOLBOX;
-        (*frames).sw_format = ffi::AVPixelFormat::AV_PIX_FMT_NV12;
-        (*frames).width = size.width as c_int;
-        (*frames).height = size.height as c_int;
-        check(ffi::av_hwframe_ctx_init(pool.as_ptr()))?;
-        Ok(pool)
-    }
+/// Pixel buffers of that size in `kCVPixelFormatType_420YpCbCr8BiPlanarVideoRange`, backed by an `IOSurface` each: the colour
+/// range that nobody sets is the first that NV12 has in FFmpeg's list, limited.
+fn pixel_buffers(size: Size) -> Result<Buffer, AvError> {
+    let device = surfaces::device(ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_VIDEOTOOLBOX, None)?;
+    surfaces::frames(&device, ffi::AVPixelFormat::AV_PIX_FMT_VIDEOTOOLBOX, size, |_| {})
 }
