@@ -46,8 +46,8 @@ pub struct RenditionSettings {
 
 impl Default for TranscodingSettings {
     fn default() -> Self {
-        // Two at 1080p30 are what a small machine carries beside its other work. A rendition of 720p30 costs a fifth of a
-        // core. Who reloads a page, or pauses for a moment, comes back within ten seconds.
+        // Two at 1080p30 are what a small machine carries beside its other work. A rendition of 720p30 costs 0.4 of a core,
+        // of a source of 1080p. Who reloads a page, or pauses for a moment, comes back within ten seconds.
         Self { most_videos: 2, max_renditions: 4, linger_seconds: 10, ladder: BTreeMap::new() }
     }
 }
