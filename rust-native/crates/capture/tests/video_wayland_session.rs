@@ -54,8 +54,10 @@ fn sway(command: &str) {
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// By a program of its own over what was there: sway's own word for it sets the output up anew, after which
+/// xdg-desktop-portal-wlr 0.8.4 asks for two frames at once and is thrown out.
 fn paint(colour: u32) {
-    sway(&format!("output HEADLESS-1 bg #{colour:06x} solid_color"));
+    sway(&format!("exec swaybg --output HEADLESS-1 --mode solid_color --color '#{colour:06x}'"));
 }
 
 fn start(cursor: bool, restore_token: Option<Secret>) -> Running {
