@@ -2,6 +2,7 @@
 //! is left, and the encode's thread is woken.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use compose::Card;
 use encoder::{Preset, VideoConfig};
@@ -43,7 +44,6 @@ pub(crate) struct Orders {
     /// What a network leaves of it; `None`: all.
     pub(crate) allowed: Option<Rendition>,
     pub(crate) wish: Wish,
-    pub(crate) keyframe: bool,
     pub(crate) show: Option<Show>,
     /// Sources that are gone: a card is drawn in their place.
     pub(crate) lost: Vec<(String, Card)>,
@@ -64,7 +64,6 @@ impl Orders {
             codec: config.codec,
             allowed: None,
             wish: Wish::default(),
-            keyframe: false,
             show: None,
             lost: Vec::new(),
             running: false,
@@ -81,17 +80,23 @@ pub(crate) struct EncodeControl {
     pub(crate) orders: Arc<Mutex<Orders>>,
     /// Rung for every frame and order.
     pub(crate) bell: FrameSlot<()>,
+    /// See [`Self::request_keyframe`].
+    pub(crate) keyframe_wanted: Arc<AtomicBool>,
 }
 
 impl EncodeControl {
     /// For an encode that begins at rest.
     pub(crate) fn new(config: VideoConfig) -> Self {
-        Self { orders: Arc::new(Mutex::new(Orders::new(config))), bell: FrameSlot::default() }
+        Self {
+            orders: Arc::new(Mutex::new(Orders::new(config))),
+            bell: FrameSlot::default(),
+            keyframe_wanted: Arc::default(),
+        }
     }
 
-    /// A reader needs a keyframe; requests are coalesced.
+    /// A reader needs a keyframe, and is subscribed already; requests are coalesced.
     pub(crate) fn request_keyframe(&self) {
-        self.orders.lock().keyframe = true;
+        self.keyframe_wanted.store(true, Ordering::Release);
         self.bell.wake();
     }
 

@@ -92,6 +92,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             on_card: None,
             surfaces: false,
             newest: None,
+            encoding: Encoding::new(opener, hub, Arc::clone(&counters), Arc::clone(&control.keyframe_wanted)),
             control,
             on_event,
             wanted: config,
@@ -104,7 +105,6 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             judge: Judge::default(),
             pace: None,
             rate_changed: MediaTime::ZERO,
-            encoding: Encoding::new(opener, hub, Arc::clone(&counters)),
             lower: Lower::new(&lower, || Box::new(encoder::open_except)),
             repeats: Repeats::default(),
             counters,
@@ -201,9 +201,6 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         let mut orders = self.control.orders.lock();
         if orders.stop {
             return false;
-        }
-        if std::mem::take(&mut orders.keyframe) {
-            self.encoding.keyframes.want();
         }
         self.running = orders.running;
         let constant = orders.constant_rate && self.running;

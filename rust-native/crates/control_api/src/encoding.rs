@@ -2,7 +2,7 @@
 //! table, which encodes the very picture that was failed at.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use encoder::{Abilities, EncoderError, VideoConfig, VideoEncoder};
@@ -61,7 +61,12 @@ pub(crate) struct Encoding {
 }
 
 impl Encoding {
-    pub(crate) fn new(opener: Opener, hub: Broadcast<AccessUnit>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        opener: Opener,
+        hub: Broadcast<AccessUnit>,
+        counters: Arc<Counters>,
+        keyframe_wanted: Arc<AtomicBool>,
+    ) -> Self {
         Self {
             opener,
             encoder: None,
@@ -69,7 +74,7 @@ impl Encoding {
             memory_only: None,
             silent: 0,
             last_pts: MediaTime::ZERO,
-            keyframes: KeyframeRequests::default(),
+            keyframes: KeyframeRequests::of(keyframe_wanted),
             hub,
             counters,
         }

@@ -1,5 +1,7 @@
 //! When a requested keyframe is made: at once, but never two within half a second. Pure.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use media::MediaTime;
@@ -11,19 +13,24 @@ const LEAST_DISTANCE: Duration = Duration::from_millis(500);
 /// Coalesces requests.
 #[derive(Debug, Default)]
 pub(crate) struct KeyframeRequests {
-    wanted: bool,
+    wanted: Arc<AtomicBool>,
     last: Option<MediaTime>,
 }
 
 impl KeyframeRequests {
+    /// Requests are made by setting that flag, from any thread.
+    pub(crate) fn of(wanted: Arc<AtomicBool>) -> Self {
+        Self { wanted, last: None }
+    }
+
     /// Someone needs a keyframe.
-    pub(crate) fn want(&mut self) {
-        self.wanted = true;
+    pub(crate) fn want(&self) {
+        self.wanted.store(true, Ordering::Release);
     }
 
     /// When the wanted keyframe may be made; `None` when none is wanted.
     pub(crate) fn due(&self) -> Option<MediaTime> {
-        self.wanted.then(|| self.last.map_or(MediaTime::ZERO, |last| last + LEAST_DISTANCE))
+        self.wanted.load(Ordering::Acquire).then(|| self.last.map_or(MediaTime::ZERO, |last| last + LEAST_DISTANCE))
     }
 
     /// Whether to force one now.
@@ -31,10 +38,11 @@ impl KeyframeRequests {
         self.due().is_some_and(|due| due <= now)
     }
 
-    /// A keyframe was made, requested or not: it serves whoever was waiting. One that nobody asked for does not
-    /// hold back the next request.
+    /// A keyframe was made, requested or not, and is about to be handed out: it serves whoever is waiting, also one who
+    /// asked while it was encoded, or while its encoder was opened. One that nobody asked for does not hold back the next
+    /// request.
     pub(crate) fn made(&mut self, now: MediaTime) {
-        if std::mem::take(&mut self.wanted) {
+        if self.wanted.swap(false, Ordering::AcqRel) {
             self.last = Some(now);
         }
     }

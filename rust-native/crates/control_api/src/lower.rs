@@ -199,7 +199,7 @@ struct Layer {
 
 fn run(desk: &Arc<Desk>, opener: fn() -> Opener, jobs: &FrameSlot<Job>, back: &FrameSlot<Picture>) {
     let layer = |lower: usize| {
-        let encoding = Encoding::new(opener(), desk.hubs[lower].clone(), Arc::<Counters>::default());
+        let encoding = Encoding::new(opener(), desk.hubs[lower].clone(), Arc::<Counters>::default(), Arc::default());
         Layer { encoding, config: None, dead: false }
     };
     let mut layers: [Layer; MOST_LOWER] = std::array::from_fn(layer);

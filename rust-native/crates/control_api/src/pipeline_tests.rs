@@ -1,8 +1,9 @@
 //! The encode with scenes, without a device: frames are put by hand, a reader sees what comes out.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use encoder::VideoConfig;
 use media::{AccessUnit, Alpha, Clock, MonotonicClock, PixelBuffer, Size, VideoFrame};
 use scene::{Canvas, Item, Scene, Transition};
 use stream::{Broadcast, LagPolicy, Reader};
@@ -171,4 +172,36 @@ fn a_destination_that_needs_it_gets_a_still_picture_in_every_interval() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(pictures <= 12, "{pictures} pictures after nobody needs them");
+}
+
+#[test]
+fn who_asks_while_the_encoder_opens_is_served_by_its_first_keyframe() {
+    let hub = Broadcast::default();
+    let mut reader = hub.subscribe(1000, LagPolicy::Fail);
+    let asking: Arc<OnceLock<EncodeControl>> = Arc::default();
+    let (asks, mut opener) = (Arc::clone(&asking), Held::default().opener());
+    let opener = move |config: &VideoConfig, barred: &[&str]| {
+        asks.wait().request_keyframe();
+        opener(config, barred)
+    };
+    let config = settings(320, 180).config().expect("config");
+    let pipeline = Pipeline::start_with("encode-video", config, hub, Box::new(opener), |_| {}).expect("thread");
+    let control = pipeline.control();
+    asking.set(control.clone()).expect("once");
+    let screen = feed(&control, "screen");
+    let scene = Arc::new(Scene::of_one("screen", Canvas { width: 320, height: 180 }));
+    control.show(config, scene, vec![screen.clone()], Transition::Cut);
+    let begun = Instant::now();
+    let mut keyframes = Vec::new();
+    for value in 0..=u8::MAX {
+        screen.1.put(frame(value));
+        std::thread::sleep(Duration::from_millis(10));
+        keyframes
+            .extend(std::iter::from_fn(|| reader.try_recv()).map(|unit| unit.expect("the stream goes on").keyframe));
+        if keyframes.len() >= 12 {
+            break;
+        }
+        assert!(begun.elapsed() < DEADLINE, "no picture came");
+    }
+    assert!(keyframes[0] && !keyframes[1..].contains(&true), "{keyframes:?}");
 }
