@@ -4,8 +4,9 @@ use media::{Alpha, Picture, Size, VideoFrame};
 use scene::{Canvas, Crop, Fit, Item, Rotation};
 
 use crate::card::Card;
+use crate::convert::convert;
 use crate::placement::{Placement, box_of, place};
-use crate::planes::{View, convert};
+use crate::planes::View;
 use crate::raster::{Painter, Raster};
 use crate::region::Area;
 use crate::{ComposeError, Rect};

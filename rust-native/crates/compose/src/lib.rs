@@ -7,6 +7,7 @@
 
 mod blend;
 mod card;
+mod convert;
 mod error;
 mod geometry;
 mod halve;
@@ -68,7 +69,7 @@ impl Composer {
         let rect = fit(frame.size, self.output);
         planes::blacken_around(out, rect);
         if rect.size == frame.size.even() {
-            planes::convert(View::whole(frame), out, rect)?;
+            convert::convert(View::whole(frame), out, rect)?;
         } else {
             self.scaler.draw(View::whole(frame), out, rect)?;
         }

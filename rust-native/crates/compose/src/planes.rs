@@ -1,10 +1,8 @@
-//! The work on planes: bars, conversion, scaling.
-
-use std::ops::Range;
+//! The work on planes: bars and scaling.
 
 use media::{Picture, Size, VideoFrame};
-use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
+use crate::convert::convert;
 use crate::halve::halved;
 use crate::resample::{Filter, Resampler, Taps};
 use crate::{ComposeError, Rect};
@@ -70,113 +68,6 @@ pub(crate) fn blacken_around(out: &mut Picture, rect: Rect) {
             }
         }
     }
-}
-
-/// Converts the frame into that part of the picture, pixel by pixel; a last odd column or row is written twice.
-pub(crate) fn convert(view: View<'_>, out: &mut Picture, rect: Rect) -> Result<(), ComposeError> {
-    let Size { width, height } = view.size;
-    let (even_width, even_height) = (width & !1, height & !1);
-    if even_width > 0 && even_height > 0 {
-        convert_even(view.part(0, 0, Size { width: even_width, height: even_height }), out, rect)?;
-    }
-    // The converter gets the chroma of odd edges wrong: they are given to it as even ones.
-    if width > even_width && even_height > 0 {
-        let strip: Vec<u8> = (0..even_height).flat_map(|y| view.row(y)[4 * even_width as usize..].repeat(2)).collect();
-        let strip = View { bytes: &strip, stride: 8, size: Size { width: 2, height: even_height } };
-        convert_even(strip, out, Rect { x: rect.x + even_width, ..rect })?;
-    }
-    if height > even_height {
-        let mut row = view.row(even_height).to_vec();
-        if width > even_width {
-            row.extend_from_within(4 * even_width as usize..);
-        }
-        let stride = row.len();
-        let strip = row.repeat(2);
-        let strip = View { bytes: &strip, stride, size: Size { width: width.next_multiple_of(2), height: 2 } };
-        convert_even(strip, out, Rect { y: rect.y + even_height, ..rect })?;
-    }
-    Ok(())
-}
-
-/// [`convert`] for even sizes.
-fn convert_even(view: View<'_>, out: &mut Picture, rect: Rect) -> Result<(), ComposeError> {
-    let Size { width, height } = view.size;
-    // The converter wants whole strides for each row, which the last ones in a picture's or a frame's lower right
-    // corner lack: those two are converted aside.
-    let whole_rows = view.bytes.len() >= view.stride * height as usize;
-    let whole = whole_rows
-        && out.planes.iter().enumerate().all(|(index, plane)| {
-            let (left, top) = part(index, rect.x, rect.y);
-            let rows = part(index, 0, height).1;
-            left + (top + rows) * plane.stride <= plane.data.len()
-        });
-    let direct = if whole { height } else { (height - 1) & !1 };
-    if direct > 0 {
-        let target = out.planes.each_mut().map(|plane| (plane.stride, plane.data.as_mut_slice()));
-        convert_rows(view, 0..direct, target, rect)?;
-    }
-    if direct < height {
-        let aside_size = Size { width, height: height - direct };
-        let mut aside = Picture::black(aside_size);
-        let target = aside.planes.each_mut().map(|plane| (plane.stride, plane.data.as_mut_slice()));
-        convert_rows(view, direct..height, target, Rect { x: 0, y: 0, size: aside_size })?;
-        for (index, (source, target)) in aside.planes.iter().zip(&mut out.planes).enumerate() {
-            let (left, top) = part(index, rect.x, rect.y + direct);
-            let (width, rows) = part(index, width, height - direct);
-            for row in 0..rows {
-                let from = &source.data[row * source.stride..][..width];
-                target.data[(top + row) * target.stride + left..][..width].copy_from_slice(from);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Converts those rows of the frame, the first of them even, to where `rect` begins in the planes (stride, bytes).
-fn convert_rows(
-    view: View<'_>,
-    rows: Range<u32>,
-    planes: [(usize, &mut [u8]); 3],
-    rect: Rect,
-) -> Result<(), ComposeError> {
-    let count = rows.end - rows.start;
-    let strides = planes.each_ref().map(|(stride, _)| *stride as u32);
-    let mut index = 0;
-    // Exactly the rows: the converter takes what is left over for a last odd row.
-    let [y_plane, u_plane, v_plane] = planes.map(|(stride, data)| {
-        let (left, top) = part(index, rect.x, rect.y);
-        let rows = if index == 0 { count } else { count.div_ceil(2) } as usize;
-        index += 1;
-        BufferStoreMut::Borrowed(&mut data[top * stride + left..][..rows * stride])
-    });
-    let mut image = YuvPlanarImageMut {
-        y_plane,
-        y_stride: strides[0],
-        u_plane,
-        u_stride: strides[1],
-        v_plane,
-        v_stride: strides[2],
-        width: view.size.width,
-        height: count,
-    };
-    let mut source = &view.bytes[rows.start as usize * view.stride..];
-    let mut padded = Vec::new();
-    if source.len() < count as usize * view.stride {
-        padded.extend_from_slice(source);
-        padded.resize(count as usize * view.stride, 0);
-        source = &padded;
-    } else {
-        source = &source[..count as usize * view.stride];
-    }
-    yuv::bgra_to_yuv420(
-        &mut image,
-        source,
-        u32::try_from(view.stride).map_err(conversion)?,
-        YuvRange::Limited,
-        YuvStandardMatrix::Bt709,
-        YuvConversionMode::Balanced,
-    )
-    .map_err(conversion)
 }
 
 /// Draws frames at another size than their own.

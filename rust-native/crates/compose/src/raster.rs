@@ -11,8 +11,9 @@ use media::{Alpha, Picture, Plane, Size};
 use scene::{ChromaKey, Item, Rotation};
 
 use crate::blend::{self, scaled};
+use crate::convert::convert;
 use crate::key::KeyTable;
-use crate::planes::{Scaler, View, conversion, convert, part};
+use crate::planes::{Scaler, View, conversion, part};
 use crate::region::Area;
 use crate::tiles::{Kind, Tiles};
 use crate::{ComposeError, Rect};
