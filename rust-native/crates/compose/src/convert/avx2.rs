@@ -5,12 +5,12 @@
 //! stays grey.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_storeu_si128, _mm_unpackhi_epi16, _mm_unpacklo_epi16, _mm256_add_epi16, _mm256_avg_epu8,
-    _mm256_castps_si256, _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_hadd_epi16,
-    _mm256_loadu_si256, _mm256_maddubs_epi16, _mm256_packus_epi16, _mm256_permutevar8x32_epi32, _mm256_set1_epi8,
-    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setr_epi32, _mm256_shuffle_ps, _mm256_srli_epi16, _mm256_storeu_si256,
-    _mm256_xor_si256,
+    __m128i, __m256i, _mm_unpackhi_epi16, _mm_unpacklo_epi16, _mm256_add_epi16, _mm256_avg_epu8, _mm256_castps_si256,
+    _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_hadd_epi16, _mm256_maddubs_epi16,
+    _mm256_packus_epi16, _mm256_permutevar8x32_epi32, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
+    _mm256_setr_epi32, _mm256_shuffle_ps, _mm256_srli_epi16, _mm256_xor_si256,
 };
+use std::mem::transmute;
 
 use media::Picture;
 
@@ -31,6 +31,11 @@ const BLOCK: usize = 32;
 type Pair<'a> = [&'a [u8]; 2];
 /// What becomes of them: two rows of luma, one of each chroma.
 type Samples<'a> = ([&'a mut [u8]; 2], [&'a mut [u8]; 2]);
+/// A block of one row.
+type Pixels = [u8; 4 * BLOCK];
+type Luma = [u8; BLOCK];
+type Chroma = [u8; BLOCK / 2];
+type Vectors = [__m256i; 4];
 
 /// Converts the frame, of an even size, into that part of the picture; `false` where this processor can't.
 pub(super) fn convert(view: View<'_>, out: &mut Picture, rect: Rect) -> bool {
@@ -54,80 +59,95 @@ pub(super) fn convert(view: View<'_>, out: &mut Picture, rect: Rect) -> bool {
 
 /// An even number of pixels.
 #[target_feature(enable = "avx2")]
-fn two_rows(pixels: Pair<'_>, (luma, chroma): Samples<'_>) {
-    let width = luma[0].len();
-    let [[upper, lower], [blue, red]] = [luma, chroma];
-    let mut at = 0;
-    while at + BLOCK <= width {
-        block(pixels, ([upper, lower], [blue, red]), at);
-        at += BLOCK;
+fn two_rows([upper, lower]: Pair<'_>, ([upper_luma, lower_luma], [blue, red]): Samples<'_>) {
+    let pixels = upper.as_chunks().0.iter().zip(lower.as_chunks().0);
+    let luma = upper_luma.as_chunks_mut().0.iter_mut().zip(lower_luma.as_chunks_mut().0);
+    let chroma = blue.as_chunks_mut().0.iter_mut().zip(red.as_chunks_mut().0);
+    for ((pixels, luma), chroma) in pixels.zip(luma).zip(chroma) {
+        block(pixels, luma, chroma);
     }
-    if at == width {
+    if upper_luma.len().is_multiple_of(BLOCK) {
         return;
     }
-    if width >= BLOCK {
-        // Some are converted a second time.
-        return block(pixels, ([upper, lower], [blue, red]), width - BLOCK);
+    // The last block begins before the end of the one before it: some pixels are converted a second time.
+    if let (Some(upper), Some(lower)) = (upper.last_chunk(), lower.last_chunk())
+        && let (Some(upper_luma), Some(lower_luma)) = (upper_luma.last_chunk_mut(), lower_luma.last_chunk_mut())
+        && let (Some(blue), Some(red)) = (blue.last_chunk_mut(), red.last_chunk_mut())
+    {
+        return block((upper, lower), (upper_luma, lower_luma), (blue, red));
     }
-    plain_rows(pixels, ([upper, lower], [blue, red]));
+    plain_rows([upper, lower], ([upper_luma, lower_luma], [blue, red]));
 }
 
-/// [`BLOCK`] pixels from `at` on, an even number; they lie within the rows.
+/// Two rows of a block.
+// No vector goes through a closure here: what is generic was not compiled for AVX2, and would call it for each of them.
+#[inline]
 #[target_feature(enable = "avx2")]
-fn block(pixels: Pair<'_>, (luma, chroma): Samples<'_>, at: usize) {
-    let rows = pixels.map(|row| {
-        let (vectors, _) = row[4 * at..][..4 * BLOCK].as_chunks::<32>();
-        // SAFETY: 32 bytes each, which need not be aligned.
-        std::array::from_fn::<__m256i, 4, _>(|n| unsafe { _mm256_loadu_si256(vectors[n].as_ptr().cast()) })
-    });
-    for (row, out) in rows.iter().zip(luma) {
-        let out = &mut out[at..][..BLOCK];
-        // SAFETY: as many bytes as are written.
-        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), brightness(row)) };
-    }
-    let [blue, red] = differences(&rows);
-    for (samples, out) in [blue, red].into_iter().zip(chroma) {
-        let out = &mut out[at / 2..][..BLOCK / 2];
-        // SAFETY: as many bytes as are written.
-        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), samples) };
+fn block(pixels: (&Pixels, &Pixels), luma: (&mut Luma, &mut Luma), chroma: (&mut Chroma, &mut Chroma)) {
+    // SAFETY: bytes and vectors of them, of the same size; every pattern is valid for both.
+    let (upper, lower) =
+        unsafe { (transmute::<Pixels, Vectors>(*pixels.0), transmute::<Pixels, Vectors>(*pixels.1)) };
+    let differences = differences(upper, lower);
+    // Two samples of each lie in the lower half, the next two in the upper one, and so on.
+    let (low, high) = (_mm256_castsi256_si128(differences), _mm256_extracti128_si256::<1>(differences));
+    // SAFETY: as above.
+    unsafe {
+        *luma.0 = transmute::<__m256i, Luma>(brightness(upper));
+        *luma.1 = transmute::<__m256i, Luma>(brightness(lower));
+        *chroma.0 = transmute::<__m128i, Chroma>(_mm_unpacklo_epi16(low, high));
+        *chroma.1 = transmute::<__m128i, Chroma>(_mm_unpackhi_epi16(low, high));
     }
 }
 
 /// Luma of 32 pixels.
+#[inline]
 #[target_feature(enable = "avx2")]
-fn brightness(pixels: &[__m256i; 4]) -> __m256i {
-    // Weights of more than 127 must be the unsigned side of the product, so pixels are the signed one, less 128.
-    let (weights, flip) = (weights(LUMA), _mm256_set1_epi8(-128));
-    let less: i32 = 128 * LUMA.iter().sum::<i32>();
-    let offset = _mm256_set1_epi16((LUMA_OFFSET + less) as i16);
-    let [a, b, c, d] = pixels.map(|pixels| _mm256_maddubs_epi16(weights, _mm256_xor_si256(pixels, flip)));
-    let [low, high] = [_mm256_hadd_epi16(a, b), _mm256_hadd_epi16(c, d)]
-        .map(|sums| _mm256_srli_epi16::<8>(_mm256_add_epi16(sums, offset)));
-    // Both steps work within halves of 16 bytes: four pixels of the one, four of the other.
+fn brightness(pixels: Vectors) -> __m256i {
+    let low = brightness_of_16(pixels[0], pixels[1]);
+    let high = brightness_of_16(pixels[2], pixels[3]);
+    // All of this works within halves of 16 bytes: four pixels of the one, four of the other.
     _mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
 }
 
-/// Both chromas of 32 pixels of two rows.
+#[inline]
 #[target_feature(enable = "avx2")]
-fn differences(rows: &[[__m256i; 4]; 2]) -> [__m128i; 2] {
-    let [a, b, c, d] = std::array::from_fn(|n| _mm256_castsi256_ps(_mm256_avg_epu8(rows[0][n], rows[1][n])));
-    // The left pixel of each two, and the right one.
-    let means = [(a, b), (c, d)].map(|(a, b)| {
-        let (left, right) = (_mm256_shuffle_ps::<0x88>(a, b), _mm256_shuffle_ps::<0xdd>(a, b));
-        _mm256_avg_epu8(_mm256_castps_si256(left), _mm256_castps_si256(right))
-    });
-    let offset = _mm256_set1_epi16(CHROMA_OFFSET as i16);
-    let [blue, red] = [weights(BLUE_DIFFERENCE), weights(RED_DIFFERENCE)].map(|weights| {
-        let [low, high] = means.map(|mean| _mm256_maddubs_epi16(mean, weights));
-        _mm256_srli_epi16::<8>(_mm256_add_epi16(_mm256_hadd_epi16(low, high), offset))
-    });
-    let both = _mm256_packus_epi16(blue, red);
-    // Two samples lie in the lower half, the next two in the upper one, and so on.
-    let (low, high) = (_mm256_castsi256_si128(both), _mm256_extracti128_si256::<1>(both));
-    [_mm_unpacklo_epi16(low, high), _mm_unpackhi_epi16(low, high)]
+fn brightness_of_16(a: __m256i, b: __m256i) -> __m256i {
+    // Weights of more than 127 must be the unsigned side of the product, so pixels are the signed one, less 128.
+    let (weights, flip) = (weights(LUMA), _mm256_set1_epi8(-128));
+    let offset = _mm256_set1_epi16((LUMA_OFFSET + 128 * (LUMA[0] + LUMA[1] + LUMA[2])) as i16);
+    let a = _mm256_maddubs_epi16(weights, _mm256_xor_si256(a, flip));
+    let b = _mm256_maddubs_epi16(weights, _mm256_xor_si256(b, flip));
+    _mm256_srli_epi16::<8>(_mm256_add_epi16(_mm256_hadd_epi16(a, b), offset))
+}
+
+/// Both chromas of 32 pixels of two rows: in each half of the vector eight samples of the one, then of the other.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn differences(upper: Vectors, lower: Vectors) -> __m256i {
+    let low = means(_mm256_avg_epu8(upper[0], lower[0]), _mm256_avg_epu8(upper[1], lower[1]));
+    let high = means(_mm256_avg_epu8(upper[2], lower[2]), _mm256_avg_epu8(upper[3], lower[3]));
+    _mm256_packus_epi16(difference(low, high, BLUE_DIFFERENCE), difference(low, high, RED_DIFFERENCE))
+}
+
+/// Of the left pixel of each two and the right one.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn means(a: __m256i, b: __m256i) -> __m256i {
+    let (a, b) = (_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
+    let (left, right) = (_mm256_shuffle_ps::<0x88>(a, b), _mm256_shuffle_ps::<0xdd>(a, b));
+    _mm256_avg_epu8(_mm256_castps_si256(left), _mm256_castps_si256(right))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn difference(low: __m256i, high: __m256i, of: [i32; 3]) -> __m256i {
+    let weights = weights(of);
+    let sums = _mm256_hadd_epi16(_mm256_maddubs_epi16(low, weights), _mm256_maddubs_epi16(high, weights));
+    _mm256_srli_epi16::<8>(_mm256_add_epi16(sums, _mm256_set1_epi16(CHROMA_OFFSET as i16)))
 }
 
 /// A byte for each of a pixel's, the last of which counts nothing.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn weights([blue, green, red]: [i32; 3]) -> __m256i {
     _mm256_set1_epi32(i32::from_le_bytes([blue as u8, green as u8, red as u8, 0]))
