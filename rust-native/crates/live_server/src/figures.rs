@@ -54,14 +54,18 @@ pub struct RenditionInfo {
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// Of the picture: what arrives of the source, what a rendition is made with, kbit/s.
+    /// Of the picture: what arrives of what is published, what a rendition is made with, kbit/s.
     pub bitrate_kbps: f64,
     /// Whether it is made now.
     pub state: RenditionState,
-    /// Why it is not offered: `no_rendition_room` or `rendition_failed`.
+    /// Why it is not offered: `no_rendition_room`, `rendition_failed`, or `layer_paused` where the publisher has stopped to
+    /// send it for now.
     pub code: Option<&'static str>,
     /// Who watches it now, but for readers of files.
     pub viewers: u32,
+    /// The publisher sends it, nothing makes it here. But for the source it is for WebRTC viewers only: its keyframes are its
+    /// own, so that no segment of files could begin with them.
+    pub published: bool,
 }
 
 /// How a rendition stands.

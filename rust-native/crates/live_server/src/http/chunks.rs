@@ -133,7 +133,7 @@ impl Reading {
             return Ok(());
         }
         let name = rung.to_string();
-        let rendition = self.info.renditions.iter().find(|rendition| rendition.name == name);
+        let rendition = self.info.renditions.iter().find(|rendition| rendition.name == name && !rendition.published);
         match rendition.ok_or(Problem::NoSuchRendition)? {
             RenditionInfo { state: RenditionState::Unavailable, code, .. } => Err(match code {
                 Some("rendition_failed") => Problem::Refused(Refusal::RenditionFailed),
@@ -161,7 +161,7 @@ impl Reading {
         let frame_rate = (fps >= 1.0).then_some(fps as u32);
         let source = Variant { kind: Kind::Video, size: None, bitrate: 0, codecs: None, frame_rate };
         let offered = self.info.renditions.iter().filter(|rendition| rendition.state != RenditionState::Unavailable);
-        let lower = offered.filter_map(|rendition| {
+        let lower = offered.filter(|rendition| !rendition.published).filter_map(|rendition| {
             let kbps = rendition.bitrate_kbps as u32;
             let size = Size { width: rendition.width, height: rendition.height };
             Some(Variant {

@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use super::reply::Problem;
 use super::{From, Site};
 use crate::auth;
-use crate::figures::{RenditionState, StreamInfo};
+use crate::figures::{RenditionInfo, RenditionState, StreamInfo};
 
 pub(super) async fn metrics(
     State(site): State<Arc<Site>>,
@@ -93,7 +93,8 @@ fn write_renditions(streams: &[StreamInfo], out: &mut String) {
     let _ = write!(out, "# HELP {name} Renditions that are being made, without the source\n# TYPE {name} gauge\n");
     for info in streams {
         // The source is the first of them.
-        let made = info.renditions.iter().skip(1).filter(|rendition| rendition.state == RenditionState::Running);
+        let is_made = |rendition: &&RenditionInfo| rendition.state == RenditionState::Running && !rendition.published;
+        let made = info.renditions.iter().filter(is_made);
         let _ = writeln!(out, "{name}{{stream=\"{}\"}} {}", info.name, made.count());
     }
 }

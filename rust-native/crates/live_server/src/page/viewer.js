@@ -93,7 +93,10 @@
   });
   function showQuality() {
     const possible = Boolean(webrtc || (files && files.choosable));
-    quality.show({ renditions: info && info.renditions, width: video.videoWidth, height: video.videoHeight, possible });
+    // What the publisher sends itself in other sizes is not among the files.
+    const had = (rendition) => webrtc || !rendition.published || rendition.name === 'source';
+    const renditions = info && info.renditions && info.renditions.filter(had);
+    quality.show({ renditions, width: video.videoWidth, height: video.videoHeight, possible });
   }
   video.addEventListener('resize', showQuality);
 

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use str0m::change::SdpOffer;
 use str0m::config::DtlsCert;
 use str0m::format::{Codec, FormatParams};
-use str0m::media::{Direction, Frequency, Mid, Pt};
+use str0m::media::{Direction, Frequency, Mid, Pt, Rid};
 use str0m::net::TcpType;
 use str0m::rtp::{Extension, ExtensionMap, Ssrc};
 use str0m::{Candidate, Rtc, RtcConfig};
 
 use super::Refusal;
 use super::sdp::{self, Offered};
+use super::simulcast;
 
 /// Reports about once a second keep a player's lip-sync and the round trip fresh at a few bytes per second.
 const REPORTS: Duration = Duration::from_secs(1);
@@ -42,6 +43,8 @@ pub(super) struct Negotiated {
     pub(super) offer: String,
     pub(super) video: Option<Section>,
     pub(super) audio: Option<Section>,
+    /// The encodings in which the picture comes, the publisher's favourite first; empty for one that has no name.
+    pub(super) encodings: Vec<Rid>,
 }
 
 /// What every negotiation of a shard shares.
@@ -54,7 +57,7 @@ pub(super) struct Terms {
     pub(super) tcp: bool,
 }
 
-fn config(direction: Offered, terms: &Terms) -> RtcConfig {
+fn config(direction: Offered, several: bool, terms: &Terms) -> RtcConfig {
     let mut extensions = ExtensionMap::empty();
     extensions.set(1, Extension::AudioLevel);
     extensions.set(4, Extension::RtpMid);
@@ -70,6 +73,11 @@ fn config(direction: Offered, terms: &Terms) -> RtcConfig {
         // Congestion control is between the publisher and us. Viewers don't get it: nothing here would act on their
         // twenty reports a second.
         extensions.set(3, Extension::TransportSequenceNumber);
+    }
+    if several {
+        // By these a packet says which encoding it belongs to, or repairs (RFC 8852).
+        extensions.set(10, Extension::RtpStreamId);
+        extensions.set(11, Extension::RepairedRtpStreamId);
     }
     let mut config = RtcConfig::new()
         .set_rtp_mode(true)
@@ -111,7 +119,8 @@ pub(super) fn accept(
 ) -> Result<Negotiated, Refusal> {
     let normalized = sdp::normalized_offer(offer, direction);
     let parsed = parse(&normalized)?;
-    let mut rtc = config(direction, terms).build(now);
+    let several = simulcast::taken(&normalized).filter(|_| direction == Offered::SendOnly);
+    let mut rtc = config(direction, several.is_some(), terms).build(now);
     for address in addresses {
         let udp = Candidate::host(*address, "udp");
         let tcp = terms.tcp.then(|| Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build());
@@ -137,7 +146,8 @@ pub(super) fn accept(
         }));
     }
     let answer = sdp::finished_answer(&answer.to_sdp_string(), terms.public, terms.tcp);
-    Ok(Negotiated { rtc, answer, offer: normalized, video, audio })
+    let encodings = several.map_or_else(Vec::new, |taken| taken.rids.iter().map(|rid| Rid::from(*rid)).collect());
+    Ok(Negotiated { rtc, answer, offer: normalized, video, audio, encodings })
 }
 
 /// Reads an offer. What the parser says of bad text is for the log: it quotes positions in memory.

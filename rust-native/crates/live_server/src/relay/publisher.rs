@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use str0m::media::{KeyframeRequestKind, Mid, Pt};
+use str0m::media::{KeyframeRequestKind, Mid, Pt, Rid};
 use str0m::rtp::{ExtensionValues, RtpPacket};
 
 use super::clock::SourceClock;
@@ -14,15 +14,22 @@ pub(super) struct Publisher {
     pub(super) connection: Connection,
     pub(super) video: Option<Section>,
     pub(super) audio: Option<Section>,
+    /// The picture's encodings, the favourite first; empty for one that has no name.
+    pub(super) encodings: Vec<Rid>,
     pub(super) clock: SourceClock,
     pub(super) round_trip: Option<Duration>,
     pub(super) loss: Option<f32>,
 }
 
 impl Publisher {
-    pub(super) fn new(connection: Connection, video: Option<Section>, audio: Option<Section>) -> Self {
+    pub(super) fn new(
+        connection: Connection,
+        video: Option<Section>,
+        audio: Option<Section>,
+        encodings: Vec<Rid>,
+    ) -> Self {
         let clock = SourceClock::new(video.is_some(), audio.is_some());
-        Self { connection, video, audio, clock, round_trip: None, loss: None }
+        Self { connection, video, audio, encodings, clock, round_trip: None, loss: None }
     }
 
     /// Which track a section is.
@@ -37,10 +44,17 @@ impl Publisher {
         }
     }
 
-    /// Which track a packet belongs to.
-    pub(super) fn track_of_packet(&mut self, packet: &RtpPacket) -> Option<Track> {
-        let mid = self.connection.rtc().direct_api().stream_rx(&packet.header.ssrc)?.mid();
-        self.track_of(mid)
+    /// Whether a track comes in several encodings.
+    pub(super) fn is_one_of_several(&self, track: Track) -> bool {
+        track == Track::Video && self.encodings.len() > 1
+    }
+
+    /// Which track a packet belongs to, and which encoding of it, where there are several.
+    pub(super) fn track_of_packet(&mut self, packet: &RtpPacket) -> Option<(Track, Option<Rid>)> {
+        let mut api = self.connection.rtc().direct_api();
+        let stream = api.stream_rx(&packet.header.ssrc)?;
+        let (mid, rid) = (stream.mid(), stream.rid());
+        Some((self.track_of(mid)?, rid))
     }
 
     /// The H.264 profile-level-id that a payload type was agreed to mean.
@@ -49,11 +63,12 @@ impl Publisher {
         params.clone().find(|params| params.pt() == payload_type)?.spec().format.profile_level_id
     }
 
-    /// Asks for a keyframe; `Connection::drive` sends it. Says whether there is a picture to ask for.
-    pub(super) fn request_keyframe(&mut self) -> bool {
+    /// Asks for a keyframe of one encoding, by its own SSRC; `Connection::drive` sends it. Says whether there is a picture
+    /// to ask for.
+    pub(super) fn request_keyframe(&mut self, encoding: Option<Rid>) -> bool {
         let Some(video) = self.video else { return false };
         let mut api = self.connection.rtc().direct_api();
-        let Some(stream) = api.stream_rx_by_mid(video.mid, None) else { return false };
+        let Some(stream) = api.stream_rx_by_mid(video.mid, encoding) else { return false };
         stream.request_keyframe(KeyframeRequestKind::Pli);
         true
     }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use super::simulcast::{Taken, taken};
+
 /// Which way the offering side's media goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Offered {
@@ -26,10 +28,13 @@ const DIRECTIONS: [&str; 4] = ["a=sendrecv", "a=sendonly", "a=recvonly", "a=inac
 
 /// An offer as it is given to str0m: one direction in every section that has none or both (players and publishers
 /// exist that leave the default), and no candidates. A publisher's are given separately, a viewer's are not needed:
-/// it comes to us. Names of mDNS (`….local`) could not be resolved here anyway.
+/// it comes to us. Names of mDNS (`….local`) could not be resolved here anyway. Of a publisher's encodings those are
+/// named that are taken (see [`super::simulcast`]); nobody who watches sends any.
 pub(super) fn normalized_offer(offer: &str, direction: Offered) -> String {
     let mut out = String::with_capacity(offer.len() + 64);
     let mut open_section = false;
+    let mut section: Option<usize> = None;
+    let taken = if direction == Offered::SendOnly { taken(offer) } else { None };
     let mut push = |line: &str| {
         out.push_str(line);
         out.push_str("\r\n");
@@ -39,13 +44,16 @@ pub(super) fn normalized_offer(offer: &str, direction: Offered) -> String {
             if open_section {
                 push(direction.attribute());
             }
+            section = Some(section.map_or(0, |section| section + 1));
             open_section = line.starts_with("m=audio") || line.starts_with("m=video");
         }
         if line.starts_with("a=candidate:") || line == "a=end-of-candidates" {
             continue;
         }
-        // One encoding is passed on: several (RFC 8853) are declined by an answer that does not name them.
-        if line.starts_with("a=simulcast:") || line.starts_with("a=rid:") {
+        if let Some(rewritten) = Taken::line(taken.as_ref(), section, line) {
+            if let Some(rewritten) = rewritten {
+                push(&rewritten);
+            }
             continue;
         }
         if DIRECTIONS.contains(&line) {
@@ -172,10 +180,18 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_of_several_encodings_is_taken_as_one_of_one() {
-        let offer = "m=video 9 X 96\r\na=rid:f send\r\na=rid:h send\r\na=ssrc:5 cname:c\r\na=simulcast:send f;h\r\n";
+    fn encodings_that_can_be_told_apart_are_kept_and_others_are_taken_as_one() {
+        let offer = "m=video 9 X 96\r\na=rid:f send\r\na=rid:h send\r\na=ssrc:5 cname:c\r\na=simulcast:send ~f;h\r\n";
         let normalized = normalized_offer(offer, Offered::SendOnly);
         assert!(!normalized.contains("a=rid:") && !normalized.contains("simulcast") && normalized.contains("a=ssrc:5"));
+        let named = format!(
+            "{offer}a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n\
+             a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n"
+        );
+        let normalized = normalized_offer(&named, Offered::SendOnly);
+        assert!(normalized.contains("a=rid:f send\r\na=rid:h send\r\n"), "{normalized}");
+        assert!(normalized.contains("a=simulcast:send f;h\r\n"), "{normalized}");
+        assert!(!normalized_offer(&named, Offered::RecvOnly).contains("a=rid:"));
     }
 
     #[test]

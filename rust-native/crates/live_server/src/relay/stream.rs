@@ -13,6 +13,7 @@ use super::fed::FedPublisher;
 use super::gop::{GopCache, Pushed, Sounds};
 use super::h264;
 use super::keyframes::KeyframeGate;
+use super::layers::Layers;
 use super::meter::Meter;
 use super::packet::{MediaPacket, Track};
 use super::publisher::{Publisher, end_to_end};
@@ -26,6 +27,7 @@ use crate::figures::{Figures, Totals};
 mod fed;
 mod ladder;
 mod lanes;
+mod layers;
 mod life;
 mod pack;
 mod viewers;
@@ -83,6 +85,8 @@ pub(super) struct Stream {
     has: (bool, bool),
     /// Its renditions.
     ladder: lanes::Ladder,
+    /// The publisher's encodings of one picture, where it sends several.
+    layers: Option<Layers>,
     /// Something that the figures show has changed.
     pub(super) changed: bool,
 }
@@ -119,6 +123,7 @@ impl Stream {
             profile: None,
             has: (false, false),
             ladder: lanes::Ladder::new(name, settings, workshop.clone(), now),
+            layers: None,
             changed: true,
         }
     }
@@ -147,9 +152,9 @@ impl Stream {
         self.live.is_some() && self.since.is_some()
     }
 
-    /// Whether viewers may be given smaller renditions.
-    pub(super) fn has_ladder(&self) -> bool {
-        self.ladder.is_configured()
+    /// Whether viewers may be given another quality than the source.
+    pub(super) fn has_qualities(&self) -> bool {
+        self.ladder.is_configured() || self.layers.is_some()
     }
 
     pub(super) fn viewer_count(&self) -> usize {
@@ -178,14 +183,7 @@ impl Stream {
             match event {
                 Event::Connected => self.switch_to(peer, now),
                 Event::RtpPacket(packet) if self.live == Some(peer) => self.packet(peer, packet, now, figures),
-                Event::SenderFeedback(report) => {
-                    if let Some(publisher) = self.publishers.get_mut(&peer)
-                        && let Some(track) = publisher.track_of(report.mid)
-                    {
-                        let info = report.sender_info;
-                        publisher.clock.report(track, info.rtp_time.numer() as u32, info.ntp_time, report.received_at);
-                    }
-                }
+                Event::SenderFeedback(report) => self.sender_report(peer, &report),
                 Event::PeerStats(stats) => {
                     if let Some(publisher) = self.publishers.get_mut(&peer) {
                         publisher.round_trip =
@@ -195,6 +193,7 @@ impl Stream {
                 Event::MediaIngressStats(stats) => {
                     if let Some(publisher) = self.publishers.get_mut(&peer)
                         && publisher.track_of(stats.mid) == Some(Track::Video)
+                        && (stats.rid.is_none() || stats.rid == self.layers.as_ref().and_then(Layers::source_rid))
                     {
                         publisher.loss = stats.loss;
                     }
@@ -229,6 +228,7 @@ impl Stream {
             self.has = (publisher.video.is_some(), publisher.audio.is_some());
         }
         self.forget_media();
+        self.layers = self.publishers.get(&peer).and_then(|publisher| Layers::new(&publisher.encodings, now));
         self.lost = None;
         self.meter = Meter::new(now);
         self.changed = true;
@@ -247,7 +247,8 @@ impl Stream {
         self.size = None;
         self.last_frame = None;
         self.announced = false;
-        self.ladder.stop();
+        self.ladder.forget();
+        self.layers = None;
         for viewer in self.viewers.values_mut() {
             viewer.begin_anew();
         }
@@ -255,9 +256,16 @@ impl Stream {
 
     fn packet(&mut self, peer: PeerId, packet: RtpPacket, now: Instant, figures: &Figures) {
         let Some(publisher) = self.publishers.get_mut(&peer) else { return };
-        let Some(track) = publisher.track_of_packet(&packet) else { return };
+        let Some((track, rid)) = publisher.track_of_packet(&packet) else { return };
         Totals::add(&figures.totals.packets_in, 1);
         Totals::add(&figures.totals.bytes_in, packet.payload.len() as u64);
+        if publisher.is_one_of_several(track) {
+            // Without its encoding's name it could be of any.
+            if let Some(rid) = rid {
+                self.layer_packet(peer, rid, packet, now);
+            }
+            return;
+        }
         let line = match track {
             Track::Video => &mut self.video,
             Track::Audio => &mut self.audio,
@@ -346,11 +354,14 @@ impl Stream {
     fn ask_for_keyframe(&mut self, now: Instant, outbox: &mut Outbox<'_>, events: &mut Vec<Event>, figures: &Figures) {
         let Some(peer) = self.live else { return };
         // One that was asked for may have been lost: as long as somebody has no picture, ask again.
-        if self.is_live() && self.gate.is_open(now) && self.viewers.values().any(Viewer::waits_for_keyframe) {
-            self.gate.want();
+        if self.is_live() {
+            self.want_for(Viewer::waits_for_keyframe, now);
         }
         if self.is_keyframe_wanted_for_files() {
             self.gate.want();
+        }
+        if self.layers.is_some() {
+            return self.ask_layers(peer, now, outbox, events, figures);
         }
         if !self.gate.take(now) {
             return;
@@ -361,7 +372,7 @@ impl Stream {
             }
             return;
         };
-        if !publisher.request_keyframe() {
+        if !publisher.request_keyframe(None) {
             return;
         }
         Totals::add(&figures.totals.keyframe_requests, 1);
@@ -376,6 +387,7 @@ impl Stream {
         viewers
             .chain(publishers)
             .chain(self.gate.deadline())
+            .chain(self.layers.as_ref().and_then(Layers::deadline))
             .chain(self.ladder_deadline())
             .chain(self.lost.map(|lost| lost + self.manners.grace))
             .min()

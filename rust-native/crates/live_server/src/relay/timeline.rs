@@ -57,15 +57,29 @@ impl Timeline {
             return None;
         }
         let stamp = timestamp.wrapping_add(offsets.timestamp);
-        if self.last.is_none_or(|(newest, ..)| placed > newest) {
-            self.last = Some((placed, stamp, now));
-        }
+        self.reached(placed, stamp, now);
         Some((placed, stamp))
+    }
+
+    /// Where a publisher begins that numbers its packets itself (see [`super::layers`]): the first sequence number that is
+    /// free, and the time stamp of a first packet that has `timestamp`.
+    pub(super) fn begin(&self, timestamp: u32, now: Instant) -> (u64, u32) {
+        self.last.map_or((START, timestamp), |(sequence, stamp, at)| {
+            let pause = ticks(now.saturating_duration_since(at), self.clock_rate).max(1);
+            (sequence + 1, stamp.wrapping_add(pause))
+        })
+    }
+
+    /// So far the line has come.
+    pub(super) fn reached(&mut self, sequence: u64, stamp: u32, now: Instant) {
+        if self.last.is_none_or(|(newest, ..)| sequence > newest) {
+            self.last = Some((sequence, stamp, now));
+        }
     }
 }
 
 /// The line starts here, so that nothing below it can underflow.
-const START: u64 = 1 << 32;
+pub(super) const START: u64 = 1 << 32;
 /// Years of packets: a number past it wrapped below the publisher's first.
 const FURTHEST: u64 = 1 << 48;
 

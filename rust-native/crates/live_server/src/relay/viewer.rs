@@ -19,6 +19,7 @@ use super::negotiate::{self, Section};
 use super::packet::{MediaPacket, Track};
 use super::quality::{Chooser, Line};
 use super::socket::Outbox;
+use super::stamps::{STEP, Stamps};
 use super::timeline::Rewriter;
 use crate::ladder::{Quality, Rung};
 
@@ -26,12 +27,8 @@ use crate::ladder::{Quality, Rung};
 const PIECE: usize = 32;
 /// … this far apart: 60 Mbit/s. All at once would overflow the player's socket buffer (208 KiB on Linux).
 const PIECE_INTERVAL: Duration = Duration::from_millis(5);
-/// Replayed pictures follow each other by this much on the player's clock: it hurries through them.
-const SQUEEZED: Duration = Duration::from_millis(1);
 /// What is sent is measured over so long, as players' reports come.
 const MEASURED: Duration = Duration::from_secs(1);
-/// The same in ticks of 90 kHz.
-const STEP: u32 = (SQUEEZED.as_millis() as u32) * 90;
 /// Packets that may wait behind a replay; past it the viewer starts again at the next keyframe.
 const MOST_WAITING: usize = 8192;
 
@@ -44,41 +41,7 @@ struct Out {
     declared: bool,
     payload_type: Pt,
     numbers: Rewriter,
-    /// The newest picture's time stamp, as it was sent.
-    newest: Option<u32>,
-    catch_up: Option<CatchUp>,
-}
-
-/// A rendition is made of the source and so comes later: who changes to it has seen its first pictures' times already.
-/// They follow what was sent last, closely, until they are newer.
-#[derive(Debug, Clone, Copy)]
-struct CatchUp {
-    /// What was sent last before the change.
-    until: u32,
-    /// The present picture's own time stamp, and the one it is sent with.
-    own: u32,
-    sent: u32,
-}
-
-impl Out {
-    /// The time stamp with which a packet is sent. `timestamp` is its own.
-    fn stamp(&mut self, timestamp: u32) -> u32 {
-        let newer = |one: u32, other: u32| one.wrapping_sub(other) as i32 > 0;
-        if let Some(catch_up) = &mut self.catch_up {
-            if !newer(timestamp, catch_up.until) {
-                if catch_up.own != timestamp {
-                    (catch_up.own, catch_up.sent) = (timestamp, catch_up.sent.wrapping_add(STEP));
-                }
-                self.newest = Some(catch_up.sent);
-                return catch_up.sent;
-            }
-            self.catch_up = None;
-        }
-        if self.newest.is_none_or(|newest| newer(timestamp, newest)) {
-            self.newest = Some(timestamp);
-        }
-        timestamp
-    }
+    stamps: Stamps,
 }
 
 struct Waiting {
@@ -126,7 +89,7 @@ impl Viewer {
             // Random starts (RFC 3550 §5.1).
             let numbers = Rewriter::new(random.random(), random.random());
             let payload_type = section.payload_type;
-            Some(Out { section, ssrc, repair, declared: false, payload_type, numbers, newest: None, catch_up: None })
+            Some(Out { section, ssrc, repair, declared: false, payload_type, numbers, stamps: Stamps::default() })
         };
         let (video, audio) = (out(video), out(audio));
         Self {
@@ -203,9 +166,7 @@ impl Viewer {
         }
         let (Some(out), Some(packets)) = (&mut self.video, gop.packets()) else { return };
         self.current = rung;
-        // No picture of the past has this time: the first one is another.
-        let own = |newest: u32| newest.wrapping_add(1);
-        out.catch_up = out.newest.map(|newest| CatchUp { until: newest, own: own(newest), sent: newest });
+        out.stamps.change();
         self.wants_keyframe = false;
         self.backlog.clear();
         let packets: Vec<&Arc<MediaPacket>> = packets.collect();
@@ -306,7 +267,7 @@ impl Viewer {
 
 fn write(connection: &mut Connection, out: &mut Out, packet: &MediaPacket, timestamp: u32, wallclock: Instant) {
     let (timestamp, wallclock) = if packet.track == Track::Video {
-        let stamp = out.stamp(timestamp);
+        let stamp = out.stamps.stamp(timestamp);
         let later = stamp.wrapping_sub(timestamp);
         (stamp, wallclock + Duration::from_secs_f64(f64::from(later) / f64::from(Track::Video.clock_rate())))
     } else {
@@ -324,28 +285,4 @@ fn write(connection: &mut Connection, out: &mut Out, packet: &MediaPacket, times
         .ext_vals(packet.extensions.clone())
         .nackable(packet.track == Track::Video);
     stream.write_rtp(rtp);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_comes_later_than_its_source_follows_closely_and_then_goes_on_in_its_own_time() {
-        let section = Section { mid: "0".into(), payload_type: 96.into() };
-        let numbers = Rewriter::new(0, 0);
-        let (ssrc, payload_type) = (1.into(), 96.into());
-        let mut out =
-            Out { section, ssrc, repair: None, declared: false, payload_type, numbers, newest: None, catch_up: None };
-        let first = u32::MAX - 6000;
-        let source: Vec<u32> = (0..5).map(|n| out.stamp(first.wrapping_add(n * 3000))).collect();
-        assert_eq!(source[4], first.wrapping_add(12_000));
-        // The rendition's keyframe is the third picture once more.
-        out.catch_up = out.newest.map(|newest| CatchUp { until: newest, own: newest.wrapping_add(1), sent: newest });
-        let mut sent = Vec::new();
-        for n in [2, 2, 3, 4, 5, 6] {
-            sent.push(out.stamp(first.wrapping_add(n * 3000)).wrapping_sub(source[4]));
-        }
-        assert_eq!(sent, [STEP, STEP, 2 * STEP, 3 * STEP, 3000, 6000]);
-    }
 }

@@ -37,7 +37,7 @@ async fn start(most: u32, reel: &Reel) -> (LiveServer, Publisher) {
     (server, publisher)
 }
 
-fn renditions(server: &LiveServer) -> Vec<RenditionInfo> {
+pub(crate) fn renditions(server: &LiveServer) -> Vec<RenditionInfo> {
     server.streams()[0].renditions.clone()
 }
 
@@ -48,7 +48,7 @@ fn made(server: &LiveServer) -> Vec<String> {
 }
 
 /// Until the figures say so.
-async fn until_shown(server: &LiveServer, what: &str, holds: impl Fn(&LiveServer) -> bool) {
+pub(crate) async fn until_shown(server: &LiveServer, what: &str, holds: impl Fn(&LiveServer) -> bool) {
     let end = Instant::now() + PATIENCE;
     while !holds(server) {
         assert!(Instant::now() < end, "{what}: {:?}", renditions(server));
@@ -56,13 +56,13 @@ async fn until_shown(server: &LiveServer, what: &str, holds: impl Fn(&LiveServer
     }
 }
 
-async fn get(server: &LiveServer, path: &str) -> (u16, String) {
+pub(crate) async fn get(server: &LiveServer, path: &str) -> (u16, String) {
     let response = reqwest::Client::new().get(url(server, path)).bearer_auth(TOKEN).send().await.expect("an answer");
     (response.status().as_u16(), response.text().await.expect("a body"))
 }
 
 /// Asks for another rendition of a viewer's; gives the answer.
-async fn choose(server: &LiveServer, viewer: &Peer, quality: &str) -> (u16, Value) {
+pub(crate) async fn choose(server: &LiveServer, viewer: &Peer, quality: &str) -> (u16, Value) {
     let body = json!({ "mediaId": "1", "encodingId": quality }).to_string();
     let path = format!("{}/layer", viewer.session);
     let response = post(server, &path, Some(TOKEN), "application/json", body).await;
@@ -70,7 +70,7 @@ async fn choose(server: &LiveServer, viewer: &Peer, quality: &str) -> (u16, Valu
 }
 
 /// The picture's size by its newest parameter sets.
-fn size_now(viewer: &Peer) -> Option<Size> {
+pub(crate) fn size_now(viewer: &Peer) -> Option<Size> {
     let sets =
         viewer.got.iter().rev().filter(|got| got.video).find_map(|got| match got.payload.first()? & NAL_TYPE {
             24 => {
@@ -84,7 +84,7 @@ fn size_now(viewer: &Peer) -> Option<Size> {
 }
 
 /// Pictures' sizes in a file of bare H.264, in order, as ffprobe decodes them.
-fn sizes(file: &Path) -> Vec<(u32, u32)> {
+pub(crate) fn sizes(file: &Path) -> Vec<(u32, u32)> {
     let arguments = ["-v", "error", "-show_entries", "frame=width,height", "-of", "csv=p=0", "FILE"];
     let text = String::from_utf8(output_of("ffprobe", &arguments, file)).expect("text");
     let size = |line: &str| {

@@ -51,4 +51,6 @@ mod reload;
 #[cfg(target_os = "linux")]
 mod rtmp_in;
 #[cfg(target_os = "linux")]
+mod simulcast;
+#[cfg(target_os = "linux")]
 mod srt_in;

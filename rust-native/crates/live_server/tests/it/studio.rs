@@ -230,7 +230,7 @@ fn play_out(reel: &Reel, peer: &mut Peer, stop: &AtomicBool) {
 }
 
 /// RFC 6184: single NAL units, and FU-A for what doesn't fit.
-fn payloads(access_unit: &Bytes) -> Vec<Vec<u8>> {
+pub fn payloads(access_unit: &Bytes) -> Vec<Vec<u8>> {
     let mut out = Vec::new();
     for unit in nal_units(access_unit) {
         if unit.len() <= LARGEST_PAYLOAD {

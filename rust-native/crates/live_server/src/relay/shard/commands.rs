@@ -87,11 +87,11 @@ impl Shard {
                 return Err(Refusal::FullAddress);
             }
             Role::View if key.as_ref().is_some_and(|key| key.is_full(with_key)) => return Err(Refusal::FullKey),
-            Role::View if stream.has_ladder() => Offered::RecvMeasured,
+            Role::View if stream.has_qualities() => Offered::RecvMeasured,
             Role::View => Offered::RecvOnly,
         };
         let terms = &self.terms;
-        let Negotiated { rtc, answer, offer, video, audio } =
+        let Negotiated { rtc, answer, offer, video, audio, encodings } =
             catch_unwind(AssertUnwindSafe(|| negotiate::accept(direction, offer, &socket.addresses(), terms, now)))
                 .unwrap_or_else(|_| Err(Refusal::NotAnOffer("it is malformed".to_owned())))?;
         let mut connection = Connection::new(rtc, session.clone(), offer, now);
@@ -102,7 +102,7 @@ impl Shard {
         match role {
             Role::Publish => {
                 Totals::add(&self.figures.totals.publishers_accepted, 1);
-                stream.add_publisher(peer, Publisher::new(connection, video, audio));
+                stream.add_publisher(peer, Publisher::new(connection, video, audio, encodings));
             }
             Role::View => {
                 Totals::add(&self.figures.totals.viewers_accepted, 1);

@@ -13,7 +13,7 @@ use super::super::keyframes::{Join, plan_join};
 use super::super::packet::{MediaPacket, Track};
 use super::super::viewer::Viewer;
 use super::super::{LayerState, Refusal};
-use super::lanes::{FAILED, Lane, NO_ROOM};
+use super::lanes::{FAILED, Lane, NO_ROOM, PAUSED};
 use super::{PeerId, Stream};
 use crate::chunks::Feed;
 use crate::config::TranscodingSettings;
@@ -46,6 +46,7 @@ impl Stream {
             return;
         }
         self.ladder.due = now + LOOK;
+        self.tend_layers(now);
         self.replan();
         if self.ladder.lanes.is_empty() {
             return;
@@ -53,6 +54,9 @@ impl Stream {
         self.aim(now);
         let live = self.is_live() && self.has.0;
         for index in 0..self.ladder.lanes.len() {
+            if self.ladder.lanes[index].layer.is_some() {
+                continue;
+            }
             let rung = self.ladder.lanes[index].plan.rung;
             // Who asked for it while there was no room waits for it.
             let wants = |viewer: &Viewer| viewer.wants(rung) || viewer.quality == Quality::Rung(rung);
@@ -69,30 +73,43 @@ impl Stream {
                 _ => {}
             }
         }
-        if self.gate.is_open(now)
-            && (self.ladder.waits_for_keyframe() || self.viewers.values().any(Viewer::waits_to_switch))
-        {
+        if self.ladder.waits_for_keyframe() && self.gate.is_open(now) {
             self.gate.want();
         }
+        self.want_for(Viewer::waits_to_switch, now);
+    }
+
+    /// Keyframes of what those viewers are to get.
+    pub(super) fn want_for(&mut self, who: impl Fn(&Viewer) -> bool, now: Instant) {
+        let mut targets: Vec<Option<Rung>> =
+            self.viewers.values().filter(|viewer| who(viewer)).map(|viewer| viewer.target).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        targets.into_iter().for_each(|target| self.want_keyframe(target, Some(now)));
     }
 
     /// When it must be looked at again.
     pub(super) fn ladder_deadline(&self) -> Option<Instant> {
-        (self.ladder.is_configured() && self.is_live()).then_some(self.ladder.due)
+        (self.ladder.is_configured() && self.is_live() || self.layers.is_some()).then_some(self.ladder.due)
     }
 
     fn replan(&mut self) {
-        if self.ladder.source == self.size {
+        if self.ladder.source == self.size && !self.ladder.stale {
             return;
         }
-        self.ladder.source = self.size;
-        let planned = self.size.map_or_else(Vec::new, |size| plans(&self.ladder.settings, size));
-        if self.ladder.lanes.iter().map(|lane| lane.plan).eq(planned.iter().copied()) {
+        (self.ladder.source, self.ladder.stale) = (self.size, false);
+        let mut planned = self.size.map_or_else(Vec::new, |size| plans(&self.ladder.settings, size));
+        // What the publisher sends itself need not be made.
+        planned.retain(|plan| self.ladder.sent().all(|lane| lane.plan.rung != plan.rung));
+        let made = || self.ladder.lanes.iter().filter(|lane| lane.layer.is_none()).map(|lane| lane.plan);
+        if made().eq(planned.iter().copied()) {
             return;
         }
-        let rungs: Vec<Rung> = self.ladder.lanes.iter().map(|lane| lane.plan.rung).collect();
+        let rungs: Vec<Rung> = made().map(|plan| plan.rung).collect();
         rungs.into_iter().for_each(|rung| self.stop_lane(rung, "the source has changed"));
-        self.ladder.lanes = planned.into_iter().map(Lane::new).collect();
+        self.ladder.lanes.retain(|lane| lane.layer.is_some());
+        self.ladder.lanes.extend(planned.into_iter().map(Lane::new));
+        self.ladder.lanes.sort_by_key(|lane| std::cmp::Reverse(lane.plan.rung));
         self.changed = true;
     }
 
@@ -100,12 +117,21 @@ impl Stream {
     fn aim(&mut self, now: Instant) {
         let places = &self.ladder.workshop.places;
         let open = |lane: &&Lane| lane.refusal(places, now).is_none();
+        let source = self.layers.as_ref().and_then(|layers| layers.source);
+        let is_source = |lane: &&Lane| source.is_some() && lane.layer == source;
+        let lower = |rung: Rung| {
+            // One that its publisher has stopped to send: the next one that lives is nearest to what was asked for.
+            let paused = self.ladder.lane(rung).is_some_and(|lane| lane.layer.is_some());
+            let next = self.ladder.lanes.iter().filter(open).map(|lane| lane.plan.rung).find(|next| *next < rung);
+            next.filter(|_| paused)
+        };
+        let is_open = |rung: Rung| self.ladder.lane(rung).filter(open).is_some();
         let offered: Vec<(Option<Rung>, f64)> = std::iter::once((None, self.meter.kbps * 1000.0))
             .chain(
                 self.ladder
                     .lanes
                     .iter()
-                    .filter(open)
+                    .filter(|lane| open(lane) && !is_source(lane))
                     .map(|lane| (Some(lane.plan.rung), f64::from(lane.plan.bitrate.as_bps()))),
             )
             .collect();
@@ -114,7 +140,8 @@ impl Stream {
             viewer.measure(now);
             viewer.target = match viewer.quality {
                 Quality::Source => None,
-                Quality::Rung(rung) => offered.iter().any(|(one, _)| *one == Some(rung)).then_some(rung),
+                Quality::Rung(rung) if is_open(rung) => Some(rung),
+                Quality::Rung(rung) => lower(rung),
                 Quality::Auto => offered[viewer.chooser.choose(viewer.line, &needs, now)].0,
             };
         }
@@ -151,14 +178,14 @@ impl Stream {
         }
     }
 
-    fn stop_lane(&mut self, rung: Rung, why: &str) {
-        let Some(lane) = self.ladder.lanes.iter_mut().find(|lane| lane.plan.rung == rung && lane.is_running()) else {
+    pub(super) fn stop_lane(&mut self, rung: Rung, why: &str) {
+        let Some(lane) = self.ladder.lanes.iter_mut().find(|lane| lane.plan.rung == rung && lane.is_made()) else {
             return;
         };
         lane.stop();
         tracing::info!(stream = self.name, rendition = %rung, why, "a rendition is not made any more");
         let told = self.ladder.worker.as_ref().is_none_or(|worker| worker.end(rung));
-        if !told || self.ladder.lanes.iter().all(|lane| !lane.is_running()) {
+        if !told || self.ladder.lanes.iter().all(|lane| !lane.is_made()) {
             // One that can't be told is started anew for those that go on.
             self.ladder.stop();
         }
@@ -184,7 +211,7 @@ impl Stream {
             Made::Picture { moment, profile, payloads } => (moment, profile, payloads),
             Made::Failed { reason } => return self.lane_failed(rung, &reason),
         };
-        let Some(lane) = self.ladder.lanes.iter_mut().find(|lane| lane.plan.rung == rung && lane.is_running()) else {
+        let Some(lane) = self.ladder.lanes.iter_mut().find(|lane| lane.plan.rung == rung && lane.is_made()) else {
             return;
         };
         lane.profile = profile.or(lane.profile);
@@ -238,6 +265,8 @@ impl Stream {
             let lane = self.ladder.lane(rung).ok_or(Refusal::NoRendition)?;
             match lane.refusal(&self.ladder.workshop.places, now) {
                 Some(NO_ROOM) => return Err(Refusal::NoRenditionRoom),
+                // It is given as soon as it is sent again.
+                Some(PAUSED) => {}
                 Some(_) => return Err(Refusal::RenditionFailed),
                 None => {}
             }
@@ -269,8 +298,12 @@ impl Stream {
             state: RenditionState::Running,
             code: None,
             viewers: watching(None),
+            published: true,
         };
-        let lower = self.ladder.lanes.iter().map(|lane| {
+        // The encoding that is the source now is shown as that only.
+        let present = self.layers.as_ref().and_then(|layers| layers.source);
+        let shown = self.ladder.lanes.iter().filter(|lane| lane.layer.is_none() || lane.layer != present);
+        let lower = shown.map(|lane| {
             let code = lane.refusal(&self.ladder.workshop.places, now);
             let state = match (lane.is_running(), code) {
                 (true, _) => RenditionState::Running,
@@ -286,8 +319,10 @@ impl Stream {
                 state,
                 code,
                 viewers: watching(Some(rung)),
+                published: lane.layer.is_some(),
             }
         });
-        std::iter::once(source).chain(lower).collect()
+        let all: Vec<RenditionInfo> = std::iter::once(source).chain(lower).collect();
+        if all.len() > 1 { all } else { Vec::new() }
     }
 }

@@ -15,6 +15,8 @@ use crate::ladder::{Place, Places, Plan, Quality, Rung};
 
 /// Not offered: as many are made as may be.
 pub(super) const NO_ROOM: &str = "no_rendition_room";
+/// Not offered: the publisher has stopped to send it, for now.
+pub(super) const PAUSED: &str = "layer_paused";
 /// Not offered: it could not be made.
 pub(super) const FAILED: &str = "rendition_failed";
 
@@ -36,6 +38,10 @@ pub(super) struct Lane {
     pub(super) plan: Plan,
     /// When somebody wanted it last.
     pub(super) wanted: Option<Instant>,
+    /// Which of the publisher's encodings it is, if it is not made here.
+    pub(super) layer: Option<usize>,
+    /// Whether that is sent.
+    pub(super) lives: bool,
     /// Its place, while it is made.
     place: Option<Place>,
     pub(super) gop: GopCache,
@@ -53,6 +59,8 @@ impl Lane {
         Self {
             plan,
             wanted: None,
+            layer: None,
+            lives: false,
             place: None,
             gop: GopCache::default(),
             sequence: START,
@@ -64,8 +72,18 @@ impl Lane {
         }
     }
 
-    /// Whether it is being made.
+    /// One that the publisher sends.
+    pub(super) fn sent(plan: Plan, layer: usize) -> Self {
+        Self { layer: Some(layer), lives: true, ..Self::new(plan) }
+    }
+
+    /// Whether it is being made, or sent.
     pub(super) fn is_running(&self) -> bool {
+        self.place.is_some() || self.lives
+    }
+
+    /// Whether it is being made here.
+    pub(super) fn is_made(&self) -> bool {
         self.place.is_some()
     }
 
@@ -77,6 +95,7 @@ impl Lane {
     pub(super) fn refusal(&self, places: &Places, now: Instant) -> Option<&'static str> {
         match self.is_running() {
             true => None,
+            false if self.layer.is_some() => Some(PAUSED),
             false if self.rests(now) => Some(FAILED),
             false => (!places.has_room()).then_some(NO_ROOM),
         }
@@ -98,6 +117,8 @@ pub(super) struct Ladder {
     /// Tells what a worker made from what its predecessor did.
     pub(super) generation: u64,
     pub(super) source: Option<Size>,
+    /// What is sent has changed since it was planned what is made.
+    pub(super) stale: bool,
     /// Largest first.
     pub(super) lanes: Vec<Lane>,
     pub(super) worker: Option<Worker>,
@@ -112,6 +133,7 @@ impl Ladder {
             workshop,
             generation: 0,
             source: None,
+            stale: false,
             lanes: Vec::new(),
             worker: None,
             due: now,
@@ -125,6 +147,16 @@ impl Ladder {
 
     pub(super) fn lane(&self, rung: Rung) -> Option<&Lane> {
         self.lanes.iter().find(|lane| lane.plan.rung == rung)
+    }
+
+    /// Those that the publisher sends.
+    pub(super) fn sent(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().filter(|lane| lane.layer.is_some())
+    }
+
+    /// The one of a publisher's encoding.
+    pub(super) fn lane_of_layer(&mut self, layer: usize) -> Option<&mut Lane> {
+        self.lanes.iter_mut().find(|lane| lane.layer == Some(layer))
     }
 
     /// What a viewer that has just connected gets, if that is being made.
@@ -158,12 +190,21 @@ impl Ladder {
     pub(super) fn stop(&mut self) {
         self.worker = None;
         self.generation += 1;
-        self.lanes.iter_mut().for_each(Lane::stop);
+        self.lanes.iter_mut().filter(|lane| lane.layer.is_none()).for_each(Lane::stop);
+    }
+
+    /// Nothing is made or sent any more.
+    pub(super) fn forget(&mut self) {
+        self.stop();
+        // What was not made for the sake of what was sent is planned again.
+        let before = self.lanes.len();
+        self.lanes.retain(|lane| lane.layer.is_none());
+        self.stale |= self.lanes.len() < before;
     }
 
     /// A running one from which nothing has come yet.
     pub(super) fn waits_for_keyframe(&self) -> bool {
-        let unborn = self.lanes.iter().any(|lane| lane.is_running() && lane.gop.frames() == 0);
+        let unborn = self.lanes.iter().any(|lane| lane.is_made() && lane.gop.frames() == 0);
         unborn || self.worker.as_ref().is_some_and(Worker::wants_keyframe)
     }
 

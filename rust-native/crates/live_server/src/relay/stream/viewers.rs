@@ -38,7 +38,8 @@ impl Stream {
                 }
                 Event::MediaEgressStats(stats) if stats.loss.is_some() => viewer.line.loss = stats.loss,
                 Event::KeyframeRequest(_) if !viewer.waits_for_keyframe() && viewer.budget.spend(now) => {
-                    self.gate.want()
+                    let current = viewer.current();
+                    self.want_keyframe(current, None);
                 }
                 _ => {}
             }
@@ -62,7 +63,7 @@ impl Stream {
                 viewer.target = rung;
                 viewer.start_video(rung, gop, profile, now);
             }
-            Join::Ask => self.gate.want(),
+            Join::Ask => self.want_keyframe(rung, None),
         }
         self.ladder.due = now;
     }

@@ -8,7 +8,7 @@ use live_server::{Config, LiveServer};
 use media::Secret;
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::format::{Codec, FormatParams};
-use str0m::media::{Direction, Frequency, MediaKind, Mid, Pt};
+use str0m::media::{Direction, Frequency, MediaKind, Mid, Pt, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::rtcp::Rtcp;
 use str0m::rtp::{RawPacket, RtpPacket, RtpWrite};
@@ -69,6 +69,9 @@ pub struct Peer {
     pub got: Vec<Got>,
     pub reports: Vec<Report>,
     pub keyframe_requests: Vec<Instant>,
+    /// Of which encoding each was.
+    pub requested: Vec<Option<Rid>>,
+    pub answer: String,
     pub session: String,
     pub etag: String,
     /// A viewer that reads nothing.
@@ -104,6 +107,11 @@ fn rtc_config() -> RtcConfig {
 impl Peer {
     /// A peer and its offer.
     pub fn new(direction: Direction) -> (Self, Sdp) {
+        Self::of_encodings(direction, &[])
+    }
+
+    /// The same, with a picture in several encodings of these names.
+    fn of_encodings(direction: Direction, rids: &[&str]) -> (Self, Sdp) {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         socket.set_nonblocking(true).expect("a socket that doesn't wait");
         let address = socket.local_addr().expect("its address");
@@ -112,7 +120,10 @@ impl Peer {
         let mut changes = rtc.sdp_api();
         let stream = || Some("stream".to_owned());
         let audio = changes.add_media(MediaKind::Audio, direction, stream(), None, None);
-        let video = changes.add_media(MediaKind::Video, direction, stream(), None, None);
+        let mut simulcast = Simulcast::new();
+        rids.iter().for_each(|rid| simulcast.add_send_layer(SimulcastLayer::new(rid)));
+        let simulcast = (!rids.is_empty()).then_some(simulcast);
+        let video = changes.add_media(MediaKind::Video, direction, stream(), None, simulcast);
         let (offer, pending) = changes.apply().expect("an offer");
         let text = offer.to_sdp_string();
         let peer = Self {
@@ -126,6 +137,8 @@ impl Peer {
             got: Vec::new(),
             reports: Vec::new(),
             keyframe_requests: Vec::new(),
+            requested: Vec::new(),
+            answer: String::new(),
             session: String::new(),
             etag: String::new(),
             stuck: false,
@@ -139,13 +152,17 @@ impl Peer {
 
     /// A peer that posted its offer and got an answer.
     async fn open(server: &LiveServer, path: &str, token: &str, direction: Direction) -> Self {
-        let (mut peer, sdp) = Self::new(direction);
+        Self::open_with(server, path, token, Self::new(direction)).await
+    }
+
+    async fn open_with(server: &LiveServer, path: &str, token: &str, (mut peer, sdp): (Self, Sdp)) -> Self {
         let response = post(server, path, Some(token), SDP, sdp.text.clone()).await;
         assert_eq!(response.status(), 201, "{path}");
         let header = |name: &str| response.headers()[name].to_str().expect("a header").to_owned();
         (peer.session, peer.etag) = (header("location"), header("etag"));
         let answer = response.text().await.expect("an answer");
         peer.accept(sdp, &answer);
+        peer.answer = answer;
         peer
     }
 
@@ -156,6 +173,11 @@ impl Peer {
 
     pub async fn publisher(server: &LiveServer) -> Self {
         Self::open(server, "/whip/live", KEY, Direction::SendOnly).await
+    }
+
+    /// A publisher of one picture in several encodings.
+    pub async fn publisher_of(server: &LiveServer, rids: &[&str]) -> Self {
+        Self::open_with(server, "/whip/live", KEY, Self::of_encodings(Direction::SendOnly, rids)).await
     }
 
     pub async fn viewer(server: &LiveServer) -> Self {
@@ -210,7 +232,10 @@ impl Peer {
                 }
                 Output::Event(Event::Connected) => self.connected = true,
                 Output::Event(Event::Closed) => self.closed = true,
-                Output::Event(Event::KeyframeRequest(_)) => self.keyframe_requests.push(Instant::now()),
+                Output::Event(Event::KeyframeRequest(request)) => {
+                    self.keyframe_requests.push(Instant::now());
+                    self.requested.push(request.rid);
+                }
                 Output::Event(Event::RtpPacket(packet)) => self.take(packet),
                 Output::Event(Event::RawPacket(raw)) => {
                     if let RawPacket::RtcpRx(Rtcp::SenderReport(report)) = *raw {
@@ -248,11 +273,16 @@ impl Peer {
         payload: &[u8],
         wallclock: Instant,
     ) {
-        let (mid, payload_type): (Mid, Pt) = if video { (self.video, 96.into()) } else { (self.audio, 111.into()) };
-        let mut api = self.rtc.direct_api();
-        let stream = api.stream_tx_by_mid(mid, None).expect("a stream");
+        let payload_type: Pt = if video { 96.into() } else { 111.into() };
         let rtp = RtpWrite::new(payload_type, sequence.into(), timestamp, wallclock, payload);
-        stream.write_rtp(rtp.marker(marker).nackable(video && self.repairs));
+        self.write(video, None, rtp.marker(marker).nackable(video && self.repairs));
+    }
+
+    /// Sends one packet of an encoding.
+    pub fn write(&mut self, video: bool, encoding: Option<Rid>, rtp: RtpWrite) {
+        let mid = if video { self.video } else { self.audio };
+        let mut api = self.rtc.direct_api();
+        api.stream_tx_by_mid(mid, encoding).expect("a stream").write_rtp(rtp);
         self.rtc.handle_input(Input::Timeout(Instant::now())).expect("time is taken");
         self.drain();
     }
