@@ -136,6 +136,49 @@ mod tests {
         assert_eq!(stream(&all, &stretch(980, Some(990), false)), "", "nothing begins in it that is not over");
     }
 
+    fn borne(lasts: Duration) {
+        let corpus = [
+            r#"{"id": "a", "class": "b", "start_ms": 1000000, "duration": 1.5, "planned_duration": 2e3}"#,
+            r#"{"id": "\u00e9\ud83c\udf0a'<&>", "attributes": {"X-A": "b", "SCTE35-OUT": "0xFC30", "SCTE35-CMD": "0x1"}}"#,
+            r#"{"id": "a", "start_ms": 253402300799999, "duration": 86400, "class": null, "attributes": {}}"#,
+        ];
+        let corpus = corpus.map(|text| text.as_bytes().to_vec());
+        testkit::fuzz::run(&corpus, 53, lasts, |sample, dice| {
+            let Ok(said) = serde_json::from_slice(sample) else { return };
+            let marks = Marks::default();
+            marks.set("live", serde_json::from_str(r#"{"id": "a"}"#).expect("a mark"), at(1000)).expect("taken");
+            let _ = marks.set("live", said, at(1000));
+            let all = marks.of("live");
+            let mut lines = String::new();
+            super::super::marks::write(&mut lines, &all, at(0));
+            assert_eq!(lines.lines().count(), all.len(), "{lines}");
+            for line in lines.lines() {
+                assert!(line.starts_with("#EXT-X-DATERANGE:ID=\"") && line.matches('"').count() % 2 == 0, "{line}");
+                assert!(!line.contains(char::is_control), "{line}");
+            }
+            let period = stretch(dice.below(3000) as u64, None, true);
+            let text = stream(&all, &period);
+            let within: Vec<&Mark> = all.iter().filter(|mark| period.has(mark)).collect();
+            assert_eq!(text.matches(['<', '>']).count(), 2 * (2 + within.len()), "{text}");
+            let messages = text.split("messageData='").skip(1).map(|rest| rest.split_once('\'').expect("its end").0);
+            for (message, mark) in messages.zip(within) {
+                let read: serde_json::Value = serde_json::from_str(message).expect("JSON");
+                assert_eq!(read, serde_json::to_value(mark).expect("JSON"));
+            }
+        });
+    }
+
+    #[test]
+    fn any_mark_is_borne() {
+        borne(testkit::fuzz::QUICK);
+    }
+
+    #[test]
+    #[ignore = "ten minutes: test:long"]
+    fn any_mark_is_borne_for_long() {
+        borne(testkit::fuzz::LONG);
+    }
+
     #[test]
     fn what_a_platform_writes_is_one_attribute_and_comes_back_as_it_was() {
         let odd = "it's <b>&amp;</b> \u{fffe} \\ \u{1f30a}";

@@ -273,8 +273,7 @@ mod tests {
         }
     }
 
-    #[test]
-    fn any_playlist_is_borne() {
+    fn borne(lasts: std::time::Duration) {
         let corpus = [
             "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:18446744073709551615\n#EXTINF:2,\na.ts\n#EXT-X-ENDLIST\n",
             "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=9,CODECS=\"avc1,mp4a\",X=\"a=b,c\"\nhigh.m3u8\n#EXT-X-KEY:METHOD=NONE\n",
@@ -282,12 +281,29 @@ mod tests {
             "#EXTM3U\n#EXT-X-MAP:URI=\"m\",BYTERANGE=\"7@0\"\n#EXT-X-BYTERANGE:5@7\na\n#EXT-X-BYTERANGE:18446744073709551615\na\n",
         ];
         let corpus: Vec<Vec<u8>> = corpus.iter().map(|text| text.as_bytes().to_vec()).collect();
-        let count = testkit::fuzz::run(&corpus, 23, std::time::Duration::from_millis(500), |sample, _| {
-            if let Ok(Playlist::Media(media)) = read(&String::from_utf8_lossy(sample)) {
+        testkit::fuzz::run(&corpus, 23, lasts, |sample, _| match read(&String::from_utf8_lossy(sample)) {
+            Ok(Playlist::Media(media)) => {
                 assert!((1..=60).contains(&media.target) && media.segments.len() <= sample.len());
+                // What is asked for by it, and which number the next segment has.
+                let _ = media.first + media.segments.len() as u64;
+                let maps = media.segments.iter().filter_map(|segment| segment.map.as_ref()?.range);
+                let ranges = media.segments.iter().filter_map(|segment| segment.range).chain(maps);
+                ranges.for_each(|range| assert!(range.length > 0 && range.asked().starts_with("bytes=")));
             }
+            Ok(Playlist::Multivariant(chosen)) => assert!(!chosen.picture.is_empty()),
+            Err(failure) => assert!(!failure.code.is_empty()),
         });
-        assert!(count > 100, "{count} samples");
+    }
+
+    #[test]
+    fn any_playlist_is_borne() {
+        borne(testkit::fuzz::QUICK);
+    }
+
+    #[test]
+    #[ignore = "ten minutes: test:long"]
+    fn any_playlist_is_borne_for_long() {
+        borne(testkit::fuzz::LONG);
     }
 
     #[test]
