@@ -202,7 +202,7 @@ mod tests {
         show.run(400, true);
         let running = playlist::multivariant(&show.window, &variants, "").expect("a playlist");
         assert!(running.contains("CODECS=\"avc1.42c01f\",RESOLUTION=426x240"), "what it really is: {running}");
-        let manifest = mpd::manifest(&show.window, "../", "", SystemTime::now()).expect("a manifest");
+        let manifest = mpd::manifest(&show.window, "../", "", SystemTime::now(), &[]).expect("a manifest");
         assert_eq!(manifest.matches("<AdaptationSet ").count(), 1, "{manifest}");
         assert!(manifest.contains("<Representation id=\"240p\" codecs=\"avc1.42c01f\""), "{manifest}");
         assert!(manifest.contains("width=\"426\" height=\"240\""), "{manifest}");

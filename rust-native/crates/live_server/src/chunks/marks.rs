@@ -1,5 +1,6 @@
 //! Marks in a stream's time (EXT-X-DATERANGE, RFC 8216 section 4.3.2.7): the place of an advertisement, a chapter, or
-//! whatever a platform means by their class. They are told by the wall clock, as EXT-X-PROGRAM-DATE-TIME is.
+//! whatever a platform means by their class. They are told by the wall clock, as EXT-X-PROGRAM-DATE-TIME is. What DASH
+//! makes of them is in `events`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -27,10 +28,13 @@ const LAST_MS: f64 = 253_402_300_799_999.0;
 /// One stretch of a stream's time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Mark {
+    /// Its `id` in DASH, which takes numbers alone.
+    #[serde(skip)]
+    pub(super) number: u32,
     id: String,
     class: Option<String>,
     /// Unix time, milliseconds.
-    start_ms: u64,
+    pub(super) start_ms: u64,
     /// Seconds; `None` as long as its end is not known.
     duration: Option<f64>,
     /// What the duration will be, seconds.
@@ -70,10 +74,19 @@ impl Mark {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.start_ms)
     }
 
+    /// What it lasts, or is said to be going to; `None` where nobody has said.
+    pub(super) fn lasts(&self) -> Option<Duration> {
+        self.duration.or(self.planned_duration).map(Duration::from_secs_f64)
+    }
+
     /// `None` where nobody has said.
     fn end(&self) -> Option<SystemTime> {
-        let duration = self.duration.or(self.planned_duration)?;
-        Some(self.start() + Duration::from_secs_f64(duration))
+        Some(self.start() + self.lasts()?)
+    }
+
+    /// Whether any of its time may lie at or after `since`.
+    pub(super) fn reaches(&self, since: SystemTime) -> bool {
+        self.end().is_none_or(|end| end >= since)
     }
 
     /// Takes in what is said of it later: only what was open.
@@ -131,9 +144,10 @@ impl Said {
         Ok(())
     }
 
-    fn begin(self, now: SystemTime) -> Mark {
+    fn begin(self, number: u32, now: SystemTime) -> Mark {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         Mark {
+            number,
             id: self.id,
             class: self.class,
             start_ms: self.start_ms.map_or(now, |start| start as u64),
@@ -151,13 +165,21 @@ fn is_cue(name: &str) -> bool {
 
 /// The marks of every stream. A restart of the server forgets them, as it does the playlists.
 #[derive(Debug, Default)]
-pub(crate) struct Marks(Mutex<HashMap<String, Vec<Mark>>>);
+pub(crate) struct Marks(Mutex<Book>);
+
+#[derive(Debug, Default)]
+struct Book {
+    streams: HashMap<String, Vec<Mark>>,
+    /// The next mark's number.
+    next: u32,
+}
 
 impl Marks {
     /// Begins a mark (`true`), or says more of one that is there.
     pub(crate) fn set(&self, stream: &str, said: Said, now: SystemTime) -> Result<(Mark, bool), MarkProblem> {
         said.check()?;
-        let mut all = self.0.lock();
+        let mut book = self.0.lock();
+        let Book { streams: all, next } = &mut *book;
         if !all.contains_key(stream) && all.len() >= MOST_STREAMS {
             all.values_mut().for_each(|marks| forget_old(marks, now));
             all.retain(|_, marks| !marks.is_empty());
@@ -174,14 +196,15 @@ impl Marks {
         if marks.len() >= MOST {
             return Err(MarkProblem::TooMany);
         }
-        let mark = said.begin(now);
+        let mark = said.begin(*next, now);
+        *next = next.wrapping_add(1);
         marks.insert(marks.partition_point(|other| other.start_ms <= mark.start_ms), mark.clone());
         Ok((mark, true))
     }
 
     /// A stream's, in order of their beginnings.
     pub(crate) fn of(&self, stream: &str) -> Vec<Mark> {
-        self.0.lock().get(stream).cloned().unwrap_or_default()
+        self.0.lock().streams.get(stream).cloned().unwrap_or_default()
     }
 }
 
@@ -191,7 +214,7 @@ fn forget_old(marks: &mut Vec<Mark>, now: SystemTime) {
 
 /// The lines of a playlist whose first segment begins at `since`.
 pub(super) fn write(out: &mut String, marks: &[Mark], since: SystemTime) {
-    for mark in marks.iter().filter(|mark| mark.end().is_none_or(|end| end >= since)) {
+    for mark in marks.iter().filter(|mark| mark.reaches(since)) {
         let _ = write!(out, "#EXT-X-DATERANGE:ID=\"{}\"", mark.id);
         if let Some(class) = &mark.class {
             let _ = write!(out, ",CLASS=\"{class}\"");
@@ -267,7 +290,7 @@ mod tests {
         assert_eq!(marks.set("one-more", mark(5), at(5)), Err(MarkProblem::TooMany));
         let day = KEPT.as_secs() + 10;
         assert!(marks.set("one-more", mark(day), at(day)).is_ok());
-        assert_eq!(marks.0.lock().len(), 1);
+        assert_eq!(marks.0.lock().streams.len(), 1);
     }
 
     #[test]

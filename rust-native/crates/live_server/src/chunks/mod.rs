@@ -1,8 +1,9 @@
 //! Live media as files: one stream's packets become CMAF parts and segments, which HLS, LL-HLS and DASH serve.
 //!
 //! The way of a packet: `order` (what was lost comes late), `units` (access units), `clock` (one media time), `segmenter`
-//! (parts and segments), `window` (what is there now); `playlist` and `mpd` say it in words, with the `marks` that a platform has set. All of these are pure.
-//! Renditions (`lower`) have the source's segments, number by number.
+//! (parts and segments), `window` (what is there now); `playlist` and `mpd` say it in words, with the `marks` that a
+//! platform has set (in DASH as `events`). All of these are pure. Renditions (`lower`) have the source's segments, number
+//! by number.
 //! `packager` is the thread that drives them, one for each stream that is packed; `handout` gives the same units to
 //! destinations (`forward`) and players (`play`), the one place here that decodes, and only sound for who can't take Opus. No
 //! reader is known here: who waits for a part is told that there is another, and fetches it by itself.
@@ -12,6 +13,7 @@
 //! what came since the last keyframe. A platform that puts a CDN in front packs always, by setting.
 
 mod clock;
+mod events;
 mod group;
 mod handout;
 mod joins;

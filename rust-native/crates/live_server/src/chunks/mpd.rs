@@ -7,11 +7,13 @@
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
+use super::events::{self, Stretch};
+use super::marks::Mark;
 use super::playlist::date_time;
 use super::window::{Kind, Run, Segment, Window};
 
 /// The manifest; `base` leads from its address to the chunks' folder. `None` before anything is there.
-pub(crate) fn manifest(window: &Window, base: &str, query: &str, now: SystemTime) -> Option<String> {
+pub(crate) fn manifest(window: &Window, base: &str, query: &str, now: SystemTime, marks: &[Mark]) -> Option<String> {
     window.run()?;
     let target = window.target;
     let mut head = format!(
@@ -34,18 +36,35 @@ pub(crate) fn manifest(window: &Window, base: &str, query: &str, now: SystemTime
     }
     let mut out = head + ">\n";
     let _ = writeln!(out, "  <BaseURL>{base}</BaseURL>");
-    let mut any = false;
+    let mut periods: Vec<(&Run, String)> = Vec::new();
     for run in &window.runs {
         let sets: String = Kind::ALL.into_iter().filter_map(|kind| adaptation_set(window, run, kind, query)).collect();
-        if sets.is_empty() {
-            continue;
+        if !sets.is_empty() {
+            periods.push((run, sets));
         }
-        any = true;
-        let _ = write!(out, "  <Period id=\"r{}\" start=\"{}\">\n{sets}  </Period>\n", run.index, duration(run.at));
+    }
+    let listed = since(window);
+    for (index, (run, sets)) in periods.iter().enumerate() {
+        let stretch = Stretch {
+            begins: window.origin + run.at,
+            first: index == 0,
+            ends: periods.get(index + 1).map(|(next, _)| window.origin + next.at),
+            listed,
+        };
+        let events = events::stream(marks, &stretch);
+        let (id, start) = (run.index, duration(run.at));
+        let _ = write!(out, "  <Period id=\"r{id}\" start=\"{start}\">\n{events}{sets}  </Period>\n");
     }
     let direct = date_time(now);
     let _ = write!(out, "  <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:direct:2014\" value=\"{direct}\"/>\n</MPD>\n");
-    any.then_some(out)
+    (!periods.is_empty()).then_some(out)
+}
+
+/// The wall clock at the first of what is listed.
+fn since(window: &Window) -> SystemTime {
+    let first = |kind: Kind| window.listed(kind).next().map(|first| first.start as f64 / f64::from(kind.rate()));
+    let first = Kind::ALL.into_iter().filter_map(first).map(Duration::from_secs_f64).min();
+    window.origin + first.unwrap_or_default()
 }
 
 fn end_of(segment: &Segment, kind: Kind) -> Duration {

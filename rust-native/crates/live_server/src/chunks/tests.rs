@@ -11,7 +11,7 @@ use media::h264::ParameterSets;
 use super::playlist::{self, Standing, Wanted};
 use super::segmenter::{Change, Rules, Segmenter};
 use super::window::{Kind, Room, Window};
-use super::{mpd, units};
+use super::{marks, mpd, units};
 
 const RULES: Rules = Rules { part: Duration::from_millis(500), segment: Duration::from_secs(2) };
 const ROOM: Room = Room { listed: Duration::from_secs(40), bytes: 64 << 20 };
@@ -364,7 +364,7 @@ fn the_end_is_said_when_it_is_for_good() {
     assert!(text.ends_with("#EXT-X-ENDLIST\n") && !text.contains("PRELOAD-HINT"));
     let (video, audio) = (show.window.rendition(Kind::Video), show.window.rendition(Kind::Audio));
     assert_eq!(video.segments.len(), audio.segments.len());
-    let manifest = mpd::manifest(&show.window, "../", "", SystemTime::now()).unwrap();
+    let manifest = mpd::manifest(&show.window, "../", "", SystemTime::now(), &[]).unwrap();
     assert!(manifest.contains("mediaPresentationDuration") && !manifest.contains("minimumUpdatePeriod"));
 }
 
@@ -406,7 +406,7 @@ fn the_manifest_lists_the_same_segments_with_their_exact_times() {
     show.next_sound = show.now;
     show.begin(true);
     show.run(10.0, 30.0, true);
-    let text = mpd::manifest(&show.window, "../../hls/live/", "?token=x", SystemTime::now()).unwrap();
+    let text = mpd::manifest(&show.window, "../../hls/live/", "?token=x", SystemTime::now(), &[]).unwrap();
     assert_eq!(text.matches("<Period ").count(), 2);
     assert!(text.contains("availabilityStartTime=\"2023-11-14T22:13:20.000Z\""));
     assert!(text.contains("<BaseURL>../../hls/live/</BaseURL>") && text.contains("$Number$.m4s?token=x"));
@@ -416,6 +416,38 @@ fn the_manifest_lists_the_same_segments_with_their_exact_times() {
         for segment in show.window.listed(kind).filter(|segment| segment.body.is_some()) {
             assert!(listed.contains(&format!("t=\"{}\" d=\"{}\"", segment.start, segment.ticks())));
         }
+    }
+}
+
+#[test]
+fn each_period_of_the_manifest_has_the_marks_that_begin_in_it() {
+    let mut show = Show::new();
+    show.begin(true);
+    show.run(10.0, 30.0, true);
+    show.finish();
+    show.now += 3_000_000_000;
+    show.next_sound = show.now;
+    show.begin(true);
+    show.run(10.0, 30.0, true);
+    let marks = marks::Marks::default();
+    // Media time begins with a second, and the second run 13 seconds later.
+    for (id, after) in [("one", 5), ("two", 20)] {
+        let said = format!("{{\"id\": \"{id}\", \"start_ms\": {}}}", (ORIGIN + after) * 1000);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(ORIGIN);
+        marks.set("live", serde_json::from_str(&said).unwrap(), now).unwrap();
+    }
+    let text = mpd::manifest(&show.window, "../", "", SystemTime::now(), &marks.of("live")).unwrap();
+    let periods: Vec<&str> = text.split("<Period ").skip(1).collect();
+    assert_eq!(periods.len(), 2);
+    for (index, period) in periods.iter().enumerate() {
+        // Section 5.3.2.2: before its adaptation sets.
+        let (head, _) = period.split_once("<AdaptationSet").unwrap();
+        assert_eq!(head.matches("<Event ").count(), 1, "{head}");
+        let start =
+            head.split("start=\"PT").nth(1).and_then(|rest| rest.split_once('S')?.0.parse::<f64>().ok()).unwrap();
+        let at = head.split("presentationTime=\"").nth(1).and_then(|rest| rest.split_once('"')?.0.parse::<f64>().ok());
+        assert_eq!((start + at.unwrap() / 1000.0).round() as u64, [5, 20][index], "{head}");
+        assert!(head.contains(["\"one\"", "\"two\""][index]), "{head}");
     }
 }
 

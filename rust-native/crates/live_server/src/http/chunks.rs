@@ -361,7 +361,7 @@ pub(super) async fn dash(
     for variant in reading.variants().iter().skip(1) {
         let _ = reading.wish(variant.kind);
     }
-    let text = mpd::manifest(&reading.shelf.window(), &base, &reading.query, SystemTime::now());
+    let text = mpd::manifest(&reading.shelf.window(), &base, &reading.query, SystemTime::now(), &reading.marks);
     reading.answer(text.ok_or(Problem::NotOnAir)?, DASH, 1)
 }
 

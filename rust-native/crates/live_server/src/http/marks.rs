@@ -1,4 +1,4 @@
-//! Marks in a stream's playlists: set and listed by who may publish it.
+//! Marks in a stream's playlists and its manifest: set and listed by who may publish it.
 
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -150,6 +150,33 @@ pub(super) fn accept(
     Ok(Negotiated { rtc, answer, offer: normalized, video, audio, encodings })
 }
 
+/// What a restart of ICE changes (RFC 9725 section 4.3.2).
+pub(super) struct Renewed {
+    /// The offer with the other side's new credentials.
+    pub(super) offer: String,
+    /// The answer to it.
+    pub(super) answer: String,
+}
+
+/// Restarts ICE by a fragment with credentials (RFC 8840).
+pub(super) fn renew(
+    rtc: &mut Rtc,
+    offer: &str,
+    fragment: &str,
+    (public, tcp): (Option<SocketAddr>, bool),
+) -> Result<Renewed, Refusal> {
+    let (Some(ufrag), Some(password)) =
+        (sdp::values(fragment, "ice-ufrag").next(), sdp::values(fragment, "ice-pwd").next())
+    else {
+        return Err(Refusal::NotAnOffer("a restart needs ice-ufrag and ice-pwd".to_owned()));
+    };
+    let offer = sdp::with_credentials(offer, ufrag, password);
+    let parsed = parse(&offer)?;
+    let answer = rtc.sdp_api().accept_offer(parsed).map_err(|error| Refusal::NotAnOffer(error.to_string()))?;
+    let answer = sdp::finished_answer(&answer.to_sdp_string(), public, tcp);
+    Ok(Renewed { offer, answer })
+}
+
 /// Reads an offer. What the parser says of bad text is for the log: it quotes positions in memory.
 pub(super) fn parse(offer: &str) -> Result<SdpOffer, Refusal> {
     SdpOffer::from_sdp_string(offer).map_err(|error| {
@@ -213,4 +240,78 @@ pub(super) fn take_stream(rtc: &mut Rtc, section: &Section) -> Option<(Ssrc, Opt
     let (ssrc, repair) = (stream.ssrc(), stream.rtx());
     api.remove_stream_tx(ssrc);
     Some((ssrc, repair))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of Chromium, with fewer codecs.
+    const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=extmap-allow-mixed\r\n\
+        a=msid-semantic: WMS s\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n\
+        a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=ice-options:trickle\r\na=fingerprint:sha-256 \
+        01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F:20\r\n\
+        a=setup:actpass\r\na=mid:0\r\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\na=sendonly\r\n\
+        a=msid:s t0\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\n\
+        a=fmtp:111 minptime=10;useinbandfec=1\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\na=ssrc:1 cname:c\r\n\
+        a=candidate:1 1 udp 2113937151 192.0.2.1 50000 typ host generation 0\r\na=end-of-candidates\r\n\
+        m=video 9 UDP/TLS/RTP/SAVPF 102 103\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
+        a=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=fingerprint:sha-256 \
+        01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F:20\r\n\
+        a=setup:actpass\r\na=mid:1\r\na=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n\
+        a=sendonly\r\na=msid:s t1\r\na=rtcp-mux\r\na=rtpmap:102 H264/90000\r\na=rtcp-fb:102 nack\r\na=rtcp-fb:102 nack pli\r\n\
+        a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\na=rtpmap:103 rtx/90000\r\n\
+        a=fmtp:103 apt=102\r\na=rid:h send\r\na=simulcast:send h\r\na=ssrc-group:FID 2 3\r\na=ssrc:2 cname:c\r\na=ssrc:3 cname:c\r\n";
+    const FRAGMENT: &str = "a=ice-ufrag:wxyz\r\na=ice-pwd:zyxwvutsrqponmlkjihgfedc\r\nm=audio 9 X 0\r\na=mid:0\r\n\
+        a=candidate:2 1 udp 2113937151 2001:db8::1 50001 typ srflx raddr 192.0.2.1 rport 50000\r\n\
+        a=candidate:3 1 tcp 1518280447 192.0.2.1 9 typ host tcptype active\r\n";
+
+    fn terms() -> Terms {
+        let certificate = str0m::crypto::from_feature_flags().dtls_provider.generate_certificate();
+        Terms { certificate: certificate.expect("a certificate"), public: Some(ADDRESS), tcp: true }
+    }
+
+    const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8081);
+
+    #[test]
+    fn an_offer_is_answered_and_its_ice_restarted() {
+        let terms = terms();
+        let accepted = accept(Offered::SendOnly, OFFER, &[ADDRESS], &terms, Instant::now());
+        let Ok(Negotiated { mut rtc, offer, video: Some(_), audio: Some(_), .. }) = accepted else { panic!("refused") };
+        let Ok(Renewed { offer, answer }) = renew(&mut rtc, &offer, FRAGMENT, (None, true)) else { panic!("refused") };
+        assert!(offer.contains("a=ice-ufrag:wxyz") && answer.contains("a=ice-ufrag:"), "{offer}{answer}");
+    }
+
+    fn borne(lasts: Duration) {
+        let terms = terms();
+        let viewer = OFFER.replace("sendonly", "recvonly");
+        let corpus = [OFFER, viewer.as_str(), FRAGMENT].map(|text| text.as_bytes().to_vec());
+        let now = Instant::now();
+        testkit::fuzz::run(&corpus, 59, lasts, |sample, dice| {
+            let text = String::from_utf8_lossy(sample);
+            let direction = [Offered::SendOnly, Offered::RecvOnly, Offered::RecvMeasured][dice.below(3)];
+            // A whole offer first, so that what belongs to a session comes to one.
+            let offer = if direction == Offered::SendOnly { OFFER } else { viewer.as_str() };
+            let Ok(whole) = accept(direction, offer, &[ADDRESS], &terms, now) else { panic!("refused") };
+            let (mut rtc, offer) = (whole.rtc, whole.offer);
+            add_candidates(&mut rtc, &text);
+            if let Ok(renewed) = renew(&mut rtc, &offer, &text, (Some(ADDRESS), true)) {
+                let _ = sdp::restart_fragment(&renewed.answer);
+            }
+            if let Ok(accepted) = accept(direction, &text, &[ADDRESS], &terms, now) {
+                assert!(accepted.video.is_some() || accepted.audio.is_some());
+            }
+        });
+    }
+
+    #[test]
+    fn any_offer_is_borne() {
+        borne(testkit::fuzz::QUICK);
+    }
+
+    #[test]
+    #[ignore = "ten minutes: test:long"]
+    fn any_offer_is_borne_for_long() {
+        borne(testkit::fuzz::LONG);
+    }
 }

@@ -279,6 +279,43 @@ mod tests {
         assert!(matches!(port.next().await, News::Closed(_)));
     }
 
+    fn borne(lasts: Duration) {
+        let corpus =
+            [vec![0, 3, 1, 2, 3, 0, 0, 0, 1, 9], [&[4, 0][..], &[7; 1024]].concat(), vec![8, 1], vec![0xff, 0xff]];
+        testkit::fuzz::run(&corpus, 47, lasts, |sample, dice| {
+            let (mut buffer, mut read, mut ended) = (BytesMut::new(), Vec::new(), false);
+            for piece in sample.chunks(1 + dice.below(64)) {
+                buffer.extend_from_slice(piece);
+                while let Some(datagram) = first(&mut buffer) {
+                    let Some(bytes) = datagram else {
+                        ended = true;
+                        break;
+                    };
+                    assert!(bytes.len() <= LONGEST);
+                    read.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
+                    read.extend_from_slice(&bytes);
+                }
+                if ended {
+                    break;
+                }
+                assert!(buffer.len() < 2 + LONGEST, "{} bytes wait", buffer.len());
+            }
+            // Nothing is lost, doubled or moved.
+            assert!(sample.starts_with(&read) && (ended || read.len() + buffer.len() == sample.len()));
+        });
+    }
+
+    #[test]
+    fn any_row_of_frames_is_borne() {
+        borne(testkit::fuzz::QUICK);
+    }
+
+    #[test]
+    #[ignore = "ten minutes: test:long"]
+    fn any_row_of_frames_is_borne_for_long() {
+        borne(testkit::fuzz::LONG);
+    }
+
     #[tokio::test]
     async fn who_is_no_sessions_is_ended_after_a_while_and_who_is_stays() {
         let (mut port, address) = port().await;

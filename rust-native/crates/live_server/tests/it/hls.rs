@@ -102,7 +102,7 @@ async fn what_is_announced_is_waited_for_and_what_cant_come_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mark_that_a_platform_sets_is_in_every_playlist_from_then_on() {
+async fn a_mark_that_a_platform_sets_is_in_every_playlist_and_the_manifest_from_then_on() {
     let (server, reel) = (server().await, Reel::new(60, 30));
     let path = "/api/v1/streams/live/marks";
     let set = async |key: &str, body: &str| {
@@ -124,6 +124,9 @@ async fn a_mark_that_a_platform_sets_is_in_every_playlist_from_then_on() {
         assert!(line.starts_with("#EXT-X-DATERANGE:ID=\"ad\",CLASS=\"break\",START-DATE=\"20"), "{line}");
         assert!(line.ends_with("Z\",DURATION=12.500,PLANNED-DURATION=30.000"), "{line}");
     }
+    let (status, manifest, _) = get(&server, "/dash/live/manifest.mpd").await;
+    let event = manifest.lines().find(|line| line.contains("<Event ")).expect("the mark");
+    assert!(status == 200 && event.contains(" duration=\"12500\" id=\"0\" messageData='{\"id\":\"ad\""), "{manifest}");
     let list = reqwest::Client::new().get(url(&server, path)).bearer_auth(KEY).send().await.expect("an answer");
     assert_eq!(list.text().await.expect("a body").matches("\"id\":\"ad\"").count(), 1);
     server.shutdown().await;

@@ -36,7 +36,7 @@ fn nginx_rtmp(folder: &Folder, port: u16) -> Running {
     nginx
 }
 
-/// nginx that serves a folder's files, as anybody serves HLS.
+/// nginx that serves a folder's files, as anybody serves HLS; under `/whole/`, whole files alone.
 fn nginx_files(folder: &Folder, files: &Path, port: u16) -> Running {
     let at = folder.file("");
     let at = at.display();
@@ -44,8 +44,8 @@ fn nginx_files(folder: &Folder, files: &Path, port: u16) -> Running {
         "daemon off; master_process off; user root; pid {at}/files.pid; error_log {at}/files.log; events {{}}
          http {{ access_log off; client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f;
            uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;
-           server {{ listen 127.0.0.1:{port}; root {}; }} }}",
-        files.display()
+           server {{ listen 127.0.0.1:{port}; root {files}; location /whole/ {{ alias {files}/; max_ranges 0; }} }} }}",
+        files = files.display()
     );
     let file = folder.file("files.conf");
     std::fs::write(&file, configuration).expect("written");
@@ -198,6 +198,31 @@ async fn hls_in_mp4_encrypted_with_sound_apart_or_of_our_own_is_fetched_in_step(
     server.shutdown().await;
     origin.shutdown().await;
     all_in_step(files).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hls_whose_segments_are_parts_of_one_file_is_fetched_in_step_also_of_a_server_that_knows_no_parts() {
+    let folder = Folder::new("pull");
+    let port = port::free();
+    let files = folder.file("hls");
+    std::fs::create_dir(&files).expect("a folder");
+    let _nginx = nginx_files(&folder, &files, port);
+    let at = |name: &str| files.join(name).display().to_string();
+    let live = ["-f", "hls", "-hls_time", "1", "-hls_list_size", "6", "-hls_flags", "single_file"];
+    let _programs = [
+        Program::flash(CODECS, true, 90, &[&live[..], &[&at("ts.m3u8")]].concat()),
+        Program::flash(CODECS, true, 90, &[&live[..], &["-hls_segment_type", "fmp4", &at("mp4.m3u8")]].concat()),
+    ];
+    let from = |path: &str| pull(&format!("http://127.0.0.1:{port}/{path}.m3u8"), PullWhen::Always);
+    let sources = [("ts", from("ts")), ("mp4", from("mp4")), ("whole", from("whole/mp4"))];
+    let server = LiveServer::start(fetching(&sources)).await.expect("the server starts");
+    let played = taken(&server, &folder).await;
+    server.shutdown().await;
+    for (name, tag) in [("ts", "#EXT-X-BYTERANGE:"), ("mp4", ",BYTERANGE=\"")] {
+        let playlist = std::fs::read_to_string(at(&format!("{name}.m3u8"))).expect("a playlist");
+        assert!(playlist.contains(tag), "{playlist}");
+    }
+    all_in_step(played).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

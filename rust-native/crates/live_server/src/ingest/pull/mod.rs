@@ -4,6 +4,7 @@
 //! difference. One source for each stream, from the configuration or, until the server ends, by the API; always, or
 //! while somebody watches. One retry policy, that of destinations; a source that went is waited for without an end.
 
+mod byte_range;
 mod hls;
 mod hls_reader;
 mod playlist;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use publish::Failure;
 
+use super::byte_range::ByteRange;
 use super::run::failure;
 
 /// A day of seconds: more is no live playlist.
@@ -39,11 +40,20 @@ pub(super) struct Media {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Segment {
     pub(super) address: String,
+    /// What of the address it is; all of it where nothing is said.
+    pub(super) range: Option<ByteRange>,
     /// Its clock is not that of the one before.
     pub(super) discontinuity: bool,
-    /// The address of what its decoder needs first: it is fragmented MP4, else MPEG-TS.
-    pub(super) map: Option<Arc<str>>,
+    /// What its decoder needs first: it is fragmented MP4, else MPEG-TS.
+    pub(super) map: Option<Arc<Map>>,
     pub(super) key: Option<Arc<Key>>,
+}
+
+/// Where a header is (section 4.3.2.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Map {
+    pub(super) address: String,
+    pub(super) range: Option<ByteRange>,
 }
 
 /// What segments are encrypted with: AES-128 in CBC mode (section 5.2).
@@ -67,7 +77,7 @@ pub(super) fn read(text: &str) -> Result<Playlist, Failure> {
     let (mut media, mut variant) = (Media { target: 1, ..Media::default() }, None);
     let mut best: Option<(Rank, String, Option<String>)> = None;
     let (mut sounds, mut discontinuity) = (BTreeMap::new(), false);
-    let (mut map, mut key) = (None, None);
+    let (mut map, mut key, mut range) = (None, None, None);
     for line in lines {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         match name {
@@ -79,8 +89,8 @@ pub(super) fn read(text: &str) -> Result<Playlist, Failure> {
             "#EXT-X-DISCONTINUITY" => discontinuity = true,
             "#EXT-X-ENDLIST" => media.over = true,
             "#EXT-X-KEY" => key = key_of(value)?.map(Arc::new),
-            "#EXT-X-MAP" => map = Some(map_of(value)?),
-            "#EXT-X-BYTERANGE" => return Err(cant("its segments are parts of one file")),
+            "#EXT-X-MAP" => map = Some(Arc::new(map_of(value)?)),
+            "#EXT-X-BYTERANGE" => range = Some(value.to_owned()),
             "" => {}
             _ if line.starts_with('#') => {}
             _ => match variant.take() {
@@ -92,7 +102,8 @@ pub(super) fn read(text: &str) -> Result<Playlist, Failure> {
                 None => {
                     let discontinuity = std::mem::take(&mut discontinuity);
                     let (map, key) = (map.clone(), key.clone());
-                    media.segments.push(Segment { address: line.to_owned(), discontinuity, map, key });
+                    let range = range.take().map(|range| range_of(&range, line, media.segments.last())).transpose()?;
+                    media.segments.push(Segment { address: line.to_owned(), range, discontinuity, map, key });
                 }
             },
         }
@@ -126,11 +137,21 @@ fn take_sound(attributes: &str, sounds: &mut Sounds) {
     }
 }
 
-fn map_of(attributes: &str) -> Result<Arc<str>, Failure> {
-    if attribute(attributes, "BYTERANGE").is_some() {
-        return Err(cant("its segments are parts of one file"));
-    }
-    attribute(attributes, "URI").map(Arc::from).ok_or_else(|| cant("a header has no address"))
+fn map_of(attributes: &str) -> Result<Map, Failure> {
+    let address = attribute(attributes, "URI").ok_or_else(|| cant("a header has no address"))?.to_owned();
+    // No segment comes before it: a header of which only the length is known is the file's beginning.
+    let range = attribute(attributes, "BYTERANGE").map(|range| ByteRange::read(range, Some(0)).ok_or_else(no_part));
+    Ok(Map { address, range: range.transpose()? })
+}
+
+/// Section 4.3.2.2: what says no beginning begins where the segment before it ended, in the same file.
+fn range_of(text: &str, address: &str, before: Option<&Segment>) -> Result<ByteRange, Failure> {
+    let next = before.filter(|before| before.address == address).and_then(|before| before.range).map(ByteRange::end);
+    ByteRange::read(text, next).ok_or_else(no_part)
+}
+
+fn no_part() -> Failure {
+    cant("it does not say which part of a file a segment is")
 }
 
 fn key_of(attributes: &str) -> Result<Option<Key>, Failure> {
@@ -229,34 +250,71 @@ mod tests {
         assert_eq!((&plain.map, &plain.key), (&None, &None));
         let key = secret.key.as_deref().expect("a key");
         assert_eq!((key.address.as_str(), key.iv.map(u128::from_be_bytes)), ("k", Some(0x1f)));
-        assert_eq!((fragment.map.as_deref(), &fragment.key), (Some("head.mp4"), &None));
+        let head = Map { address: "head.mp4".to_owned(), range: None };
+        assert_eq!((fragment.map.as_deref(), &fragment.key), (Some(&head), &None));
     }
 
     #[test]
-    fn any_playlist_is_borne() {
+    fn parts_of_one_file_say_where_they_begin_or_follow_the_one_before() {
+        let text = "#EXTM3U\n#EXT-X-MAP:URI=\"a.mp4\",BYTERANGE=\"9@0\"\n#EXT-X-BYTERANGE:100@9\n#EXTINF:2,\na.mp4\n\
+                    #EXTINF:2,\n#EXT-X-BYTERANGE:50\na.mp4\n#EXTINF:2,\nb.mp4\n";
+        let Ok(Playlist::Media(media)) = read(text) else { panic!("a media playlist") };
+        let range = |start, length| Some(ByteRange { start, length });
+        let shown: Vec<_> = media.segments.iter().map(|one| one.range).collect();
+        assert_eq!(shown, [range(9, 100), range(109, 50), None]);
+        assert_eq!(media.segments[2].map.as_ref().and_then(|map| map.range), range(0, 9));
+        for (before, line) in [("a.mp4", "5"), ("b.mp4", "5"), ("a.mp4", "0@5"), ("a.mp4", "x@5")] {
+            let text = format!("#EXTM3U\n#EXT-X-BYTERANGE:9@1\n{before}\nb.mp4\n#EXT-X-BYTERANGE:{line}\na.mp4\n");
+            assert_eq!(
+                code(&text),
+                "hls_not_supported",
+                "{before} {line}: what lies before it is no part of the same file"
+            );
+        }
+    }
+
+    fn borne(lasts: std::time::Duration) {
         let corpus = [
             "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:18446744073709551615\n#EXTINF:2,\na.ts\n#EXT-X-ENDLIST\n",
             "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=9,CODECS=\"avc1,mp4a\",X=\"a=b,c\"\nhigh.m3u8\n#EXT-X-KEY:METHOD=NONE\n",
             "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",URI=\"b\"\n#EXT-X-MAP:URI=\"m\"\n#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0x1\na\n",
+            "#EXTM3U\n#EXT-X-MAP:URI=\"m\",BYTERANGE=\"7@0\"\n#EXT-X-BYTERANGE:5@7\na\n#EXT-X-BYTERANGE:18446744073709551615\na\n",
         ];
         let corpus: Vec<Vec<u8>> = corpus.iter().map(|text| text.as_bytes().to_vec()).collect();
-        let count = testkit::fuzz::run(&corpus, 23, std::time::Duration::from_millis(500), |sample, _| {
-            if let Ok(Playlist::Media(media)) = read(&String::from_utf8_lossy(sample)) {
+        testkit::fuzz::run(&corpus, 23, lasts, |sample, _| match read(&String::from_utf8_lossy(sample)) {
+            Ok(Playlist::Media(media)) => {
                 assert!((1..=60).contains(&media.target) && media.segments.len() <= sample.len());
+                // What is asked for by it, and which number the next segment has.
+                let _ = media.first + media.segments.len() as u64;
+                let maps = media.segments.iter().filter_map(|segment| segment.map.as_ref()?.range);
+                let ranges = media.segments.iter().filter_map(|segment| segment.range).chain(maps);
+                ranges.for_each(|range| assert!(range.length > 0 && range.asked().starts_with("bytes=")));
             }
+            Ok(Playlist::Multivariant(chosen)) => assert!(!chosen.picture.is_empty()),
+            Err(failure) => assert!(!failure.code.is_empty()),
         });
-        assert!(count > 100, "{count} samples");
+    }
+
+    #[test]
+    fn any_playlist_is_borne() {
+        borne(testkit::fuzz::QUICK);
+    }
+
+    #[test]
+    #[ignore = "ten minutes: test:long"]
+    fn any_playlist_is_borne_for_long() {
+        borne(testkit::fuzz::LONG);
     }
 
     #[test]
     fn what_cant_be_read_is_refused_by_its_name() {
         assert_eq!(code("<html>"), "not_hls");
         for line in [
-            "#EXT-X-MAP:URI=\"a.mp4\",BYTERANGE=\"9@0\"",
+            "#EXT-X-MAP:URI=\"a.mp4\",BYTERANGE=\"@0\"",
             "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"k\"",
             "#EXT-X-KEY:METHOD=AES-128,URI=\"k\",KEYFORMAT=\"com.example\"",
             "#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0xyz",
-            "#EXT-X-BYTERANGE:9@0",
+            "#EXT-X-BYTERANGE:9\na.ts",
         ] {
             assert_eq!(code(&format!("#EXTM3U\n{line}\n")), "hls_not_supported");
         }

@@ -10,9 +10,9 @@ use publish::Failure;
 use reqwest::Url;
 use tokio::time::Instant;
 
-use super::hls_reader::{LARGEST_SEGMENT, Reader};
-use super::playlist::{Media, Segment};
-use super::run::{bad_address, failure};
+use super::hls_reader::Reader;
+use super::playlist::{Map, Media, Segment};
+use super::run::failure;
 use crate::ingest::avc::Configuration;
 use crate::ingest::mpeg_ts::{self, Demuxer};
 use crate::ingest::pace::Line;
@@ -132,9 +132,8 @@ impl Rendition {
             self.form = Some(match &segment.map {
                 None => Form::Transport(Demuxer::new()),
                 Some(map) => {
-                    let address = self.address.join(map).map_err(|_| bad_address())?;
-                    let header = reader.get(&address, LARGEST_SEGMENT).await?;
-                    Form::Fragments(Fragments::new(map, &header.into(), out)?)
+                    let header = reader.map(&self.address, map).await?;
+                    Form::Fragments(Fragments::new(map, &header, out)?)
                 }
             });
         }
@@ -147,20 +146,20 @@ fn newest(media: &Media) -> u64 {
     media.first + media.segments.len().saturating_sub(BEHIND) as u64
 }
 
-fn damaged(what: &str) -> Failure {
+pub(super) fn damaged(what: &str) -> Failure {
     failure("hls_damaged", format!("a segment of the source can't be read: {what}"), "Look into the source's packager.")
 }
 
 /// Segments of fragmented MP4 that one header belongs to.
 struct Fragments {
-    map: Arc<str>,
+    map: Arc<Map>,
     reader: FragmentReader,
     /// How each track's pictures are split, where it has any.
     splits: Vec<Option<Configuration>>,
 }
 
 impl Fragments {
-    fn new(map: &Arc<str>, header: &Bytes, out: &mut Vec<Unit>) -> Result<Self, Failure> {
+    fn new(map: &Arc<Map>, header: &Bytes, out: &mut Vec<Unit>) -> Result<Self, Failure> {
         let reader = FragmentReader::new(header).map_err(|error| damaged(&error.to_string()))?;
         let mut splits = Vec::new();
         for track in reader.tracks() {

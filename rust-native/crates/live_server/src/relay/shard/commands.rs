@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::super::connection::Connection;
 use super::super::fed::{FedOpening, FedPublisher, Orders};
-use super::super::negotiate::{self, Negotiated};
+use super::super::negotiate::{self, Negotiated, Renewed};
 use super::super::publisher::Publisher;
 use super::super::sdp::{self, Offered};
 use super::super::socket::{MediaSocket, Outbox};
@@ -171,7 +171,7 @@ impl Shard {
         if_match: &str,
         fragment: &str,
     ) -> Result<Patched, Refusal> {
-        let (public, tcp) = (self.terms.public, self.terms.tcp);
+        let answers = (self.terms.public, self.terms.tcp);
         let (peer, connection) = self.connection(role, stream, session).ok_or(Refusal::NoSession)?;
         if if_match != "*" {
             if if_match.trim_matches('"') != connection.etag {
@@ -182,16 +182,12 @@ impl Shard {
             }
             return Ok(Patched::Trickled);
         }
-        let (Some(ufrag), Some(password)) =
-            (sdp::values(fragment, "ice-ufrag").next(), sdp::values(fragment, "ice-pwd").next())
-        else {
-            return Err(Refusal::NotAnOffer("a restart needs ice-ufrag and ice-pwd".to_owned()));
-        };
-        let renewed = sdp::with_credentials(&connection.offer, ufrag, password);
-        let parsed = negotiate::parse(&renewed)?;
-        let answer =
-            connection.rtc().sdp_api().accept_offer(parsed).map_err(|error| Refusal::NotAnOffer(error.to_string()))?;
-        connection.offer = renewed;
+        let offer = connection.offer.clone();
+        // As for the first offer: what one stranger wrote must not end the thread that carries everybody's media.
+        let renew = AssertUnwindSafe(|| negotiate::renew(connection.rtc(), &offer, fragment, answers));
+        let renewed = catch_unwind(renew).unwrap_or_else(|_| Err(Refusal::NotAnOffer("it is malformed".to_owned())));
+        let Renewed { offer, answer } = renewed?;
+        connection.offer = offer;
         connection.etag = crate::auth::random_hex(8);
         if role == Role::Publish {
             negotiate::add_candidates(connection.rtc(), fragment);
@@ -202,7 +198,6 @@ impl Shard {
         if let Some(viewer) = self.streams.get_mut(stream).and_then(|stream| stream.viewer(peer)) {
             viewer.forget_new_streams();
         }
-        let answer = sdp::finished_answer(&answer.to_sdp_string(), public, tcp);
         Ok(Patched::Restarted { etag, fragment: sdp::restart_fragment(&answer), answer })
     }
 
