@@ -5,10 +5,10 @@
 //! stays grey.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_unpackhi_epi16, _mm_unpacklo_epi16, _mm256_add_epi16, _mm256_avg_epu8, _mm256_castps_si256,
-    _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_hadd_epi16, _mm256_maddubs_epi16,
-    _mm256_packus_epi16, _mm256_permutevar8x32_epi32, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
-    _mm256_setr_epi32, _mm256_shuffle_ps, _mm256_srli_epi16, _mm256_xor_si256,
+    __m128i, __m256i, _MM_HINT_T0, _mm_prefetch, _mm_unpackhi_epi16, _mm_unpacklo_epi16, _mm256_add_epi16,
+    _mm256_avg_epu8, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_extracti128_si256,
+    _mm256_hadd_epi16, _mm256_maddubs_epi16, _mm256_packus_epi16, _mm256_permutevar8x32_epi32, _mm256_set1_epi8,
+    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setr_epi32, _mm256_shuffle_ps, _mm256_srli_epi16, _mm256_xor_si256,
 };
 use std::mem::transmute;
 
@@ -52,18 +52,20 @@ pub(super) fn convert(view: View<'_>, out: &mut Picture, rect: Rect) -> bool {
             .map(|plane| &mut plane.data[chroma_top * plane.stride + chroma_left..][..width / 2]);
         let samples = ([&mut upper[left..][..width], &mut lower[left..][..width]], [blue, red]);
         // SAFETY: the processor has AVX2.
-        unsafe { two_rows([view.row(2 * pair), view.row(2 * pair + 1)], samples) };
+        unsafe { two_rows([view.row(2 * pair), view.row(2 * pair + 1)], samples, 2 * view.stride) };
     }
     true
 }
 
-/// An even number of pixels.
+/// An even number of pixels; the next two rows lie so many bytes ahead.
 #[target_feature(enable = "avx2")]
-fn two_rows([upper, lower]: Pair<'_>, ([upper_luma, lower_luma], [blue, red]): Samples<'_>) {
+fn two_rows([upper, lower]: Pair<'_>, ([upper_luma, lower_luma], [blue, red]): Samples<'_>, ahead: usize) {
     let pixels = upper.as_chunks().0.iter().zip(lower.as_chunks().0);
     let luma = upper_luma.as_chunks_mut().0.iter_mut().zip(lower_luma.as_chunks_mut().0);
     let chroma = blue.as_chunks_mut().0.iter_mut().zip(red.as_chunks_mut().0);
     for ((pixels, luma), chroma) in pixels.zip(luma).zip(chroma) {
+        fetch(pixels.0, ahead);
+        fetch(pixels.1, ahead);
         block(pixels, luma, chroma);
     }
     if upper_luma.len().is_multiple_of(BLOCK) {
@@ -79,14 +81,25 @@ fn two_rows([upper, lower]: Pair<'_>, ([upper_luma, lower_luma], [blue, red]): S
     plain_rows([upper, lower], ([upper_luma, lower_luma], [blue, red]));
 }
 
+/// Asks for what lies so far ahead, which may be nothing of ours. Another program has just written the pixels: they are in
+/// none of this core's caches, and the processor does not look across the pages of a row by itself. Two rows ahead takes
+/// half of the time that none takes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn fetch(pixels: &Pixels, ahead: usize) {
+    const LINE: usize = 64;
+    for line in [0, LINE] {
+        _mm_prefetch::<_MM_HINT_T0>(pixels.as_ptr().wrapping_add(ahead + line).cast());
+    }
+}
+
 /// Two rows of a block.
 // No vector goes through a closure here: what is generic was not compiled for AVX2, and would call it for each of them.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn block(pixels: (&Pixels, &Pixels), luma: (&mut Luma, &mut Luma), chroma: (&mut Chroma, &mut Chroma)) {
     // SAFETY: bytes and vectors of them, of the same size; every pattern is valid for both.
-    let (upper, lower) =
-        unsafe { (transmute::<Pixels, Vectors>(*pixels.0), transmute::<Pixels, Vectors>(*pixels.1)) };
+    let (upper, lower) = unsafe { (transmute::<Pixels, Vectors>(*pixels.0), transmute::<Pixels, Vectors>(*pixels.1)) };
     let differences = differences(upper, lower);
     // Two samples of each lie in the lower half, the next two in the upper one, and so on.
     let (low, high) = (_mm256_castsi256_si128(differences), _mm256_extracti128_si256::<1>(differences));
