@@ -7,7 +7,7 @@ import { startPattern } from "../rigs/pattern.mjs";
 import { freshFolder, json, ours, talk } from "../rigs/programs.mjs";
 import { openChromium } from "./chromium.mjs";
 import { runPeer, watch } from "./measure.mjs";
-import { chromium, ffmpeg, gop, gstreamer, tidecast } from "./peers.mjs";
+import { chromium, encoderThreads, ffmpeg, gop, gstreamer, tidecast } from "./peers.mjs";
 
 export const sizes = {
   "720p30": { width: 1280, height: 720, fps: 30, kbps: 4000 },
@@ -125,7 +125,7 @@ async function runOne(rig, name, cell) {
 
 /** Milliseconds of processor that the encoder takes for one of the same pictures, with the app's settings. */
 async function encoderAlone({ folder }, { width, height, fps, kbps, seconds, content }) {
-  const args = ["--size", `${width}x${height}`, "--fps", `${fps}`, "--kbps", `${kbps}`, "--gop", `${gop}`, "--content", content];
+  const args = ["--size", `${width}x${height}`, "--fps", `${fps}`, "--kbps", `${kbps}`, "--gop", `${gop}`, "--content", content, "--threads", `${encoderThreads}`];
   const frames = Math.round((seconds + 1.5) * fps);
   const program = talk(ours("encode-frames"), [...args, "--frames", `${frames}`, "--out", path.join(folder, "encoder.h264")]);
   const { cpu_ms_per_frame: perFrame } = await program.waitLine("the encoder alone", json, { deadline: 120_000 });

@@ -2,7 +2,6 @@
 // same x264 preset, tune, profile and threads, without the pointer, in BT.709 of limited range, to the same recorder: plain
 // RTP on this machine. Chromium can't: it and the run of ours that it is compared with send WebRTC to a WHIP recorder.
 
-import os from "node:os";
 import { json, ours, systems, talk } from "../rigs/programs.mjs";
 import { until } from "../rigs/wait.mjs";
 import { startSender } from "./chromium.mjs";
@@ -10,10 +9,8 @@ import { startSender } from "./chromium.mjs";
 /** Seconds between keyframes. */
 export const gop = 2;
 
-/** As many as the engine gives its software encoder on this machine (encoder crate, `av/encoder.rs`). */
-export function encoderThreads() {
-  return Math.min(os.availableParallelism(), 4);
-}
+/** As many as the engine gives its software encoder up to 1080p60, where a picture is in time (`control_api/src/governor.rs`). */
+export const encoderThreads = 1;
 
 /** Our command line; `preset` and `encoder` hold the engine to them, `more` is added. */
 export function tidecastArgs({ width, height, fps, kbps }, to, { preset, encoder, more = [] } = {}) {
@@ -28,7 +25,7 @@ export function ffmpegArgs({ width, height, fps, kbps }, display, port, preset =
   return [
     ...["-v", "error", "-nostdin", "-f", "x11grab", "-draw_mouse", "0", "-framerate", `${fps}`, "-video_size", `${width}x${height}`, "-i", display],
     ...["-vf", "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"],
-    ...["-c:v", "libx264", "-preset", preset, "-tune", "zerolatency", "-profile:v", "baseline", "-threads", `${encoderThreads()}`],
+    ...["-c:v", "libx264", "-preset", preset, "-tune", "zerolatency", "-profile:v", "baseline", "-threads", `${encoderThreads}`],
     ...["-b:v", `${kbps}k`, "-maxrate", `${kbps}k`, "-bufsize", `${kbps / 4}k`, "-g", `${fps * gop}`, "-sc_threshold", "0"],
     ...["-f", "rtp", `rtp://127.0.0.1:${port}`],
   ];
@@ -41,7 +38,7 @@ export function gstreamerArgs({ width, height, fps, kbps }, display, port, prese
     "!", `video/x-raw,framerate=${fps}/1`,
     "!", "videoconvert",
     "!", "video/x-raw,format=I420,colorimetry=bt709",
-    "!", "x264enc", `speed-preset=${preset}`, "tune=zerolatency", `threads=${encoderThreads()}`, `bitrate=${kbps}`, "vbv-buf-capacity=250",
+    "!", "x264enc", `speed-preset=${preset}`, "tune=zerolatency", `threads=${encoderThreads}`, `bitrate=${kbps}`, "vbv-buf-capacity=250",
     `key-int-max=${fps * gop}`, "option-string=scenecut=0",
     "!", "video/x-h264,profile=constrained-baseline",
     "!", "rtph264pay", "mtu=1200", // x264 repeats its parameter sets; another copy would lie between two slices

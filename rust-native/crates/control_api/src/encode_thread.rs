@@ -72,6 +72,10 @@ pub(crate) struct Encode<F> {
 const COSTLY_STEP: f64 = 0.15;
 const COSTLY_PAUSE: Duration = Duration::from_secs(2);
 
+fn pixels_per_second(config: &VideoConfig) -> u64 {
+    config.size.area() * u64::from(config.frame_rate.fps())
+}
+
 impl<F: Fn(PipelineEvent)> Encode<F> {
     pub(crate) fn new(
         control: EncodeControl,
@@ -100,7 +104,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             cap: config.frame_rate,
             allowed: None,
             wish: Wish::default(),
-            governor: Governor::default(),
+            governor: Governor::new(encoder::most_threads(), pixels_per_second(&config)),
             eye: Eye::default(),
             judge: Judge::default(),
             pace: None,
@@ -210,7 +214,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             self.feeds.clear();
             self.stage = Stage::new(self.config.size);
             (self.fade, self.has_picture, self.newest, self.on_card, self.surfaces) = (None, false, None, None, false);
-            self.governor.start_over();
+            self.governor.start_over(encoder::most_threads(), pixels_per_second(&self.config));
             (self.eye, self.judge) = (Eye::default(), Judge::default());
         }
         (self.allowed, self.wish) = (orders.allowed, orders.wish);
@@ -238,6 +242,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         let whole = (self.wanted, self.wanted.frame_rate);
         let (mut config, cap) = self.allowed.map_or(whole, |rendition| rendition.apply(&self.wanted));
         config.tune.preset = self.wish.preset.unwrap_or_else(|| self.governor.preset());
+        config.tune.one_thread = self.governor.one_thread();
         config.tune.intra_refresh = self.wish.intra_refresh;
         config.tune.content = self.judge.content();
         if self.encoding.abilities().is_some_and(|abilities| !abilities.live_bitrate) && config.size == self.config.size
@@ -292,7 +297,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         }
         let resized = config.size != self.config.size;
         if resized || config.frame_rate != self.config.frame_rate {
-            self.governor.start_over();
+            self.governor.start_over(encoder::most_threads(), pixels_per_second(&config));
         }
         if config.bitrate != self.config.bitrate {
             self.rate_changed = MonotonicClock.now();
@@ -352,7 +357,8 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         let rate = self.config.frame_rate.fps().min(self.cap.fps());
         let interval = FrameRate::new(rate).unwrap_or(self.config.frame_rate).interval();
         if self.governor.picture(MonotonicClock.now(), work, interval, presets) {
-            tracing::info!(preset = self.governor.preset().name(), every = self.governor.every(), "work per picture");
+            let (one_thread, every) = (self.governor.one_thread(), self.governor.every());
+            tracing::info!(preset = self.governor.preset().name(), one_thread, every, "work per picture");
         }
         self.counters.every.store(self.governor.every(), Ordering::Relaxed);
         self.counters.preset.store(self.config.tune.preset as u32, Ordering::Relaxed);

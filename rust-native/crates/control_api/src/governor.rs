@@ -1,8 +1,9 @@
-//! How much work a picture may be on this machine: x264's preset, and how many pictures are taken at all. Pure.
+//! How much work a picture may be on this machine: x264's preset, how many threads share it, and how many pictures are
+//! taken at all. Pure.
 //!
 //! The work of a picture is measured against its budget, the time to the next one. Before the budget is used up the
-//! work gets less: first a quicker preset, then every second or third picture, which is not even converted. It gets
-//! more where there is plenty of room for long. A level that was too much is left alone for a while, for twice as
+//! work gets less: first a quicker preset, then more threads, which are sooner done and cost more in all, then every second
+//! or third picture, which is not even converted. It gets more where there is plenty of room for long. A level that was too much is left alone for a while, for twice as
 //! long each time, so that it never goes up and down. Sound has a thread of its own and is not governed.
 
 use std::time::Duration;
@@ -14,22 +15,30 @@ use media::MediaTime;
 #[derive(Debug, Clone, Copy)]
 struct Level {
     preset: Preset,
+    one_thread: bool,
     /// One picture of so many is taken.
     every: u32,
-    /// Its work, as a multiple of the one below; for levels of the same work, 1.
+    /// Its work, as a multiple of the one below, on as many threads; for levels of the same work, 1.
     cost: f64,
 }
 
 /// From the least work to the most.
-const LEVELS: [Level; 5] = [
-    Level { preset: Preset::Ultrafast, every: 3, cost: 1.0 },
-    Level { preset: Preset::Ultrafast, every: 2, cost: 1.0 },
-    Level { preset: Preset::Ultrafast, every: 1, cost: 1.0 },
-    Level { preset: Preset::Superfast, every: 1, cost: 1.9 },
-    Level { preset: Preset::Veryfast, every: 1, cost: 1.4 },
+const LEVELS: [Level; 6] = [
+    Level { preset: Preset::Ultrafast, one_thread: false, every: 3, cost: 1.0 },
+    Level { preset: Preset::Ultrafast, one_thread: false, every: 2, cost: 1.0 },
+    Level { preset: Preset::Ultrafast, one_thread: false, every: 1, cost: 1.0 },
+    Level { preset: Preset::Ultrafast, one_thread: true, every: 1, cost: 1.0 },
+    Level { preset: Preset::Superfast, one_thread: false, every: 1, cost: 1.9 },
+    Level { preset: Preset::Veryfast, one_thread: false, every: 1, cost: 1.4 },
 ];
-/// Every picture, with the least work.
+/// Every picture, as soon as it can be.
 const PLAIN: usize = 2;
+/// Every picture, with the least work in all.
+const ALONE: usize = 3;
+/// Up to so many pixels a second it begins with one thread: 1080p60, which takes half of a core's time.
+const ALONE_AT_FIRST: u64 = 1920 * 1080 * 60;
+/// What each further thread takes off a picture's time, as a share of the first one's work.
+const GAIN_OF_A_THREAD: f64 = 0.75;
 
 /// Above this share of the budget the next hard picture would be late.
 const HIGH: f64 = 0.80;
@@ -39,6 +48,8 @@ const STARVED: f64 = 1.1;
 const STARVED_FOR: Duration = Duration::from_secs(2);
 /// A better preset may take this share of the budget: the rest belongs to the game that is shown.
 const ROOM: f64 = 0.34;
+/// One thread may take this share: nothing else has a use for the others' time, but a hard picture must not be late.
+const ROOM_ALONE: f64 = 0.55;
 /// Every picture again may take this share.
 const ROOM_FOR_ALL: f64 = 0.85;
 /// The mean follows in this time: some pictures, as one hard one is caught by the slot in front of the encode.
@@ -66,6 +77,8 @@ pub(crate) enum Ceiling {
 pub(crate) struct Governor {
     level: usize,
     ceiling: Ceiling,
+    /// How many times as quick all threads together are.
+    speedup: f64,
     /// Share of the budget that a picture takes, fading.
     load: Option<f64>,
     changed: Option<MediaTime>,
@@ -76,11 +89,14 @@ pub(crate) struct Governor {
     barred: [(Option<MediaTime>, u32); LEVELS.len()],
 }
 
-impl Default for Governor {
-    fn default() -> Self {
+impl Governor {
+    /// For an encoder that may have so many threads, and so many pixels a second.
+    pub(crate) fn new(threads: usize, pixels_per_second: u64) -> Self {
+        let level = if pixels_per_second <= ALONE_AT_FIRST { ALONE } else { PLAIN };
         Self {
-            level: PLAIN,
+            level,
             ceiling: Ceiling::Least,
+            speedup: 1.0 + GAIN_OF_A_THREAD * (threads.max(1) - 1) as f64,
             load: None,
             changed: None,
             room_since: None,
@@ -89,25 +105,28 @@ impl Default for Governor {
             barred: [(None, 0); LEVELS.len()],
         }
     }
-}
 
-impl Governor {
     /// What the user wants; where it is less than what is in use, it holds from the next picture on.
     pub(crate) fn set_ceiling(&mut self, ceiling: Ceiling) {
         self.ceiling = ceiling;
-        if ceiling == Ceiling::Least && self.level > PLAIN {
-            self.level = PLAIN;
+        if ceiling == Ceiling::Least && self.level > ALONE {
+            self.level = ALONE;
             (self.load, self.room_since) = (None, None);
         }
     }
 
     /// Another picture size or rate: what was learned of the old one does not count.
-    pub(crate) fn start_over(&mut self) {
-        *self = Self { ceiling: self.ceiling, ..Self::default() };
+    pub(crate) fn start_over(&mut self, threads: usize, pixels_per_second: u64) {
+        *self = Self { ceiling: self.ceiling, ..Self::new(threads, pixels_per_second) };
     }
 
     pub(crate) fn preset(&self) -> Preset {
         LEVELS[self.level].preset
+    }
+
+    /// One thread is enough for the encoder.
+    pub(crate) fn one_thread(&self) -> bool {
+        LEVELS[self.level].one_thread
     }
 
     /// One picture of so many is to be taken.
@@ -116,7 +135,7 @@ impl Governor {
     }
 
     /// A picture took `work` to compose and encode; the next one is due an `interval` of the full rate later.
-    /// `tunable`: the encoder knows presets. `true` where the level is another one from now on.
+    /// `tunable`: the encoder knows presets, and its threads are ours to choose. `true` where the level is another one from now on.
     pub(crate) fn picture(&mut self, now: MediaTime, work: Duration, interval: Duration, tunable: bool) -> bool {
         let elapsed = self.last.replace(now).map_or(interval, |last| now.since(last)).as_secs_f64();
         if self.changed.is_some_and(|at| now.since(at) < QUIET) {
@@ -138,9 +157,18 @@ impl Governor {
         }
         self.starved_since = None;
         let next = self.level + 1;
-        let most = if tunable && self.ceiling == Ceiling::Room { LEVELS.len() - 1 } else { PLAIN };
+        let most = match self.ceiling {
+            _ if !tunable => PLAIN,
+            Ceiling::Least => ALONE,
+            Ceiling::Room => LEVELS.len() - 1,
+        };
         let free = next <= most && self.barred[next].0.is_none_or(|until| now >= until);
-        if !(free && self.foreseen(load, next) <= if next > PLAIN { ROOM } else { ROOM_FOR_ALL }) {
+        let room = match next {
+            ALONE => ROOM_ALONE,
+            next if next > ALONE => ROOM,
+            _ => ROOM_FOR_ALL,
+        };
+        if !(free && self.foreseen(load, next) <= room) {
             self.room_since = None;
             return false;
         }
@@ -153,14 +181,26 @@ impl Governor {
 
     /// The load of the next level, from this one's.
     fn foreseen(&self, load: f64, next: usize) -> f64 {
-        load * LEVELS[next].cost * f64::from(self.every()) / f64::from(LEVELS[next].every)
+        load * LEVELS[next].cost * self.threads_gone(next) * f64::from(self.every()) / f64::from(LEVELS[next].every)
+    }
+
+    /// How many times as long the same work takes there as on the level below it.
+    fn threads_gone(&self, level: usize) -> f64 {
+        match (LEVELS[level - 1].one_thread, LEVELS[level].one_thread) {
+            (false, true) => self.speedup,
+            (true, false) => 1.0 / self.speedup,
+            _ => 1.0,
+        }
     }
 
     fn go_down(&mut self, now: MediaTime) -> bool {
         let (until, times) = &mut self.barred[self.level];
         *until = Some(now + BARRED * 2_u32.pow((*times).min(MOST_DOUBLINGS)));
         *times += 1;
-        self.go_to(now, self.level - 1);
+        let next = self.level - 1;
+        let load_there = self.load.unwrap_or(1.0) / (LEVELS[self.level].cost * self.threads_gone(self.level));
+        // Two steps at once, where the first would be followed by the second.
+        self.go_to(now, if next == ALONE && load_there > ROOM_ALONE { PLAIN } else { next });
         true
     }
 
@@ -176,11 +216,13 @@ mod tests {
     use super::*;
 
     const FRAME: Duration = Duration::from_micros(16_667);
+    const FULL_HD_60: u64 = 1920 * 1080 * 60;
+    const THREADS: usize = 2;
 
     struct Machine {
         governor: Governor,
         now: MediaTime,
-        /// Milliseconds of one ultrafast picture, now.
+        /// Milliseconds of one ultrafast picture on all threads, now.
         ultrafast: f64,
         changes: u32,
         late: u32,
@@ -188,7 +230,7 @@ mod tests {
 
     impl Machine {
         fn new(ceiling: Ceiling, ultrafast: f64) -> Self {
-            let mut governor = Governor::default();
+            let mut governor = Governor::new(THREADS, FULL_HD_60);
             governor.set_ceiling(ceiling);
             Self { governor, now: MediaTime::from_nanos(1_000_000_000), ultrafast, changes: 0, late: 0 }
         }
@@ -200,6 +242,7 @@ mod tests {
                     Preset::Superfast => 1.9,
                     Preset::Veryfast => 2.6,
                 }
+                * if self.governor.one_thread() { 1.75 } else { 1.0 }
         }
 
         fn run(&mut self, seconds: f64) {
@@ -273,8 +316,25 @@ mod tests {
     }
 
     #[test]
+    fn one_thread_encodes_where_it_is_quick_enough_and_all_of_them_where_it_is_not() {
+        let mut machine = Machine::new(Ceiling::Least, 4.5);
+        machine.run(60.0);
+        assert!((machine.governor.one_thread(), machine.changes, machine.late) == (true, 0, 0));
+        // A game takes its share: all threads together are in time, one is not.
+        machine.ultrafast = 9.0;
+        machine.run(60.0);
+        assert!(!machine.governor.one_thread() && machine.changes == 1, "{} changes", machine.changes);
+        assert!(machine.late <= 40, "{} late", machine.late);
+        machine.ultrafast = 4.5;
+        machine.run(60.0);
+        assert!(machine.governor.one_thread() && machine.changes == 2, "{} changes", machine.changes);
+        // 4K at 60 a second begins with all of them.
+        assert!(!Governor::new(THREADS, 4 * FULL_HD_60).one_thread());
+    }
+
+    #[test]
     fn one_hard_picture_changes_nothing() {
-        let mut governor = Governor::default();
+        let mut governor = Governor::new(THREADS, FULL_HD_60);
         let mut now = MediaTime::from_nanos(1);
         for n in 0..600 {
             now = now + FRAME;
@@ -285,7 +345,7 @@ mod tests {
 
     #[test]
     fn an_encoder_without_presets_is_only_spared_pictures() {
-        let mut governor = Governor::default();
+        let mut governor = Governor::new(THREADS, FULL_HD_60);
         governor.set_ceiling(Ceiling::Room);
         let mut now = MediaTime::from_nanos(1);
         for _ in 0..1200 {

@@ -30,6 +30,9 @@ pub struct VideoConfig {
 pub struct Tune {
     /// Work per picture, of encoders that have a choice.
     pub preset: Preset,
+    /// One thread encodes, of encoders whose threads are ours to choose: less work in all, as slices that are encoded beside
+    /// each other wake threads and share caches, and a longer time for each picture.
+    pub one_thread: bool,
     /// A column of fresh blocks wanders through the pictures in the time of a GOP, instead of a large IDR at its end:
     /// every picture is about as large as the next. IDRs are then made at the start and on demand only, so it suits
     /// WebRTC and nothing that cuts at keyframes.

@@ -22,7 +22,7 @@ mod sound;
 mod svt_av1;
 mod table;
 
-pub use av::{AacDecoder, AacEncoder, H264Decoder};
+pub use av::{AacDecoder, AacEncoder, H264Decoder, most_threads};
 pub use candidates::{Opened, Probe, look_for_hardware, open, open_except, open_named, probe};
 pub use config::{Abilities, Content, Preset, Tune, VideoConfig, VideoEncoder};
 pub use error::{EncoderError, Refusal};

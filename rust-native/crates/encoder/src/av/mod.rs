@@ -18,6 +18,7 @@ pub use aac::AacEncoder;
 pub use decode::{AacDecoder, H264Decoder};
 pub(crate) use encoder::{LibavEncoder, check_size};
 pub(crate) use input::Input;
+pub use settings::most_threads;
 
 /// How one of libavcodec's encoders is used.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ const MOST_THREADS: usize = 4;
 /// What can't be changed in mid-stream.
 pub(super) fn same_options(a: &VideoConfig, b: &VideoConfig) -> bool {
     let refresh = |config: &VideoConfig| config.tune.intra_refresh.then_some(config.gop);
-    a.tune.preset == b.tune.preset && refresh(a) == refresh(b)
+    a.tune.preset == b.tune.preset && a.tune.one_thread == b.tune.one_thread && refresh(a) == refresh(b)
 }
 
 /// The recipe's options, and those that the settings choose.
@@ -56,10 +56,17 @@ pub(super) fn level_for(config: &VideoConfig) -> Option<i32> {
     }
 }
 
+/// The most threads that a picture is shared among on this machine, where the configuration names no number.
+pub fn most_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS)
+}
+
 fn threads(config: &VideoConfig) -> c_int {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let chosen = if config.threads == 0 { cores.min(MOST_THREADS) } else { config.threads.min(64) as usize };
-    chosen as c_int
+    match config.threads {
+        0 if config.tune.one_thread => 1,
+        0 => most_threads() as c_int,
+        wanted => wanted.min(64) as c_int,
+    }
 }
 
 /// The rate control's buffer, in bits: of the wire's time, whatever the pictures' cadence is.
