@@ -161,10 +161,11 @@ fn add_rows(source: &[u8], stride: usize, weights: &[u16], sums: &mut [u16]) {
         let (rows, weights) = ([0, 1, 2, 3].map(row), [0, 1, 2, 3].map(weight));
         let [first, second, third, fourth] = rows;
         for ((((sum, a), b), c), d) in sums.iter_mut().zip(first).zip(second).zip(third).zip(fourth) {
-            *sum += u16::from(*a) * weights[0]
-                + u16::from(*b) * weights[1]
-                + u16::from(*c) * weights[2]
-                + u16::from(*d) * weights[3];
+            // Wrapping, though nothing wraps (see `UNIT`): a check of each sum would keep the vector unit out.
+            let term = |byte: &u8, weight: u16| u16::from(*byte).wrapping_mul(weight);
+            let upper = term(a, weights[0]).wrapping_add(term(b, weights[1]));
+            let lower = term(c, weights[2]).wrapping_add(term(d, weights[3]));
+            *sum = sum.wrapping_add(upper).wrapping_add(lower);
         }
     }
 }
