@@ -28,11 +28,13 @@ export function withRate(sdp, kbps) {
   return sdp.replace(/^(a=fmtp:\d+ [^\r\n]*packetization-mode[^\r\n]*)/gm, `$1;${rate(kbps)}`);
 }
 
-/** Opens it on a display, beside whatever is shown there: the pattern is drawn above it. */
+/** Opens it outside of what the display shows: each capture brings its window to the front, and it would cover the pattern. */
 export async function openChromium(display) {
   const site = await startBlankPage();
   const browser = await startChromium(display, {
     args: ["--auto-select-desktop-capture-source=Entire screen", "--enable-usermedia-screen-capturing"],
+    x: 8000,
+    y: 8000,
     width: 320,
     height: 240,
   });
