@@ -1,12 +1,11 @@
 // A viewer whose network lets no UDP through: Chromium is told the server's TCP addresses alone, and watches over one.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { after, before, test } from "node:test";
 import { startDisplay } from "../rigs/display.mjs";
 import { freePort } from "../rigs/pages.mjs";
-import { stop, systems } from "../rigs/programs.mjs";
-import { publishKey, startServer } from "../rigs/servers.mjs";
+import { stop } from "../rigs/programs.mjs";
+import { publishRtmp, startServer } from "../rigs/servers.mjs";
 import { startChromium } from "../rigs/viewer.mjs";
 import { until } from "../rigs/wait.mjs";
 
@@ -15,13 +14,7 @@ let display, server, chromium, publisher;
 before(async () => {
   const rtmp = await freePort();
   [display, server] = await Promise.all([startDisplay({ width: 800, height: 600 }), startServer({ open: true, more: `[rtmp]\nlisten = "127.0.0.1:${rtmp}"\n` })]);
-  publisher = spawn(
-    systems("ffmpeg"),
-    ["-v", "error", "-nostdin", "-re", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=30", "-re", "-f", "lavfi", "-i", "sine=440:r=44100"]
-      .concat(["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-bf", "0", "-g", "60", "-pix_fmt", "yuv420p"])
-      .concat(["-c:a", "aac", "-f", "flv", `rtmp://127.0.0.1:${rtmp}/live/${publishKey}`]),
-    { stdio: "ignore" },
-  );
+  publisher = publishRtmp(rtmp);
   chromium = await startChromium(display, { width: 780, height: 560 });
   await until("the stream is live", async () => (await server.streams())[0].live, { deadline: 30_000 });
 }, { timeout: 60_000 });

@@ -2,15 +2,14 @@
 // played by hls.js and dash.js. The publisher is ffmpeg.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { app as appFolder } from "../../scripts/lib/paths.mjs";
 import { startDisplay } from "../rigs/display.mjs";
 import { freePort } from "../rigs/pages.mjs";
-import { stop, systems } from "../rigs/programs.mjs";
-import { publishKey, startServer } from "../rigs/servers.mjs";
+import { stop } from "../rigs/programs.mjs";
+import { publishRtmp, startServer } from "../rigs/servers.mjs";
 import { openViewer, startChromium } from "../rigs/viewer.mjs";
 import { until } from "../rigs/wait.mjs";
 
@@ -24,13 +23,7 @@ before(async () => {
     startDisplay({ width: 1280, height: 900 }),
     startServer({ open: true, more: `[rtmp]\nlisten = "127.0.0.1:${rtmp}"\n${ladder}` }),
   ]);
-  publisher = spawn(
-    systems("ffmpeg"),
-    ["-v", "error", "-nostdin", "-re", "-f", "lavfi", "-i", "testsrc2=s=852x480:r=30", "-re", "-f", "lavfi", "-i", "sine=440:r=44100"]
-      .concat(["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-bf", "0", "-g", "60", "-b:v", "1500k", "-pix_fmt", "yuv420p"])
-      .concat(["-c:a", "aac", "-f", "flv", `rtmp://127.0.0.1:${rtmp}/live/${publishKey}`]),
-    { stdio: "ignore" },
-  );
+  publisher = publishRtmp(rtmp, { size: "852x480", kbps: 1500 });
   chromium = await startChromium(display, { width: 1100, height: 860 });
   await until("the stream is live", async () => (await server.streams())[0].live, { deadline: 30_000 });
 }, { timeout: 60_000 });

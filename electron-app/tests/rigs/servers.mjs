@@ -1,8 +1,9 @@
 // A `tidecast-server` of its own, on free ports.
 
+import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { freshFolder, ours, talk } from "./programs.mjs";
+import { freshFolder, ours, systems, talk } from "./programs.mjs";
 import { freePort } from "./pages.mjs";
 import { until } from "./wait.mjs";
 
@@ -37,4 +38,12 @@ export async function startServer({ open = false, port, more = "", under = [] } 
     streams: () => fetch(`${base}/api/v1/streams`, { headers: { authorization: `Bearer ${publishKey}` } }).then((answer) => answer.json()),
     stop: server.stop,
   };
+}
+
+/** ffmpeg publishes a test picture and a tone to `live` by RTMP, with a keyframe in two seconds; gives its process. */
+export function publishRtmp(port, { size = "640x360", kbps = 800 } = {}) {
+  const args = ["-v", "error", "-nostdin", "-re", "-f", "lavfi", "-i", `testsrc2=s=${size}:r=30`, "-re", "-f", "lavfi", "-i", "sine=440:r=44100"]
+    .concat(["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-bf", "0", "-g", "60", "-b:v", `${kbps}k`, "-pix_fmt", "yuv420p"])
+    .concat(["-c:a", "aac", "-f", "flv", `rtmp://127.0.0.1:${port}/live/${publishKey}`]);
+  return spawn(systems("ffmpeg"), args, { stdio: "ignore" });
 }

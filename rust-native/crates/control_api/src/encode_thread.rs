@@ -214,7 +214,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             self.feeds.clear();
             self.stage = Stage::new(self.config.size);
             (self.fade, self.has_picture, self.newest, self.on_card, self.surfaces) = (None, false, None, None, false);
-            self.governor.start_over(encoder::most_threads(), pixels_per_second(&self.config));
+            self.governor.start_over(pixels_per_second(&self.config));
             (self.eye, self.judge) = (Eye::default(), Judge::default());
         }
         (self.allowed, self.wish) = (orders.allowed, orders.wish);
@@ -297,7 +297,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         }
         let resized = config.size != self.config.size;
         if resized || config.frame_rate != self.config.frame_rate {
-            self.governor.start_over(encoder::most_threads(), pixels_per_second(&config));
+            self.governor.start_over(pixels_per_second(&config));
         }
         if config.bitrate != self.config.bitrate {
             self.rate_changed = MonotonicClock.now();

@@ -117,8 +117,8 @@ impl Governor {
     }
 
     /// Another picture size or rate: what was learned of the old one does not count.
-    pub(crate) fn start_over(&mut self, threads: usize, pixels_per_second: u64) {
-        *self = Self { ceiling: self.ceiling, ..Self::new(threads, pixels_per_second) };
+    pub(crate) fn start_over(&mut self, pixels_per_second: u64) {
+        *self = Self { ceiling: self.ceiling, speedup: self.speedup, ..Self::new(1, pixels_per_second) };
     }
 
     pub(crate) fn preset(&self) -> Preset {
@@ -149,12 +149,12 @@ impl Governor {
         let load = self.load.map_or(share, |load| load + (share - load) * weight);
         self.load = Some(load);
         if self.level > PLAIN && load > HIGH {
-            return self.go_down(now);
+            return self.go_down(now, load);
         }
         if load > STARVED {
             self.room_since = None;
             let since = *self.starved_since.get_or_insert(now);
-            return self.level > 0 && now.since(since) >= STARVED_FOR && self.go_down(now);
+            return self.level > 0 && now.since(since) >= STARVED_FOR && self.go_down(now, load);
         }
         self.starved_since = None;
         let next = self.level + 1;
@@ -194,12 +194,12 @@ impl Governor {
         }
     }
 
-    fn go_down(&mut self, now: MediaTime) -> bool {
+    fn go_down(&mut self, now: MediaTime, load: f64) -> bool {
         let (until, times) = &mut self.barred[self.level];
         *until = Some(now + BARRED * 2_u32.pow((*times).min(MOST_DOUBLINGS)));
         *times += 1;
         let next = self.level - 1;
-        let load_there = self.load.unwrap_or(1.0) / (LEVELS[self.level].cost * self.threads_gone(self.level));
+        let load_there = load / (LEVELS[self.level].cost * self.threads_gone(self.level));
         // Two steps at once, where the first would be followed by the second.
         self.go_to(now, if next == ALONE && load_there > ROOM_ALONE { PLAIN } else { next });
         true

@@ -53,6 +53,24 @@ impl Show {
         }
     }
 
+    /// Ten seconds, three without a publisher, and ten more.
+    fn two_runs() -> Self {
+        let mut show = Self::new();
+        show.begin(true);
+        show.run(10.0, 30.0, true);
+        show.finish();
+        show.go_on_after(3);
+        show
+    }
+
+    /// Ten seconds of the next run, so many seconds after the last one's end.
+    fn go_on_after(&mut self, seconds: i64) {
+        self.now += seconds * 1_000_000_000;
+        self.next_sound = self.now;
+        self.begin(true);
+        self.run(10.0, 30.0, true);
+    }
+
     fn begin(&mut self, audio: bool) {
         self.segmenter.begin(self.now, Some(picture()), audio, &mut self.changes).unwrap();
         self.key_in = Some(0);
@@ -290,10 +308,7 @@ fn a_publishers_return_is_a_discontinuity_with_a_header_of_its_own() {
     show.finish();
     let before = show.media(Kind::Video);
     assert!(!before.contains("PRELOAD-HINT"), "nothing is in the making");
-    show.now += 5_000_000_000;
-    show.next_sound = show.now;
-    show.begin(true);
-    show.run(10.0, 30.0, true);
+    show.go_on_after(5);
     for kind in Kind::ALL {
         let text = show.media(kind);
         check(&text);
@@ -398,14 +413,7 @@ fn the_multivariant_playlist_names_codecs_size_and_sound() {
 
 #[test]
 fn the_manifest_lists_the_same_segments_with_their_exact_times() {
-    let mut show = Show::new();
-    show.begin(true);
-    show.run(10.0, 30.0, true);
-    show.finish();
-    show.now += 3_000_000_000;
-    show.next_sound = show.now;
-    show.begin(true);
-    show.run(10.0, 30.0, true);
+    let show = Show::two_runs();
     let text = mpd::manifest(&show.window, "../../hls/live/", "?token=x", SystemTime::now(), &[]).unwrap();
     assert_eq!(text.matches("<Period ").count(), 2);
     assert!(text.contains("availabilityStartTime=\"2023-11-14T22:13:20.000Z\""));
@@ -421,14 +429,7 @@ fn the_manifest_lists_the_same_segments_with_their_exact_times() {
 
 #[test]
 fn each_period_of_the_manifest_has_the_marks_that_begin_in_it() {
-    let mut show = Show::new();
-    show.begin(true);
-    show.run(10.0, 30.0, true);
-    show.finish();
-    show.now += 3_000_000_000;
-    show.next_sound = show.now;
-    show.begin(true);
-    show.run(10.0, 30.0, true);
+    let show = Show::two_runs();
     let marks = marks::Marks::default();
     // Media time begins with a second, and the second run 13 seconds later.
     for (id, after) in [("one", 5), ("two", 20)] {
