@@ -10,7 +10,7 @@ import { startDisplay } from "../rigs/display.mjs";
 import { freePort } from "../rigs/pages.mjs";
 import { stop } from "../rigs/programs.mjs";
 import { publishRtmp, startServer } from "../rigs/servers.mjs";
-import { openViewer, startChromium } from "../rigs/viewer.mjs";
+import { inbound, openViewer, startChromium } from "../rigs/viewer.mjs";
 import { until } from "../rigs/wait.mjs";
 
 const limit = { timeout: 120_000 };
@@ -75,6 +75,32 @@ for (const [way, path] of [["WebRTC", "webrtc"], ["LL-HLS", "hls"]]) {
     await until("nothing is made for nobody", async () => (await made()).length === 0, { deadline: 60_000 });
   });
 }
+
+/** How long the picture is held back before it is decoded: milliseconds, the mean over three seconds. */
+async function heldBack(page) {
+  const before = await inbound(page);
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  const after = await inbound(page);
+  return (1000 * (after.video.jitterBufferDelay - before.video.jitterBufferDelay)) / (after.video.jitterBufferEmittedCount - before.video.jitterBufferEmittedCount);
+}
+
+test("the page's player shows each picture at once, and holds it back when the page finds the line uneven", limit, async (t) => {
+  const { page } = await openViewer(chromium, `${server.base}/?stream=live&path=webrtc`);
+  await sees(page, 480);
+  const atOnce = await heldBack(page);
+  // The line is as it was; only what the page reads of it isn't.
+  await page.evaluate(() => {
+    const { measure } = window.FIGURES;
+    window.FIGURES = { ...window.FIGURES, measure: async (pc) => ({ ...(await measure(pc)), jitter: 0.05 }) };
+  });
+  const held = await until("pictures are held back", async () => {
+    const ms = await heldBack(page);
+    return ms > 80 && ms;
+  }, { deadline: 30_000 });
+  t.diagnostic(`held back: ${atOnce.toFixed(1)} ms, then ${held.toFixed(0)} ms`);
+  assert.ok(atOnce < 10, `${atOnce} ms`);
+  await page.close();
+});
 
 /** A page of the server's own with nothing in it but a player. */
 async function emptyPage(library) {

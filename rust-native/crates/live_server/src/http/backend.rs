@@ -16,8 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use super::access::Grant;
 use super::reply::Problem;
 use super::{From, Site};
-use crate::ladder::Quality;
-use crate::relay::{Opening, Patched, Role, SessionId};
+use crate::relay::{Opening, Patched, Role, SessionId, Wish};
 
 /// A browser's offer with every codec has 10 KB.
 const LARGEST_MESSAGE: usize = 64 << 10;
@@ -159,9 +158,9 @@ impl Link {
                     site.authorize(role, &self.stream, &self.headers, self.from).await.map_err(refused)?;
                 let session = SessionId::random();
                 let key = site.admit(role, &self.stream, (&session, self.from), grant).await.map_err(refused)?;
-                let quality = Quality::Auto;
+                let wish = Wish::default();
                 let opening =
-                    Opening { role, stream: self.stream.clone(), session, from: self.from, key, offer: sdp, quality };
+                    Opening { role, stream: self.stream.clone(), session, from: self.from, key, offer: sdp, wish };
                 let opened = site.relay().open(opening).await.map_err(|refusal| refused(Problem::Refused(refusal)))?;
                 self.session = Some(Session { id: opened.session, etag: opened.etag });
                 Ok(Some(AnswererMessage::Answer { sdp: opened.answer }))

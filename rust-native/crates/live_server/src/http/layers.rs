@@ -15,7 +15,7 @@ use super::reply::Problem;
 use super::{From, Site, sessions};
 use crate::figures::RenditionState;
 use crate::ladder::Quality;
-use crate::relay::{LayerState, Role, SessionId};
+use crate::relay::{Buffer, LayerState, Role, SessionId, Wish};
 
 /// The extension's name in a `Link` header.
 pub(super) const RELATION: &str = "urn:ietf:params:whep:ext:core:layer";
@@ -26,9 +26,11 @@ const LARGEST: usize = 1024;
 /// What a player wishes. The draft's other members (`mediaId`, layers within one encoding) say nothing here: there is
 /// one picture, and H.264 without layers.
 #[derive(Debug, Deserialize)]
-struct Wish {
+struct Asked {
     #[serde(rename = "encodingId")]
     encoding: String,
+    /// Ours: what the player is to hold pictures back for.
+    buffer: Option<Buffer>,
 }
 
 /// What there is, and what the viewer gets.
@@ -53,9 +55,9 @@ pub(super) async fn choose(
     let (parts, body) = request.into_parts();
     site.authorize(Role::View, &stream, &parts.headers, site.asker(from.ip(), &parts.headers)).await?;
     let text = sessions::text(&parts.headers, body, JSON, LARGEST).await?;
-    let wish: Wish =
+    let Asked { encoding, buffer } =
         serde_json::from_str(&text).map_err(|_| Problem::BadRequest("the body is not {\"encodingId\": \"…\"}"))?;
-    let wish = Quality::named(&wish.encoding).ok_or(Problem::BadQuality)?;
+    let wish = Wish { quality: Quality::named(&encoding).ok_or(Problem::BadQuality)?, buffer };
     let layers = site.relay.layer((stream, SessionId(session)), Some(wish)).await.map_err(Problem::Refused)?;
     Ok(Json(shown(&layers)))
 }
@@ -78,6 +80,7 @@ fn shown(state: &LayerState) -> Value {
     json!({
         "wanted": state.quality.to_string(),
         "encodingId": state.current.to_string(),
+        "buffer": state.buffer,
         "layers": layers.collect::<Vec<_>>(),
     })
 }

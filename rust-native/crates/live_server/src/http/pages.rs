@@ -11,13 +11,14 @@ const RECORDINGS: &str = include_str!("../page/recordings.html");
 const STYLES: [(&str, &str); 2] =
     [("viewer.css", include_str!("../page/viewer.css")), ("admin.css", include_str!("../page/admin.css"))];
 const ADMIN: &str = include_str!("../page/admin.html");
-const SCRIPTS: [(&str, &str); 12] = [
+const SCRIPTS: [(&str, &str); 13] = [
     ("viewer.js", include_str!("../page/viewer.js")),
     ("words.js", include_str!("../page/words.js")),
     ("log.js", include_str!("../page/log.js")),
     ("controls.js", include_str!("../page/controls.js")),
     ("quality.js", include_str!("../page/quality.js")),
     ("figures.js", include_str!("../page/figures.js")),
+    ("steady.js", include_str!("../page/steady.js")),
     ("whep.js", include_str!("../page/whep.js")),
     ("files.js", include_str!("../page/files.js")),
     ("recordings.js", include_str!("../page/recordings.js")),

@@ -175,8 +175,8 @@ impl Problem {
             Self::BadQuality => (
                 StatusCode::BAD_REQUEST,
                 "bad_quality",
-                words("there is no quality of this name"),
-                "Ask for auto, source, or a name such as 720p.",
+                words("there is no quality or buffer of this name"),
+                "Ask for a quality of auto, source, or a name such as 720p, and a buffer of auto or none.",
             ),
             Self::WrongMethod => (
                 StatusCode::METHOD_NOT_ALLOWED,

@@ -15,7 +15,7 @@ use super::reply::Problem;
 use super::{From, Site, layers};
 use crate::config::IceServer;
 use crate::ladder::Quality;
-use crate::relay::{Opening, Patched, Role, SessionId};
+use crate::relay::{Buffer, Opening, Patched, Role, SessionId, Wish};
 
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -28,7 +28,7 @@ pub(super) async fn publish(
     Path(stream): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    open(&site, (Role::Publish, Quality::Auto), stream, from.ip(), request).await
+    open(&site, (Role::Publish, Wish::default()), stream, from.ip(), request).await
 }
 
 pub(super) async fn view(
@@ -38,20 +38,22 @@ pub(super) async fn view(
     asked: Result<Query<Ask>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Query(Ask { quality }) = asked.map_err(|_| Problem::BadQuality)?;
+    let Query(Ask { quality, buffer }) = asked.map_err(|_| Problem::BadQuality)?;
     let quality = quality.map_or(Ok(Quality::Auto), |name| Quality::named(&name).ok_or(Problem::BadQuality))?;
-    open(&site, (Role::View, quality), stream, from.ip(), request).await
+    let wish = Wish { quality, buffer };
+    open(&site, (Role::View, wish), stream, from.ip(), request).await
 }
 
 /// What a viewer may ask for with its offer.
 #[derive(Debug, Deserialize)]
 pub(super) struct Ask {
     quality: Option<String>,
+    buffer: Option<Buffer>,
 }
 
 async fn open(
     site: &Site,
-    (role, quality): (Role, Quality),
+    (role, wish): (Role, Wish),
     stream: String,
     from: IpAddr,
     request: Request,
@@ -62,7 +64,7 @@ async fn open(
     let offer = text(&parts.headers, body, SDP, LARGEST_BODY).await?;
     let session = SessionId::random();
     let key = site.admit(role, &stream, (&session, from), grant).await?;
-    let opening = Opening { role, stream: stream.clone(), session, from, key, offer, quality };
+    let opening = Opening { role, stream: stream.clone(), session, from, key, offer, wish };
     let opened = site.relay.open(opening).await.map_err(Problem::Refused)?;
     let location = format!("/{}/{stream}/{}", protocol(role), opened.session);
     let mut response = (StatusCode::CREATED, opened.answer).into_response();

@@ -267,6 +267,7 @@
         const seconds = (now.at - before.at) / 1000;
         const packets = now.received - before.received;
         const lost = Math.max(0, now.lost - before.lost);
+        mine.second(before, now);
         watch(now.bytes - before.bytes, now.frames - before.frames);
         if (mine !== webrtc) return;
         const delay = window.FIGURES.delay(before, now, info ? info.publisher_rtt_ms : null);

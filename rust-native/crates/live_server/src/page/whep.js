@@ -20,16 +20,6 @@ window.WHEP = (() => {
     return opus ? sdp.replace('a=fmtp:' + opus[1] + ' ', 'a=fmtp:' + opus[1] + ' stereo=1;') : sdp;
   }
 
-  /** As little buffering as the browser dares: the newer name, then the older ones. */
-  function hurry(receiver) {
-    for (const name of ['jitterBufferTarget', 'playoutDelayHint', 'jitterBufferDelayHint']) {
-      if (name in receiver) {
-        receiver[name] = 0;
-        return;
-      }
-    }
-  }
-
   /**
    * Opens a session and plays it. Until `stop`, `failed` is told of what goes wrong, by an error that carries `status` and
    * `retryAfter` (seconds) of a server that refused, or `transport`, or `hopeless`. `quality` is asked for. Gives `{ pc, choose, stop }`; throws where the browser has no WebRTC.
@@ -39,6 +29,7 @@ window.WHEP = (() => {
     const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
     const media = new MediaStream();
     let session = null;
+    let pace = window.STEADY.start();
     /** Where another quality is asked for (the `Link` header's). */
     let layer = null;
     let wanted = quality;
@@ -51,7 +42,7 @@ window.WHEP = (() => {
     pc.addTransceiver('audio', { direction: 'recvonly' });
     pc.addTransceiver('video', { direction: 'recvonly' });
     pc.ontrack = ({ track, receiver }) => {
-      hurry(receiver);
+      window.STEADY.apply(receiver, pace.buffer);
       media.addTrack(track);
       if (video.srcObject !== media) video.srcObject = media;
       play();
@@ -69,7 +60,7 @@ window.WHEP = (() => {
       const controller = typeof AbortController === 'function' ? new AbortController() : null;
       const limit = setTimeout(() => controller && controller.abort(), ANSWERS_WITHIN_MS);
       try {
-        return await fetch(endpoint + '?quality=' + encodeURIComponent(wanted), {
+        return await fetch(endpoint + '?buffer=none&quality=' + encodeURIComponent(wanted), {
           method: 'POST',
           headers: headers({ 'Content-Type': 'application/sdp' }),
           body: sdp,
@@ -108,10 +99,15 @@ window.WHEP = (() => {
     }
 
     /** Another quality, from its next keyframe on; the picture goes on meanwhile. */
-    async function choose(name) {
+    function choose(name) {
       wanted = name;
+      return ask();
+    }
+
+    /** Says again what is wanted of the session. */
+    async function ask() {
       if (!layer) return;
-      const body = JSON.stringify({ encodingId: name });
+      const body = JSON.stringify({ encodingId: wanted, buffer: pace.buffer > 0 ? 'auto' : 'none' });
       try {
         const response = await fetch(layer, { method: 'POST', headers: headers({ 'Content-Type': 'application/json' }), body });
         const answer = await response.json();
@@ -119,6 +115,17 @@ window.WHEP = (() => {
       } catch (_) {
         log('quality: no answer');
       }
+    }
+
+    /** A second of figures (`FIGURES.measure`) went by. */
+    function second(before, now) {
+      const { buffer } = pace;
+      pace = window.STEADY.second(pace, { jitter: now.jitter * 1000, repairs: now.repairs - before.repairs });
+      if (pace.buffer === buffer) return;
+      log('buffer: ' + Math.round(pace.buffer) + ' ms');
+      // What the player is told with the packets stands above what the page asks of it.
+      if ((pace.buffer > 0) !== (buffer > 0)) ask();
+      for (const receiver of pc.getReceivers()) window.STEADY.apply(receiver, pace.buffer);
     }
 
     function stop() {
@@ -130,7 +137,7 @@ window.WHEP = (() => {
     }
 
     open().catch(fail);
-    return { pc, choose, stop };
+    return { pc, choose, second, stop };
   }
 
   return { start };

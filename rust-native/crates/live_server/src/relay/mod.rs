@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use fed::{Batch, Facts, FedOpened, FedOpening, FedPacket, Feeder, Orders};
@@ -95,8 +96,32 @@ pub(crate) struct Opening {
     pub(crate) key: Option<KeyUse>,
     /// SDP.
     pub(crate) offer: String,
-    /// What a viewer wants to see.
+    /// What a viewer asks for.
+    pub(crate) wish: Wish,
+}
+
+/// What a viewer asks for, with its offer and later on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wish {
     pub(crate) quality: Quality,
+    /// `None`: what was said before; at first, nothing is.
+    pub(crate) buffer: Option<Buffer>,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self { quality: Quality::Auto, buffer: None }
+    }
+}
+
+/// What a player is told to hold pictures back for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Buffer {
+    /// As long as it thinks right.
+    Auto,
+    /// Not at all: each is shown as soon as it is decoded, however unevenly they come.
+    None,
 }
 
 /// What a viewer gets, and what it could get.
@@ -106,6 +131,7 @@ pub(crate) struct LayerState {
     pub(crate) quality: Quality,
     /// What it gets now.
     pub(crate) current: Quality,
+    pub(crate) buffer: Buffer,
     pub(crate) renditions: Vec<RenditionInfo>,
 }
 
@@ -224,7 +250,7 @@ enum Command {
     Layer {
         stream: String,
         session: SessionId,
-        wish: Option<Quality>,
+        wish: Option<Wish>,
         answer: Answer<LayerState>,
     },
     /// The packets since a stream's last keyframe.
@@ -314,7 +340,7 @@ impl Relay {
     pub(crate) async fn layer(
         &self,
         (stream, session): (String, SessionId),
-        wish: Option<Quality>,
+        wish: Option<Wish>,
     ) -> Result<LayerState, Refusal> {
         self.ask(|answer| Command::Layer { stream, session, wish, answer }).await
     }

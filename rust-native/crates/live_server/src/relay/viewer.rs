@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 use str0m::Event;
-use str0m::media::Pt;
+use str0m::media::{MediaTime, Pt};
 use str0m::rtp::{RtpWrite, Ssrc};
 
 use super::connection::Connection;
@@ -22,6 +22,7 @@ use super::socket::Outbox;
 use super::stamps::{STEP, Stamps};
 use super::timeline::Rewriter;
 use crate::ladder::{Quality, Rung};
+use crate::relay::{Buffer, Wish};
 
 /// A replay leaves in pieces of this many packets …
 const PIECE: usize = 32;
@@ -29,6 +30,9 @@ const PIECE: usize = 32;
 const PIECE_INTERVAL: Duration = Duration::from_millis(5);
 /// What is sent is measured over so long, as players' reports come.
 const MEASURED: Duration = Duration::from_secs(1);
+/// The most that a player holds pictures back for where it decides: what browsers begin with, so that it takes back a "none"
+/// (<http://www.webrtc.org/experiments/rtp-hdrext/playout-delay>; a player keeps what it was told last).
+const LONGEST_BUFFER: MediaTime = MediaTime::from_secs(10);
 /// Packets that may wait behind a replay; past it the viewer starts again at the next keyframe.
 const MOST_WAITING: usize = 8192;
 
@@ -63,6 +67,8 @@ pub(super) struct Viewer {
     pub(super) budget: ViewerBudget,
     /// What it asked for.
     pub(super) quality: Quality,
+    /// What its player is told of buffering; `None`: nothing.
+    pub(super) buffer: Option<Buffer>,
     /// What it is to get from that one's next keyframe on; `None` is the source.
     pub(super) target: Option<Rung>,
     /// What it gets.
@@ -79,7 +85,7 @@ impl Viewer {
         mut connection: Connection,
         video: Option<Section>,
         audio: Option<Section>,
-        quality: Quality,
+        Wish { quality, buffer }: Wish,
         now: Instant,
     ) -> Self {
         let mut random = rand::rng();
@@ -102,6 +108,7 @@ impl Viewer {
             pictured: false,
             budget: ViewerBudget::new(now),
             quality,
+            buffer,
             target: None,
             current: None,
             chooser: Chooser::default(),
@@ -208,7 +215,7 @@ impl Viewer {
                         out.numbers.start_at(packet.sequence);
                     }
                     self.sent.0 += packet.payload.len() as u64;
-                    write(&mut self.connection, out, packet, packet.timestamp, packet.wallclock);
+                    write(&mut self.connection, out, self.buffer, packet, packet.timestamp, packet.wallclock);
                 }
             }
             Track::Video => {
@@ -218,7 +225,7 @@ impl Viewer {
                 self.sent.0 += packet.payload.len() as u64;
                 if self.backlog.is_empty() {
                     if let Some(out) = &mut self.video {
-                        write(&mut self.connection, out, packet, packet.timestamp, packet.wallclock);
+                        write(&mut self.connection, out, self.buffer, packet, packet.timestamp, packet.wallclock);
                     }
                 } else if self.backlog.len() >= MOST_WAITING {
                     self.stop_video();
@@ -238,7 +245,7 @@ impl Viewer {
         if self.next_piece.is_some_and(|at| at <= now) {
             for _ in 0..PIECE {
                 let (Some(waiting), Some(out)) = (self.backlog.pop_front(), &mut self.video) else { break };
-                write(&mut self.connection, out, &waiting.packet, waiting.timestamp, waiting.wallclock);
+                write(&mut self.connection, out, self.buffer, &waiting.packet, waiting.timestamp, waiting.wallclock);
                 if !self.pictured {
                     self.pictured = true;
                     outbox.joined(self.connection.age(now));
@@ -265,7 +272,14 @@ impl Viewer {
     }
 }
 
-fn write(connection: &mut Connection, out: &mut Out, packet: &MediaPacket, timestamp: u32, wallclock: Instant) {
+fn write(
+    connection: &mut Connection,
+    out: &mut Out,
+    buffer: Option<Buffer>,
+    packet: &MediaPacket,
+    timestamp: u32,
+    wallclock: Instant,
+) {
     let (timestamp, wallclock) = if packet.track == Track::Video {
         let stamp = out.stamps.stamp(timestamp);
         let later = stamp.wrapping_sub(timestamp);
@@ -280,9 +294,15 @@ fn write(connection: &mut Connection, out: &mut Out, packet: &MediaPacket, times
         out.declared = true;
     }
     let Some(stream) = api.stream_tx(&out.ssrc) else { return };
+    let mut extensions = packet.extensions.clone();
+    if let Some(buffer) = buffer.filter(|_| packet.track == Track::Video) {
+        let most = if buffer == Buffer::None { MediaTime::ZERO } else { LONGEST_BUFFER };
+        extensions.play_delay_min = Some(MediaTime::ZERO);
+        extensions.play_delay_max = Some(most);
+    }
     let rtp = RtpWrite::new(out.payload_type, sequence.into(), timestamp, wallclock, packet.payload.clone())
         .marker(packet.marker)
-        .ext_vals(packet.extensions.clone())
+        .ext_vals(extensions)
         .nackable(packet.track == Track::Video);
     stream.write_rtp(rtp);
 }

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+use str0m::media::{Direction, MediaTime};
+
 use crate::common::*;
 
 /// The server and a publisher whose first packets have come.
@@ -55,6 +58,42 @@ async fn payloads_arrive_unmodified_in_order_and_on_continuous_numbers() {
     assert_eq!((info.viewers, server.viewers("live")), (1, 1));
     assert_eq!((info.video_codec.as_deref(), info.audio_codec.as_deref()), (Some("H264"), Some("opus")));
     assert!(info.bitrate_kbps > 100.0 && info.fps > 5.0, "{info:?}");
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_no_buffer_has_each_picture_marked_to_be_shown_at_once_until_it_asks_for_one() {
+    let (server, mut publisher, mut source) = live().await;
+    let mut viewers = Vec::new();
+    for query in ["", "buffer=auto", "buffer=none", "quality=source&buffer=none"] {
+        viewers.push(Peer::viewer_of(&server, query).await);
+    }
+    let mut peers: Vec<&mut Peer> = std::iter::once(&mut publisher).chain(&mut viewers).collect();
+    source.run(&mut peers, "each has 60 packets", |peers| peers[1..].iter().all(|viewer| viewer.video().len() > 60));
+    let at_once = Some((MediaTime::ZERO, MediaTime::ZERO));
+    let as_it_likes = Some((MediaTime::ZERO, MediaTime::from_secs(10)));
+    for (viewer, expected) in viewers.iter().zip([None, as_it_likes, at_once, at_once]) {
+        assert!(viewer.got.iter().filter(|got| !got.video).all(|got| got.play_delay.is_none()), "sound is left alone");
+        assert!(viewer.video().iter().all(|got| got.play_delay == expected), "{expected:?}");
+    }
+    for (buffer, expected) in [(Some("auto"), as_it_likes), (None, as_it_likes), (Some("none"), at_once)] {
+        let wish = match buffer {
+            Some(buffer) => json!({ "encodingId": "source", "buffer": buffer }),
+            None => json!({ "encodingId": "auto" }),
+        };
+        let path = format!("{}/layer", viewers[3].session);
+        let response = post(&server, &path, Some(TOKEN), "application/json", wish.to_string()).await;
+        assert_eq!(response.status(), 200);
+        let answer: Value = serde_json::from_str(&response.text().await.expect("a body")).expect("JSON");
+        assert_eq!(answer["buffer"], if expected == at_once { "none" } else { "auto" });
+        viewers[3].got.clear();
+        let mut peers: Vec<&mut Peer> = std::iter::once(&mut publisher).chain(&mut viewers).collect();
+        source.run(&mut peers, "20 packets more", |peers| peers[4].video().len() > 20);
+        assert!(viewers[3].video().iter().skip(5).all(|got| got.play_delay == expected), "{buffer:?}");
+    }
+    let (_, offer) = Peer::new(Direction::RecvOnly);
+    let response = post(&server, "/whep/live?buffer=some", Some(TOKEN), SDP, offer.text).await;
+    assert_eq!(response.status(), 400);
     server.shutdown().await;
 }
 

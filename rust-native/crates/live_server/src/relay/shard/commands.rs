@@ -14,10 +14,9 @@ use super::super::socket::{MediaSocket, Outbox};
 use super::super::stream::{PeerId, Stream};
 use super::super::viewer::Viewer;
 use super::super::visitors::{Visitor, Which};
-use super::super::{Command, LayerState, Opened, Opening, Patched, Refusal, Role, SessionId};
+use super::super::{Command, LayerState, Opened, Opening, Patched, Refusal, Role, SessionId, Wish};
 use super::{Place, Shard};
 use crate::figures::Totals;
-use crate::ladder::Quality;
 
 /// Publishers' sessions that may be open on one stream: the one that is live, and a few that try to take over.
 const MOST_PUBLISHERS: usize = 8;
@@ -68,7 +67,7 @@ impl Shard {
     }
 
     fn open(&mut self, opening: Opening, socket: &MediaSocket, now: Instant) -> Result<Opened, Refusal> {
-        let Opening { role, stream: name, session, from, key, offer, quality } = opening;
+        let Opening { role, stream: name, session, from, key, offer, wish } = opening;
         let (name, offer) = (name.as_str(), offer.as_str());
         let neighbours = match self.limits.viewers_per_address {
             0 => 0,
@@ -106,7 +105,7 @@ impl Shard {
             }
             Role::View => {
                 Totals::add(&self.figures.totals.viewers_accepted, 1);
-                stream.add_viewer(peer, Viewer::new(connection, video, audio, quality, now));
+                stream.add_viewer(peer, Viewer::new(connection, video, audio, wish, now));
             }
         }
         tracing::debug!(stream = name, session = session.public(), ?role, "a session is opened");
@@ -205,7 +204,7 @@ impl Shard {
         &mut self,
         stream: &str,
         session: &SessionId,
-        wish: Option<Quality>,
+        wish: Option<Wish>,
         now: Instant,
     ) -> Result<LayerState, Refusal> {
         let (peer, _) = self.connection(Role::View, stream, session).ok_or(Refusal::NoSession)?;

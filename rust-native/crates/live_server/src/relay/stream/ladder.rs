@@ -12,7 +12,7 @@ use super::super::gop::Pushed;
 use super::super::keyframes::{Join, plan_join};
 use super::super::packet::{MediaPacket, Track};
 use super::super::viewer::Viewer;
-use super::super::{LayerState, Refusal};
+use super::super::{Buffer, LayerState, Refusal, Wish};
 use super::lanes::{FAILED, Lane, NO_ROOM, PAUSED};
 use super::{PeerId, Stream};
 use crate::chunks::Feed;
@@ -257,11 +257,11 @@ impl Stream {
     pub(in crate::relay) fn layers(
         &mut self,
         peer: PeerId,
-        wish: Option<Quality>,
+        wish: Option<Wish>,
         now: Instant,
     ) -> Result<LayerState, Refusal> {
         self.replan();
-        if let Some(Quality::Rung(rung)) = wish {
+        if let Some(Wish { quality: Quality::Rung(rung), .. }) = wish {
             let lane = self.ladder.lane(rung).ok_or(Refusal::NoRendition)?;
             match lane.refusal(&self.ladder.workshop.places, now) {
                 Some(NO_ROOM) => return Err(Refusal::NoRenditionRoom),
@@ -274,11 +274,13 @@ impl Stream {
         let renditions = self.renditions(now);
         let viewer = self.viewers.get_mut(&peer).ok_or(Refusal::NoSession)?;
         if let Some(wish) = wish {
-            viewer.quality = wish;
+            viewer.quality = wish.quality;
+            viewer.buffer = wish.buffer.or(viewer.buffer);
             self.ladder.due = now;
         }
         let current = viewer.current().map_or(Quality::Source, Quality::Rung);
-        Ok(LayerState { quality: viewer.quality, current, renditions })
+        let buffer = viewer.buffer.unwrap_or(Buffer::Auto);
+        Ok(LayerState { quality: viewer.quality, current, buffer, renditions })
     }
 
     /// All qualities, as they are shown.

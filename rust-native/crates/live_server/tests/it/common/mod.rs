@@ -8,10 +8,10 @@ use live_server::{Config, LiveServer};
 use media::Secret;
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::format::{Codec, FormatParams};
-use str0m::media::{Direction, Frequency, MediaKind, Mid, Pt, Rid, Simulcast, SimulcastLayer};
+use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid, Pt, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::rtcp::Rtcp;
-use str0m::rtp::{RawPacket, RtpPacket, RtpWrite};
+use str0m::rtp::{Extension, RawPacket, RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
 pub const KEY: &str = "publish-key-for-tests";
@@ -47,6 +47,8 @@ pub struct Got {
     pub sequence: u64,
     pub timestamp: u32,
     pub marker: bool,
+    /// The least and the most that a player is to hold it back.
+    pub play_delay: Option<(MediaTime, MediaTime)>,
     pub payload: Vec<u8>,
 }
 
@@ -87,6 +89,7 @@ pub struct Peer {
 fn rtc_config() -> RtcConfig {
     let mut config = RtcConfig::new()
         .set_rtp_mode(true)
+        .set_extension(5, Extension::PlayoutDelay)
         .enable_raw_packets(true)
         .set_rtcp_report_interval_audio(Duration::from_millis(200))
         .set_rtcp_report_interval_video(Duration::from_millis(200))
@@ -259,6 +262,7 @@ impl Peer {
             sequence: *packet.seq_no,
             timestamp: packet.header.timestamp,
             marker: packet.header.marker,
+            play_delay: packet.header.ext_vals.play_delay_min.zip(packet.header.ext_vals.play_delay_max),
             payload: packet.payload.to_vec(),
         });
     }
