@@ -10,18 +10,18 @@ import { latencyRounds, latencySeconds } from "./latency.mjs";
 import { matrixRounds, matrixSeconds, quickRows, rows } from "./matrix.mjs";
 import { clock, Progress } from "./progress.mjs";
 import { writeReport } from "./report.mjs";
-import { serverFigures, serverRounds, serverSeconds } from "./server.mjs";
+import { serverFigures, serverRounds, serverSeconds, serverSteps } from "./server.mjs";
 import { matrixFigures, middle, round } from "./statistics.mjs";
 import { stillRounds, stillSeconds } from "./still.mjs";
 
 const plans = {
   full: {
     rounds: 5, rows, matrixSeconds: 2, cpuSeconds: 3, idleSeconds: 6, latencySeconds: 6, soakMs: 6 * 60_000,
-    serverViewers: [50, 100, 200], serverPublishers: true, serverSeconds: 15, ladderSeconds: 6,
+    serverViewers: [50, 100, 200], serverSearches: 3, serverPublishers: true, serverSeconds: 15, ladderSeconds: 6,
   },
   quick: {
     rounds: 1, rows: quickRows, matrixSeconds: 1.5, peersOnly: true, cpuSeconds: 3, idleSeconds: 4, latencySeconds: 3, soakMs: 0,
-    serverViewers: [50], serverPublishers: false, serverSeconds: 5, ladderSeconds: 4,
+    serverViewers: [50], serverSearches: 0, serverPublishers: false, serverSeconds: 5, ladderSeconds: 4,
   },
 };
 
@@ -93,7 +93,7 @@ function stepsOf(progress, seconds, count) {
 
 function stepCount(name, plan) {
   if (name === "matrix") return plan.rounds * plan.rows.reduce((sum, [, , peers]) => sum + peers.length, 0);
-  if (name === "server") return plan.serverViewers.length + (plan.serverPublishers ? 1 : 0);
+  if (name === "server") return serverSteps(plan);
   return plan.rounds + (name === "latency" && plan.soakMs > 0 ? 1 : 0);
 }
 

@@ -6,9 +6,20 @@ import { json, ours, systems, talk } from "../rigs/programs.mjs";
 import { publishKey, startServer } from "../rigs/servers.mjs";
 
 const publishers = 200;
+/** Numbers of viewers among which the most that are carried is looked for, between the plan's own. */
+const steps = [5, 10, 15, 20, 25, 35, 50, 65, 80, 100, 125, 150, 175, 200];
+/** So long each: a figure of its own is not made of them. */
+const searchSeconds = 8;
+/** Joining, settling, starting and stopping. */
+const besides = 9;
 
 export function serverSeconds(plan) {
-  return (plan.serverViewers.length + (plan.serverPublishers ? 1 : 0)) * (plan.serverSeconds + 9);
+  return (plan.serverViewers.length + (plan.serverPublishers ? 1 : 0)) * (plan.serverSeconds + besides) + plan.serverSearches * (searchSeconds + besides);
+}
+
+/** How many loads that are, at most. */
+export function serverSteps(plan) {
+  return plan.serverViewers.length + (plan.serverPublishers ? 1 : 0) + plan.serverSearches;
 }
 
 /** One sample for each load. */
@@ -17,11 +28,17 @@ export async function serverRounds(plan, say, step) {
   const samples = [];
   const loads = plan.serverViewers.map((viewers) => ({ viewers, publishers: 1, kbps: 6000, fps: 60 }));
   if (plan.serverPublishers) loads.push({ viewers: 1, publishers, kbps: 1000, fps: 30 });
-  for (const load of loads) {
+  const measure = async (load, seconds) => {
     step(`server: ${load.viewers} viewers, ${load.publishers} publishers`);
-    const found = await underLoad(load, plan.serverSeconds);
+    const found = await underLoad(load, seconds);
     samples.push(found);
     say(`  ${load.viewers} viewers, ${load.publishers} publishers: ${found.cpu_seconds_per_minute.toFixed(1)} CPU-s a minute, ${found.dropped} of ${found.expected} packets dropped, forwarding p50 ${found.delay_p50_ms?.toFixed(2)} p99 ${found.delay_p99_ms?.toFixed(2)} ms, ${found.memory_mib.toFixed(0)} MiB in all`);
+  };
+  for (const load of loads) await measure(load, plan.serverSeconds);
+  for (let search = 0; search < plan.serverSearches; search++) {
+    const viewers = nextCount(samples);
+    if (viewers === undefined) break;
+    await measure({ viewers, publishers: 1, kbps: 6000, fps: 60 }, searchSeconds);
   }
   return samples;
 }
@@ -59,6 +76,18 @@ export function serverFigures(samples) {
 
 /** The largest load on one core with forwarding at p99 within 5 ms and nothing dropped. */
 export function mostViewers(samples) {
-  const held = samples.filter((each) => each.publishers === 1 && each.dropped === 0 && each.delay_p99_ms !== null && each.delay_p99_ms <= 5);
-  return held.length > 0 ? Math.max(...held.map((each) => each.viewers)) : undefined;
+  const counts = samples.filter(held).map((each) => each.viewers);
+  return counts.length > 0 ? Math.max(...counts) : undefined;
+}
+
+function held(sample) {
+  return sample.publishers === 1 && sample.dropped === 0 && sample.delay_p99_ms !== null && sample.delay_p99_ms <= 5;
+}
+
+/** The step in the middle between the largest load that was held and the smallest above it that was not, if there is one. */
+export function nextCount(samples) {
+  const most = mostViewers(samples) ?? 0;
+  const missed = samples.filter((each) => each.publishers === 1 && each.viewers > most).map((each) => each.viewers);
+  const between = steps.filter((step) => step > most && step < Math.min(...missed));
+  return missed.length > 0 ? between[Math.floor(between.length / 2)] : undefined;
 }

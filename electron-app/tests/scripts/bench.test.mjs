@@ -14,7 +14,7 @@ import { axis, bars } from "../bench/plot.mjs";
 import { clock, Progress } from "../bench/progress.mjs";
 import { page, writeReport } from "../bench/report.mjs";
 import { figuresOf, wantedParts } from "../bench/run.mjs";
-import { mostViewers, serverFigures } from "../bench/server.mjs";
+import { mostViewers, nextCount, serverFigures } from "../bench/server.mjs";
 import { matrixFigures, middle, ratio, round, unlike } from "../bench/statistics.mjs";
 
 const sample = (peer, perFrame, more = {}) => ({ content: "motion", size: "1080p60", peer, perFrame, psnr: 30, kbps: 6000, ...more });
@@ -116,6 +116,23 @@ test("the largest load that held is one without a loss and within five milliseco
   assert.equal(mostViewers(samples), 100);
   assert.equal(serverFigures(samples).server_cpu_50_viewers, 12.5);
   assert.equal(mostViewers([load(50, 1, 2)]), undefined);
+});
+
+test("the largest load is looked for between one that held and one that did not", () => {
+  const load = (viewers, p99) => ({ viewers, publishers: 1, dropped: 0, delay_p99_ms: p99 });
+  const few = { ...load(1, 1), publishers: 200 };
+  const search = (samples, most) => {
+    const asked = [];
+    for (let viewers = nextCount(samples); viewers !== undefined; viewers = nextCount(samples)) {
+      asked.push(viewers);
+      samples.push(load(viewers, viewers <= most ? 4 : 6));
+    }
+    return asked;
+  };
+  assert.deepEqual(search([load(50, 6), load(100, 15), load(200, 28), few], 20), [20, 35, 25]);
+  assert.deepEqual(search([load(50, 6), load(100, 15), load(200, 28), few], 1), [20, 10, 5]);
+  assert.deepEqual(search([load(50, 2), load(100, 4), load(200, 9), few], 130), [150, 125]);
+  assert.deepEqual(search([load(50, 2), load(100, 4), load(200, 4.5), few], 200), []);
 });
 
 test("an axis ends at a round number, and bars are as high as their values", () => {

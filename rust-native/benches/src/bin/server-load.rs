@@ -62,12 +62,14 @@ mod linux {
             window: Duration::from_secs_f64(arguments.seconds),
             pid: arguments.pid,
         };
-        let Outcome { expected, received, delays_us, cpu_seconds, seconds, memory: (before, after), ended } =
+        let Outcome { expected, received, delays_us, keyframes_us, cpu_seconds, seconds, memory, ended } =
             load::run(&plan)?;
-        let delay = |share: f64| {
-            let place = ((delays_us.len() as f64 * share) as usize).min(delays_us.len().saturating_sub(1));
-            delays_us.get(place).map(|delay| f64::from(*delay) / 1000.0)
+        let (before, after) = memory;
+        let of = |delays: &[u32], share: f64| {
+            let place = ((delays.len() as f64 * share) as usize).min(delays.len().saturating_sub(1));
+            delays.get(place).map(|delay| f64::from(*delay) / 1000.0)
         };
+        let delay = |share| of(&delays_us, share);
         Ok(serde_json::json!({
             "publishers": plan.streams.len(),
             "viewers": viewers,
@@ -77,6 +79,8 @@ mod linux {
             "delay_p50_ms": delay(0.5),
             "delay_p95_ms": delay(0.95),
             "delay_p99_ms": delay(0.99),
+            "keyframe_delay_p50_ms": of(&keyframes_us, 0.5),
+            "keyframe_delay_p99_ms": of(&keyframes_us, 0.99),
             "memory_mib": after as f64 / f64::from(1 << 20),
             "memory_per_viewer_kib": (viewers > 0).then(|| after.saturating_sub(before) as f64 / 1024.0 / viewers as f64),
             "ended": ended,

@@ -53,6 +53,8 @@ pub struct Outcome {
     pub received: u64,
     /// Microseconds from a packet's sending to its arrival at a viewer's socket, in order.
     pub delays_us: Vec<u32>,
+    /// Those of keyframes alone: the longest bursts, which make the last percent.
+    pub keyframes_us: Vec<u32>,
     /// The server's processor time in the window, seconds.
     pub cpu_seconds: f64,
     /// The window as it was, seconds.
@@ -101,15 +103,19 @@ pub fn run(plan: &Plan) -> Result<Outcome, Problem> {
     let memory = (before, process.memory()?);
     rig.turn_for(TAIL)?;
 
-    let mut delays_us = Vec::new();
-    let mut received = 0;
-    for viewer in &mut rig.viewers {
-        received += viewer.received_below(last, &mut delays_us);
+    let (mut delays_us, mut keyframes_us) = (Vec::new(), Vec::new());
+    for (index, delay) in rig.viewers.iter().flat_map(|viewer| viewer.received_below(last)) {
+        delays_us.push(delay);
+        if rig.publishers[0].is_of_keyframe(index) {
+            keyframes_us.push(delay);
+        }
     }
+    let received = delays_us.len() as u64;
     delays_us.sort_unstable();
+    keyframes_us.sort_unstable();
     let ended = rig.viewers.iter().filter(|viewer| viewer.has_ended()).count();
     let expected = (last - first) * plan.viewers as u64;
-    Ok(Outcome { expected, received, delays_us, cpu_seconds, seconds, memory, ended })
+    Ok(Outcome { expected, received, delays_us, keyframes_us, cpu_seconds, seconds, memory, ended })
 }
 
 struct Rig {

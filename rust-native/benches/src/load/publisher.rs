@@ -40,6 +40,8 @@ pub(super) struct Publisher {
     next_frame: Option<Instant>,
     /// When each packet was sent, nanoseconds of the wall clock; its index is the packet's.
     sent: Vec<u64>,
+    /// Whether it is a piece of a keyframe, by the same index.
+    of_keyframe: Vec<bool>,
     wants_keyframe: bool,
 }
 
@@ -51,7 +53,16 @@ impl Publisher {
         let plain = bytes_of_gop / (gop - 1.0 + KEYFRAME_WEIGHT);
         let count = |bytes: f64| ((bytes / FULL as f64).round() as usize).max(2);
         let packets = (count(plain * KEYFRAME_WEIGHT), count(plain));
-        Ok(Self { client, fps: plan.fps, packets, frames: 0, next_frame: None, sent: Vec::new(), wants_keyframe: true })
+        Ok(Self {
+            client,
+            fps: plan.fps,
+            packets,
+            frames: 0,
+            next_frame: None,
+            sent: Vec::new(),
+            of_keyframe: Vec::new(),
+            wants_keyframe: true,
+        })
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -72,6 +83,11 @@ impl Publisher {
     /// When that packet was sent.
     pub(super) fn sent_at(&self, index: u64) -> Option<u64> {
         self.sent.get(usize::try_from(index).ok()?).copied()
+    }
+
+    /// Whether that packet is a keyframe's.
+    pub(super) fn is_of_keyframe(&self, index: u64) -> bool {
+        usize::try_from(index).ok().and_then(|index| self.of_keyframe.get(index)).copied().unwrap_or(false)
     }
 
     /// Takes what came, sends a picture if one is due; gives when the next one is.
@@ -123,6 +139,7 @@ impl Publisher {
             payload.resize(FULL, 0x5a);
             self.packet(timestamp, last, payload)?;
         }
+        self.of_keyframe.resize(self.sent.len(), keyframe);
         self.frames += 1;
         Ok(())
     }

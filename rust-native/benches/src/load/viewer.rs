@@ -50,12 +50,11 @@ impl Viewer {
         self.delays.clear();
     }
 
-    /// How many packets came with an index below that one; their delays are added to `into`.
-    pub(super) fn received_below(&mut self, index: u64, into: &mut Vec<u32>) -> u64 {
-        let count = usize::try_from(index - self.first.unwrap_or(index)).unwrap_or(0).min(self.delays.len());
-        let before = into.len();
-        into.extend(self.delays[..count].iter().filter(|delay| **delay != MISSING));
-        (into.len() - before) as u64
+    /// The packets that came with an index below that one, each with its delay.
+    pub(super) fn received_below(&self, index: u64) -> impl Iterator<Item = (u64, u32)> {
+        let first = self.first.unwrap_or(index);
+        let delays = (first..index).zip(self.delays.iter().copied());
+        delays.filter(|(_, delay)| *delay != MISSING)
     }
 
     pub(super) fn turn(&mut self, inbox: &mut Inbox, publisher: &Publisher) -> Result<(), Problem> {

@@ -21,6 +21,15 @@ use crate::figures::Totals;
 /// Publishers' sessions that may be open on one stream: the one that is live, and a few that try to take over.
 const MOST_PUBLISHERS: usize = 8;
 
+/// Reads what a stranger wrote: a bug that it meets is its own refusal, and must not end the thread that carries
+/// everybody's media.
+fn guarded<T>(read: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        tracing::error!("what a peer wrote met a bug and is refused");
+        Err(Refusal::NotAnOffer("it is malformed".to_owned()))
+    })
+}
+
 impl Shard {
     pub(super) fn command(&mut self, command: Command, socket: &MediaSocket, outbox: &mut Outbox<'_>) {
         let now = Instant::now();
@@ -91,8 +100,7 @@ impl Shard {
         };
         let terms = &self.terms;
         let Negotiated { rtc, answer, offer, video, audio, encodings } =
-            catch_unwind(AssertUnwindSafe(|| negotiate::accept(direction, offer, &socket.addresses(), terms, now)))
-                .unwrap_or_else(|_| Err(Refusal::NotAnOffer("it is malformed".to_owned())))?;
+            guarded(|| negotiate::accept(direction, offer, &socket.addresses(), terms, now))?;
         let mut connection = Connection::new(rtc, session.clone(), offer, now);
         let etag = connection.etag.clone();
         self.next_peer += 1;
@@ -177,20 +185,23 @@ impl Shard {
                 return Err(Refusal::Stale);
             }
             if role == Role::Publish {
-                negotiate::add_candidates(connection.rtc(), fragment);
+                guarded(|| {
+                    negotiate::add_candidates(connection.rtc(), fragment);
+                    Ok(())
+                })?;
             }
             return Ok(Patched::Trickled);
         }
         let offer = connection.offer.clone();
-        // As for the first offer: what one stranger wrote must not end the thread that carries everybody's media.
-        let renew = AssertUnwindSafe(|| negotiate::renew(connection.rtc(), &offer, fragment, answers));
-        let renewed = catch_unwind(renew).unwrap_or_else(|_| Err(Refusal::NotAnOffer("it is malformed".to_owned())));
-        let Renewed { offer, answer } = renewed?;
+        let Renewed { offer, answer } = guarded(|| {
+            let renewed = negotiate::renew(connection.rtc(), &offer, fragment, answers)?;
+            if role == Role::Publish {
+                negotiate::add_candidates(connection.rtc(), fragment);
+            }
+            Ok(renewed)
+        })?;
         connection.offer = offer;
         connection.etag = crate::auth::random_hex(8);
-        if role == Role::Publish {
-            negotiate::add_candidates(connection.rtc(), fragment);
-        }
         let (etag, ufrag) = (connection.etag.clone(), connection.ufrag());
         // The old name stays known: the last checks of the old session may still be on their way.
         self.by_ufrag.insert(ufrag, peer);
@@ -220,5 +231,18 @@ impl Shard {
             Role::View => &mut stream.viewer(peer)?.connection,
         };
         connection.end().is_none().then_some((peer, connection))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bug_in_reading_what_a_peer_wrote_is_that_peers_refusal() {
+        let refused = guarded::<()>(|| panic!("a bug, as a candidate might meet one"));
+        assert_eq!(refused, Err(Refusal::NotAnOffer("it is malformed".to_owned())));
+        assert_eq!(guarded::<()>(|| Err(Refusal::Stale)), Err(Refusal::Stale));
+        assert_eq!(guarded(|| Ok(7)), Ok(7));
     }
 }
