@@ -134,7 +134,8 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
             } else if self.has_picture && self.repeat_due() <= now {
                 self.repeats.repeated(now);
                 let at = self.constant.as_mut().map_or(now, |constant| constant.fill(now));
-                self.encode(at);
+                // On a grid there is a picture for each interval: what a change would have to wait for is too much.
+                self.encode(at, self.constant.is_none());
             } else if self.has_picture && self.lower.waits() {
                 self.give_lower(now);
             }
@@ -335,7 +336,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         self.counters.wait_nanos.fetch_add(nanos(now.since(captured)), Ordering::Relaxed);
         self.counters.compose_nanos.fetch_add(nanos(begun.elapsed()), Ordering::Relaxed);
         let at = self.constant.as_mut().map_or(captured, |constant| constant.fill(now));
-        self.encode(at);
+        self.encode(at, false);
         self.govern(begun.elapsed());
         self.look(now);
     }
@@ -364,7 +365,7 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         self.counters.preset.store(self.config.tune.preset as u32, Ordering::Relaxed);
     }
 
-    fn encode(&mut self, at: MediaTime) {
+    fn encode(&mut self, at: MediaTime, again: bool) {
         let mut encoded = Ok(Encoded::InMemory);
         if let Some(frame) = &self.on_card {
             encoded = self.encoding.encode(Shown::OnCard(frame), at, &self.config, &self.on_event);
@@ -372,7 +373,8 @@ impl<F: Fn(PipelineEvent)> Encode<F> {
         if let Ok(Encoded::InMemory) = encoded {
             self.bring_into_memory();
             let picture = self.fade.as_ref().map_or(self.stage.picture(), Fade::picture);
-            encoded = self.encoding.encode(Shown::Picture(picture), at, &self.config, &self.on_event);
+            let shown = if again { Shown::Again(picture) } else { Shown::Picture(picture) };
+            encoded = self.encoding.encode(shown, at, &self.config, &self.on_event);
         }
         if encoded.is_err() {
             self.control.rest();

@@ -11,6 +11,7 @@ use stream::Broadcast;
 
 use crate::keyframes::KeyframeRequests;
 use crate::pipeline::{Counters, Opener, PipelineEvent};
+use crate::replay::Replay;
 
 /// An encoder that fails this often in a row is not opened again: the machine can't encode.
 const MOST_FAILURES: u32 = 3;
@@ -26,6 +27,8 @@ const LEAST_PTS_STEP: Duration = Duration::from_millis(1);
 pub(crate) enum Shown<'a> {
     /// As it was composed, in memory.
     Picture(&'a Picture),
+    /// The very picture that was encoded last, once more.
+    Again(&'a Picture),
     /// A frame where it lies on a graphics card, for [`Encoding::takes_surfaces`].
     OnCard(&'a VideoFrame),
 }
@@ -54,6 +57,8 @@ pub(crate) struct Encoding {
     /// Pictures in a row that nothing came out for.
     silent: u32,
     last_pts: MediaTime,
+    /// What of a picture that stands still is sent again instead of being encoded.
+    replay: Replay,
     /// When the next keyframe may be made, and whether one is wanted.
     pub(crate) keyframes: KeyframeRequests,
     hub: Broadcast<AccessUnit>,
@@ -74,6 +79,7 @@ impl Encoding {
             memory_only: None,
             silent: 0,
             last_pts: MediaTime::ZERO,
+            replay: Replay::default(),
             keyframes: KeyframeRequests::of(keyframe_wanted),
             hub,
             counters,
@@ -94,18 +100,19 @@ impl Encoding {
     /// The next picture needs a new one.
     pub(crate) fn close(&mut self) {
         (self.encoder, self.memory_only) = (None, None);
+        self.replay.forget();
     }
 
     /// Other settings: the one that is open takes them, or the next picture needs a new one.
     pub(crate) fn reconfigure(&mut self, config: &VideoConfig, tell: &dyn Fn(PipelineEvent)) {
         match self.encoder.as_mut().map(|encoder| encoder.reconfigure(config)) {
-            Some(Ok(true)) | None => {}
-            Some(Ok(false)) => self.encoder = None,
-            Some(Err(error)) => {
-                tell(PipelineEvent::Failing(error));
-                self.encoder = None;
-            }
+            Some(Ok(true)) => return self.replay.outdated(),
+            None => return,
+            Some(Ok(false)) => {}
+            Some(Err(error)) => tell(PipelineEvent::Failing(error)),
         }
+        self.encoder = None;
+        self.replay.forget();
     }
 
     /// Encodes what is shown with whichever encoder takes it, and hands on what comes out.
@@ -119,7 +126,12 @@ impl Encoding {
         config: &VideoConfig,
         tell: &dyn Fn(PipelineEvent),
     ) -> Result<Encoded, Dead> {
-        let pts = at.max(self.last_pts + LEAST_PTS_STEP);
+        let again = matches!(shown, Shown::Again(_));
+        if again && self.send_again(at, config) {
+            return Ok(Encoded::Done);
+        }
+        let restart = self.catch_up(again, at, config);
+        let pts = self.pts(at);
         let mut failure = None;
         for _ in 0..MOST_FAILURES {
             if self.encoder.is_none() {
@@ -127,10 +139,12 @@ impl Encoding {
             }
             let takes_surfaces = self.takes_surfaces();
             let Some(encoder) = self.encoder.as_mut() else { return Ok(Encoded::Done) };
-            let force = self.keyframes.is_due(MonotonicClock.now());
+            let force = restart || self.keyframes.is_due(MonotonicClock.now());
             let begun = Instant::now();
             let (result, copies) = match shown {
-                Shown::Picture(picture) => (encoder.encode(picture, pts, force), encoder.abilities().copies),
+                Shown::Picture(picture) | Shown::Again(picture) => {
+                    (encoder.encode(picture, pts, force), encoder.abilities().copies)
+                }
                 Shown::OnCard(frame) if takes_surfaces => (encoder.encode_surface(frame, pts, force), 0),
                 Shown::OnCard(_) => return Ok(Encoded::InMemory),
             };
@@ -147,6 +161,10 @@ impl Encoding {
                     }
                     self.counters.copies.store(copies, Ordering::Relaxed);
                     self.silent = if unit.is_none() { self.silent + 1 } else { 0 };
+                    match &unit {
+                        Some(unit) => self.replay.encoded(unit, again),
+                        None => self.replay.forget(),
+                    }
                     self.last_pts = pts;
                     self.deliver(unit, nanos);
                     return Ok(Encoded::Done);
@@ -169,9 +187,45 @@ impl Encoding {
         Ok(Encoded::Done)
     }
 
+    fn pts(&self, at: MediaTime) -> MediaTime {
+        at.max(self.last_pts + LEAST_PTS_STEP)
+    }
+
+    /// A still picture costs no encoding where what was made of it can be sent again. A keyframe that somebody asked for is
+    /// made.
+    fn send_again(&mut self, at: MediaTime, config: &VideoConfig) -> bool {
+        let pts = self.pts(at);
+        let Some(encoder) = &mut self.encoder else { return false };
+        if self.keyframes.is_due(MonotonicClock.now()) {
+            return false;
+        }
+        let Some(unit) = self.replay.repeat(pts, config.gop) else { return false };
+        if unit.keyframe && !encoder.sends_keyframe_again(pts) {
+            self.replay.forget();
+            return false;
+        }
+        self.last_pts = pts;
+        self.deliver(Some(unit), 0);
+        true
+    }
+
+    /// Brings the decoders to where the encoder is; `true` where a keyframe is to do that.
+    fn catch_up(&mut self, again: bool, at: MediaTime, config: &VideoConfig) -> bool {
+        let wanted = again || self.replay.is_due(at, config.gop) || self.keyframes.is_due(MonotonicClock.now());
+        if wanted || self.encoder.is_none() {
+            return self.replay.is_behind();
+        }
+        while let Some(unit) = self.replay.rest(self.last_pts + LEAST_PTS_STEP) {
+            self.last_pts = unit.pts;
+            self.deliver(Some(unit), 0);
+        }
+        false
+    }
+
     /// The encoder has failed: another one is to be opened.
     fn give_up(&mut self) {
         self.silent = 0;
+        self.replay.forget();
         if let Some(encoder) = self.encoder.take() {
             self.failed.push((encoder.name(), MonotonicClock.now()));
         }

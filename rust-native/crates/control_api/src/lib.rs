@@ -41,6 +41,7 @@ mod preview;
 mod problem;
 mod recording;
 mod repeats;
+mod replay;
 mod scenes;
 mod session;
 mod settings;

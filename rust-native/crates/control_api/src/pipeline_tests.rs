@@ -205,3 +205,47 @@ fn who_asks_while_the_encoder_opens_is_served_by_its_first_keyframe() {
     }
     assert!(keyframes[0] && !keyframes[1..].contains(&true), "{keyframes:?}");
 }
+
+/// Whatever an encoder gives back at once is judged by a decoder: what is sent again leaves both at the same picture.
+#[cfg(feature = "gpl")]
+#[test]
+fn a_still_pictures_group_is_sent_again_and_a_change_in_the_midst_of_it_is_shown_as_it_is() {
+    let hub = Broadcast::default();
+    let reader = hub.subscribe(1000, LagPolicy::Fail);
+    let config = VideoSettings { gop_seconds: 2.0, ..settings(320, 180) }.config().expect("config");
+    let opener = Box::new(|config: &VideoConfig, _: &[&str]| {
+        let encoder = encoder::open_named("libx264", config)?;
+        Ok(encoder::Opened { encoder, refused: Vec::new() })
+    });
+    let pipeline = Pipeline::start_with("encode-video", config, hub, opener, |_| {}).expect("thread");
+    let mut rig = Rig { pipeline, reader };
+    let control = rig.pipeline.control();
+    let screen = feed(&control, "screen");
+    let plain = Arc::new(Scene::of_one("screen", Canvas { width: 320, height: 180 }));
+    screen.1.put(frame(40));
+    control.show(config, plain, vec![screen.clone()], Transition::Cut);
+    let mut decoder = encoder::H264Decoder::new().expect("a decoder");
+    let mut luma = Vec::new();
+    let mut units: Vec<AccessUnit> = Vec::new();
+    let mut changed = None;
+    while changed.is_none_or(|at| units.len() < at + 4) {
+        let unit = rig.next();
+        assert!(units.last().is_none_or(|last| unit.pts > last.pts && unit.dts == unit.pts));
+        decoder.decode(&unit.payload, unit.pts, |picture, _| luma.push(picture.planes[0].data[5])).expect("decodable");
+        let again = unit.keyframe && units.iter().any(|earlier| earlier.payload == unit.payload);
+        units.push(unit);
+        if again && changed.is_none() {
+            // The rest of the group is due in a second: the change is not.
+            changed = Some(units.len());
+            screen.1.put(frame(200));
+        }
+    }
+    let at = changed.expect("it was sent again");
+    let (rest, fresh) = (&units[at], &units[at + 1]);
+    assert!(!rest.keyframe && units[..at].iter().any(|unit| unit.payload == rest.payload), "what was made after it");
+    assert!(!fresh.keyframe && fresh.pts.since(rest.pts) < Duration::from_millis(500), "no keyframe for a change");
+    assert_eq!(luma.len(), units.len());
+    let near = |value: u8, luma: u8| luma.abs_diff(16 + (u16::from(value) * 219 / 255) as u8) <= 3;
+    assert!(luma[..=at].iter().all(|luma| near(40, *luma)), "{luma:?}");
+    assert!(luma[at + 1..].iter().all(|luma| near(200, *luma)), "{luma:?}");
+}

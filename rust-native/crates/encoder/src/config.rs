@@ -130,6 +130,13 @@ pub trait VideoEncoder: Send {
         Err(EncoderError::SurfaceRefused { name: self.name(), reason })
     }
 
+    /// Asks whether the keyframe it made last may be sent once more with that time instead of encoding another one: the
+    /// caller sees to it that all that was made after it follows before the next picture is encoded. `true`: the next one
+    /// is due a GOP later.
+    fn sends_keyframe_again(&mut self, _pts: MediaTime) -> bool {
+        false
+    }
+
     /// Takes over new settings from the next picture on. `true`: done in place, without an IDR. `false`: nothing was
     /// changed, and the caller is to open a new encoder.
     ///

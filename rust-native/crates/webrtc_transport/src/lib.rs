@@ -3,6 +3,7 @@
 //! The only room that knows the crate `webrtc`. It takes access units in and gives packets out; it does no
 //! signalling (SDP goes in and out as text), decides no bitrate and retries nothing.
 
+mod addresses;
 mod congestion;
 mod error;
 mod h264;

@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use webrtc::media_stream::track_local::TrackLocal;
 
 use crate::PeerEvent;
+use crate::addresses::Addresses;
 use crate::congestion::Target;
 use crate::h264::MAX_PAYLOAD;
 use crate::interceptor::Sources;
@@ -35,8 +36,6 @@ const RESUME_QUEUE: Duration = Duration::from_millis(100);
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How often is looked which of several encodings the path carries.
 const LOOK: Duration = Duration::from_millis(100);
-/// How often is looked for another network: a list of addresses costs some 50 µs, and who moves waits for this.
-const LOOK_AT_NETWORK: Duration = Duration::from_millis(250);
 /// Places in the event queue that only changes of state may take.
 const RESERVED_EVENTS: usize = 16;
 
@@ -120,11 +119,21 @@ impl Sender {
         let mut lanes: Vec<Lane> = Vec::new();
         let mut told = State::New;
         let mut ended = false;
+        let mut waiting = [false; MOST_LAYERS];
         let mut again = interval(ASK_AGAIN);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut look = interval(LOOK_AT_NETWORK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut addresses = Addresses::new();
         loop {
+            let waits = |layer: usize| {
+                let flows =
+                    |flowing: &Flowing| !flowing.ladder.sends(layer) || flowing.video[layer] != Video::AwaitsKeyframe;
+                !ended && !flowing.as_ref().is_none_or(flows)
+            };
+            let waited = std::mem::replace(&mut waiting, std::array::from_fn(waits)).contains(&true);
+            if !waited && waiting.contains(&true) {
+                // Whoever began to wait has just asked.
+                again.reset();
+            }
             tokio::select! {
                 changed = self.state.changed() => {
                     if changed.is_err() {
@@ -140,15 +149,10 @@ impl Sender {
                 () = counters.keyframe_wanted[1].notified() => ask(&lanes, 1),
                 () = counters.keyframe_wanted[2].notified() => ask(&lanes, 2),
                 () = counters.estimate_moved.notified() => self.emit_estimate(),
-                _ = look.tick(), if self.watch.is_some() => self.look_at_network(told).await,
-                _ = again.tick() => {
-                    for layer in 0..MOST_LAYERS {
-                        let waits = |flowing: &Flowing| {
-                            flowing.ladder.sends(layer) && flowing.video[layer] == Video::AwaitsKeyframe
-                        };
-                        if flowing.as_ref().is_some_and(waits) && !ended {
-                            self.request_keyframe(&lanes, layer);
-                        }
+                () = addresses.may_differ(), if self.watch.is_some() => self.look_at_network(told).await,
+                _ = again.tick(), if waiting.contains(&true) => {
+                    for layer in (0..MOST_LAYERS).filter(|layer| waiting[*layer]) {
+                        self.request_keyframe(&lanes, layer);
                     }
                 }
                 unit = self.units.recv(), if !ended => match (unit, &mut flowing) {

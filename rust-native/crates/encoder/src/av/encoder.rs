@@ -283,6 +283,15 @@ impl VideoEncoder for LibavEncoder {
         self.run(Fed::Surface(frame), pts, force_keyframe)
     }
 
+    fn sends_keyframe_again(&mut self, pts: MediaTime) -> bool {
+        // x264 answers each picture at once and is on the processor, where it pays; the waves of an intra refresh go on.
+        let may = self.recipe.tunable && !refreshes(self.recipe, &self.config);
+        if may {
+            self.gop.note(pts);
+        }
+        may
+    }
+
     fn reconfigure(&mut self, config: &VideoConfig) -> Result<bool, EncoderError> {
         let config = VideoConfig { size: config.size.even(), ..*config };
         let level = level_for(&config).ok_or_else(|| Failure::TooMuch.unsupported(&config))?;
