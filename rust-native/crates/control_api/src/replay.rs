@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use media::{AccessUnit, MediaTime};
 
-/// How often a group is sent again at most: each new one of a still picture is a little better, as rate control learns how
-/// few bits it takes. The first groups are therefore sent again less often.
+/// How often a group is sent again at most. Each new one of a still picture is a little better, as rate control learns what
+/// it takes, and the first, which began in motion, is coarse: that one is not sent again, and those after it less often.
 const MOST_ROUNDS: u32 = 4;
 /// A second that was a little short must not cost another one.
 const ROUNDING: Duration = Duration::from_millis(1);
@@ -27,7 +27,7 @@ pub(crate) struct Replay {
     keyframe_at: MediaTime,
     /// How often it may still be sent.
     left: u32,
-    /// How often the last one was allowed to be.
+    /// How often the next one may be.
     rounds: u32,
 }
 
@@ -68,8 +68,8 @@ impl Replay {
         if !again {
             self.forget();
         } else if unit.keyframe {
-            self.rounds = MOST_ROUNDS.min(self.rounds + 1);
             (self.left, self.keyframe_at, self.sent) = (self.rounds, unit.pts, 1);
+            self.rounds = MOST_ROUNDS.min(self.rounds + 1);
             self.group.clear();
             self.group.push(unit.clone());
         } else if self.left > 0 && !self.group.is_empty() {
@@ -130,10 +130,10 @@ mod tests {
     #[test]
     fn a_group_is_sent_again_more_often_the_longer_it_has_stood() {
         let mut replay = Replay::default();
-        assert_eq!(still(&mut replay, 10..38, GOP), "ipIPipIPIPipIPIPIPipIPIPIPIP");
+        assert_eq!(still(&mut replay, 10..38, GOP), "ipipIPipIPIPipIPIPIPipIPIPIP");
         assert!(!replay.is_behind());
         let mut replay = Replay::default();
-        assert_eq!(still(&mut replay, 0..12, Duration::from_secs(3)), "ippIPPippIPP");
+        assert_eq!(still(&mut replay, 0..12, Duration::from_secs(3)), "ippippIPPipp");
     }
 
     #[test]
@@ -144,18 +144,19 @@ mod tests {
     #[test]
     fn what_the_decoder_lacks_is_sent_before_a_change_and_nothing_twice() {
         let mut replay = Replay::default();
-        still(&mut replay, 0..3, GOP);
+        still(&mut replay, 0..5, GOP);
         assert!(replay.is_behind(), "the keyframe alone was sent");
-        let rest = replay.rest(at(3)).expect("one more");
-        assert_eq!((rest.payload[0], rest.keyframe, replay.is_behind()), (1, false, false));
-        assert!(replay.rest(at(3)).is_none());
-        replay.encoded(&unit(9, false, at(3)), false);
-        assert!(replay.repeat(at(5), GOP).is_none(), "it shows what was");
+        let rest = replay.rest(at(5)).expect("one more");
+        assert_eq!((rest.payload[0], rest.keyframe, replay.is_behind()), (3, false, false));
+        assert!(replay.rest(at(5)).is_none());
+        replay.encoded(&unit(9, false, at(5)), false);
+        assert!(replay.repeat(at(7), GOP).is_none(), "it shows what was");
     }
 
     #[test]
     fn pictures_close_behind_a_change_are_not_sent_again() {
         let mut replay = Replay::default();
+        replay.encoded(&unit(9, true, at(0)), true);
         for (name, keyframe, millis) in [(0, true, 500), (1, false, 600), (2, false, 700), (3, false, 1700)] {
             replay.encoded(&unit(name, keyframe, MediaTime::from_nanos(millis * 1_000_000)), true);
         }
@@ -165,12 +166,12 @@ mod tests {
     #[test]
     fn with_other_settings_it_comes_to_its_end_and_not_again() {
         let mut replay = Replay::default();
-        still(&mut replay, 0..3, GOP);
+        still(&mut replay, 0..5, GOP);
         replay.outdated();
-        assert_eq!(still(&mut replay, 3..5, GOP), "Pi");
+        assert_eq!(still(&mut replay, 5..7, GOP), "Pi");
         let mut replay = Replay::default();
-        still(&mut replay, 0..3, GOP);
+        still(&mut replay, 0..5, GOP);
         replay.forget();
-        assert!(!replay.is_behind() && replay.repeat(at(3), GOP).is_none());
+        assert!(!replay.is_behind() && replay.repeat(at(5), GOP).is_none());
     }
 }

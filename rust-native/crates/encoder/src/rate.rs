@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use media::{Bitrate, FrameRate, MediaTime};
 
+/// The rate control's buffer, in seconds of the bitrate: an IDR may be as large as that. A smaller one makes every IDR
+/// a visible pulse of blur, a larger one delays the pictures after it on a link that is just wide enough.
+pub(crate) const BUFFER_SECONDS: f64 = 0.25;
 /// A gap longer than this many pictures says nothing of the cadence where it stands alone: it is a screen at rest, and
 /// counting it would let the first moving pictures after it burst.
 const REST: f64 = 4.5;
@@ -18,6 +21,10 @@ const ALIKE: f64 = 1.5;
 const SOON: f64 = 0.5;
 /// Seconds without a picture that are rest in any case.
 const LONGEST: f64 = 0.25;
+/// Seconds without a picture after which the next one is taken for the same one again, which keeps a screen at rest alive.
+/// It may take what the wire could have carried, up to the rate control's buffer: with a picture's usual share a desktop
+/// would stay as coarse as it is in motion.
+const KEPT_ALIVE: f64 = 0.9;
 /// The most bits that a picture may take, as a multiple of the configured share.
 const MOST: f64 = 8.0;
 /// Seconds in which the mean follows a new cadence; half a second leaves time to be within 15 % after two.
@@ -47,6 +54,7 @@ impl Cadence {
 
     /// Takes in the time of the next picture; `true` when [`Self::scaled`] gives another figure from now on.
     pub(crate) fn observe(&mut self, pts: MediaTime) -> bool {
+        let mut at_rest = None;
         if let Some(last) = self.last.replace(pts) {
             let interval = pts.since(last).as_secs_f64();
             let (pause, since) = self.pause;
@@ -56,8 +64,9 @@ impl Cadence {
                 self.count(interval);
             }
             self.pause = if long { (interval, 0.0) } else { (pause, since + interval) };
+            at_rest = (interval >= KEPT_ALIVE).then(|| (interval.min(BUFFER_SECONDS) / self.nominal).max(1.0));
         }
-        let scale = (self.seconds / self.pictures / self.nominal).clamp(0.5, MOST);
+        let scale = at_rest.unwrap_or_else(|| (self.seconds / self.pictures / self.nominal).clamp(0.5, MOST));
         let changed = (scale / self.applied - 1.0).abs() > WORTH_IT;
         if changed {
             self.applied = scale;
@@ -132,9 +141,11 @@ mod tests {
     }
 
     #[test]
-    fn a_screen_at_rest_does_not_save_bits_for_a_burst() {
+    fn a_screen_at_rest_fills_the_buffer_with_each_picture_and_motion_after_it_does_not() {
         let mut cadence = Cadence::new(FrameRate::new(30).unwrap());
-        run(&mut cadence, MediaTime::ZERO, Duration::from_secs(1), 20);
+        let now = run(&mut cadence, MediaTime::ZERO, Duration::from_secs(1), 20);
+        assert_eq!(cadence.scaled(Bitrate::from_kbps(1000)), 7_500_000, "a quarter of a second's bits in one picture");
+        run(&mut cadence, now, Duration::from_millis(400), 1);
         assert_eq!(cadence.scaled(Bitrate::from_kbps(1000)), 1_000_000);
     }
 

@@ -11,10 +11,8 @@ use super::encoder::TICKS;
 use super::raw::Context;
 use crate::VideoConfig;
 use crate::h264;
+use crate::rate::BUFFER_SECONDS;
 
-/// The rate control's buffer, in seconds of the bitrate: an IDR may be as large as that. A smaller one makes every IDR
-/// a visible pulse of blur, a larger one delays the pictures after it on a link that is just wide enough.
-const VBV_SECONDS: f64 = 0.25;
 /// Beyond this, slices cost more bits than threads save time.
 const MOST_THREADS: usize = 4;
 
@@ -71,7 +69,7 @@ fn threads(config: &VideoConfig) -> c_int {
 
 /// The rate control's buffer, in bits: of the wire's time, whatever the pictures' cadence is.
 pub(super) fn rate_buffer(config: &VideoConfig) -> i64 {
-    (f64::from(config.bitrate.as_bps()) * VBV_SECONDS) as i64
+    (f64::from(config.bitrate.as_bps()) * BUFFER_SECONDS) as i64
 }
 
 /// The settings that all of libavcodec's encoders share.
