@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use media::{AccessUnit, MediaTime};
 
-/// How often a group is sent again at most. Each new one of a still picture is a little better, as rate control learns what
-/// it takes, and the first, which began in motion, is coarse: that one is not sent again, and those after it less often.
-const MOST_ROUNDS: u32 = 4;
+/// How often a group is sent again at most: a minute of the usual ones. The first, which began in motion, is coarse and is
+/// not sent again; of those after it each may be, twice as often as the one before, as each is a little better while rate
+/// control learns what the picture takes.
+const MOST_ROUNDS: u32 = 30;
+const FIRST_ROUNDS: u32 = 2;
 /// A second that was a little short must not cost another one.
 const ROUNDING: Duration = Duration::from_millis(1);
 /// Pictures of a still screen in a second: more than these are of the moments after a change, and would be a burst for who
@@ -69,7 +71,7 @@ impl Replay {
             self.forget();
         } else if unit.keyframe {
             (self.left, self.keyframe_at, self.sent) = (self.rounds, unit.pts, 1);
-            self.rounds = MOST_ROUNDS.min(self.rounds + 1);
+            self.rounds = (2 * self.rounds).clamp(FIRST_ROUNDS, MOST_ROUNDS);
             self.group.clear();
             self.group.push(unit.clone());
         } else if self.left > 0 && !self.group.is_empty() {
@@ -130,10 +132,10 @@ mod tests {
     #[test]
     fn a_group_is_sent_again_more_often_the_longer_it_has_stood() {
         let mut replay = Replay::default();
-        assert_eq!(still(&mut replay, 10..38, GOP), "ipipIPipIPIPipIPIPIPipIPIPIP");
+        assert_eq!(still(&mut replay, 10..38, GOP), "ipipIPIPipIPIPIPIPipIPIPIPIP");
         assert!(!replay.is_behind());
         let mut replay = Replay::default();
-        assert_eq!(still(&mut replay, 0..12, Duration::from_secs(3)), "ippippIPPipp");
+        assert_eq!(still(&mut replay, 0..12, Duration::from_secs(3)), "ippippIPPIPP");
     }
 
     #[test]
