@@ -23,8 +23,7 @@ impl Addresses {
     /// Needs a tokio runtime around it.
     pub(crate) fn new() -> Self {
         let news = subscribe();
-        let mut look = interval(if news.is_some() { GLANCE } else { LOOK });
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let look = by_the_clock(if news.is_some() { GLANCE } else { LOOK });
         Self { news, look }
     }
 
@@ -36,11 +35,22 @@ impl Addresses {
         };
         // Which message it was does not matter, nor that some were lost: all addresses are looked at.
         let mut message = [0; 64];
-        tokio::select! {
-            _ = self.look.tick() => {}
-            _ = news.recv(&mut message) => {}
+        let heard = tokio::select! {
+            _ = self.look.tick() => Ok(0),
+            heard = news.recv(&mut message) => heard,
+        };
+        if heard.is_err() {
+            // Some were lost, or it is broken: from now on by the clock, which misses nothing.
+            self.news = None;
+            self.look = by_the_clock(LOOK);
         }
     }
+}
+
+fn by_the_clock(period: Duration) -> Interval {
+    let mut look = interval(period);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    look
 }
 
 /// A socket that gets a message for each address that comes or goes (rtnetlink(7)). As a "UDP" socket it is read like any

@@ -22,7 +22,8 @@ window.WHEP = (() => {
 
   /**
    * Opens a session and plays it. Until `stop`, `failed` is told of what goes wrong, by an error that carries `status` and
-   * `retryAfter` (seconds) of a server that refused, or `transport`, or `hopeless`. `quality` is asked for. Gives `{ pc, choose, stop }`; throws where the browser has no WebRTC.
+   * `retryAfter` (seconds) of a server that refused, or `transport`, or `hopeless`. `quality` is asked for.
+   * Gives `{ pc, choose, second, stop }`; throws where the browser has no WebRTC.
    */
   function start({ video, endpoint, quality, headers, log, play, failed }) {
     if (typeof RTCPeerConnection !== 'function') throw hopeless('no WebRTC');
