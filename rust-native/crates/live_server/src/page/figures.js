@@ -4,7 +4,7 @@
 window.FIGURES = (() => {
   /** Sums up `getStats`, in the words of today and of Chromium 83 (which keeps the picture's figures on `track`). */
   async function measure(pc) {
-    const now = { at: performance.now(), bytes: 0, videoBytes: 0, lost: 0, received: 0, frames: 0, held: 0, released: 0, decoding: 0, jitter: 0, repairs: 0 };
+    const now = { at: performance.now(), bytes: 0, videoBytes: 0, lost: 0, received: 0, frames: 0, held: 0, released: 0, decoding: 0, jitter: 0, repairs: 0, sounds: 0 };
     let pair = null;
     let older = null;
     const report = await pc.getStats();
@@ -14,6 +14,7 @@ window.FIGURES = (() => {
         now.bytes += stat.bytesReceived || 0;
         now.lost += stat.packetsLost || 0;
         now.received += stat.packetsReceived || 0;
+        if (kind === 'audio') now.sounds = stat.packetsReceived || 0;
         if (kind === 'video') {
           now.videoBytes = stat.bytesReceived || 0;
           now.jitter = stat.jitter || 0;

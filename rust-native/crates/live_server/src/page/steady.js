@@ -1,6 +1,7 @@
-// How long pictures are held back so that they come evenly. The server asks this page's player for nothing at all
-// (`buffer=none`), which is the least delay there is and right on an even line. Where packets come unevenly, or again, that
-// would show: the page then asks for as much as it takes, and for less again once the line has been even for a while.
+// How long pictures are held back so that they come evenly. Where there is no sound to be in step with, the server is asked to
+// tell this page's player to hold back nothing at all (`buffer` of the session's wishes): the least delay there is, and right
+// on an even line. Where packets come unevenly, or again, that would show: the page then asks for as much as it takes, and for
+// less again once the line has been even for a while.
 'use strict';
 
 window.STEADY = (() => {

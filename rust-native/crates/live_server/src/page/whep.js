@@ -31,6 +31,8 @@ window.WHEP = (() => {
     const media = new MediaStream();
     let session = null;
     let pace = window.STEADY.start();
+    /** What the server was asked to tell the player of buffering, by what it does at first. */
+    let buffering = 'auto';
     /** Where another quality is asked for (the `Link` header's). */
     let layer = null;
     let wanted = quality;
@@ -61,7 +63,7 @@ window.WHEP = (() => {
       const controller = typeof AbortController === 'function' ? new AbortController() : null;
       const limit = setTimeout(() => controller && controller.abort(), ANSWERS_WITHIN_MS);
       try {
-        return await fetch(endpoint + '?buffer=none&quality=' + encodeURIComponent(wanted), {
+        return await fetch(endpoint + '?quality=' + encodeURIComponent(wanted), {
           method: 'POST',
           headers: headers({ 'Content-Type': 'application/sdp' }),
           body: sdp,
@@ -108,7 +110,7 @@ window.WHEP = (() => {
     /** Says again what is wanted of the session. */
     async function ask() {
       if (!layer) return;
-      const body = JSON.stringify({ encodingId: wanted, buffer: pace.buffer > 0 ? 'auto' : 'none' });
+      const body = JSON.stringify({ encodingId: wanted, buffer: buffering });
       try {
         const response = await fetch(layer, { method: 'POST', headers: headers({ 'Content-Type': 'application/json' }), body });
         const answer = await response.json();
@@ -122,10 +124,15 @@ window.WHEP = (() => {
     function second(before, now) {
       const { buffer } = pace;
       pace = window.STEADY.second(pace, { jitter: now.jitter * 1000, repairs: now.repairs - before.repairs });
+      // Sound is played a tenth of a second late, and the picture is to be in step with it, from its first packet on. What
+      // the player is told with the packets stands above what the page asks of it.
+      const wish = now.sounds > 0 || pace.buffer > 0 ? 'auto' : 'none';
+      if (wish !== buffering) {
+        buffering = wish;
+        ask();
+      }
       if (pace.buffer === buffer) return;
       log('buffer: ' + Math.round(pace.buffer) + ' ms');
-      // What the player is told with the packets stands above what the page asks of it.
-      if ((pace.buffer > 0) !== (buffer > 0)) ask();
       for (const receiver of pc.getReceivers()) window.STEADY.apply(receiver, pace.buffer);
     }
 
