@@ -9,6 +9,21 @@ export interface Reports {
   delay_ms_p50: number | null;
 }
 
+/** A quality that viewers may ask for, `source` first. */
+export interface Rendition {
+  name: string;
+  width: number;
+  height: number;
+  bitrate_kbps: number;
+  state: 'idle' | 'running' | 'unavailable';
+  /** Why it is not offered. */
+  code: string | null;
+  /** By WebRTC. */
+  viewers: number;
+  /** The publisher sends it: nothing makes it here. */
+  published: boolean;
+}
+
 export interface Stream {
   name: string;
   live: boolean;
@@ -23,6 +38,8 @@ export interface Stream {
   fps: number;
   publisher_rtt_ms: number | null;
   publisher_loss: number | null;
+  /** Empty where there is only what is published. */
+  renditions: Rendition[];
   readers: Record<string, number>;
   health: { level: 'offline' | 'good' | 'warning' | 'bad'; reasons: string[] };
   reports: Reports;

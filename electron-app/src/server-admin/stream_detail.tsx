@@ -5,6 +5,7 @@ import { useDesk } from './context';
 import { Forwards } from './forwards';
 import { bitrate, ceiling, chartPath, clock, duration, percent } from './figures';
 import { Choice, Dialog, Figure } from './parts';
+import { Renditions } from './renditions';
 import { Health } from './streams';
 import { isWord } from './words';
 
@@ -41,6 +42,7 @@ export function StreamDetail({ stream, overview }: { stream: Stream; overview: O
         <Figure name={say('readers')} value={String(readers)} note={`${say('whep')} ${stream.readers['whep'] ?? 0} · HLS ${stream.readers['hls'] ?? 0}`} />
       </dl>
       <Chart stream={stream} at={overview.at_ms} />
+      <Renditions stream={stream} />
       <ReportPanel reports={stream.reports} />
       <Forwards stream={stream.name} forwards={overview.forwards.filter((each) => each.stream === stream.name)} />
       <Sessions sessions={here} at={overview.at_ms} more={overview.sessions_total - overview.sessions.length} />

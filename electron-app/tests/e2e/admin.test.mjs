@@ -25,7 +25,7 @@ before(async () => {
   display = await startDisplay({ width: 1300, height: 900 });
   server = await startServer({
     more: `[streams.second]\npublish_key = "${publishKey}"\n[rtmp]\nlisten = "127.0.0.1:${rtmpPort}"\n[admin]\nfolder = "${path.join(folder, "state")}"\n`
-      + `[publishing]\ngrace_seconds = 2\n[recording.disk]\nfolder = "${path.join(folder, "recordings")}"\nkeep_days = 30\nstreams = ["live"]\n`
+      + `[transcoding]\nlinger_seconds = 2\n[transcoding.ladder.all]\nrenditions = [{ height = 180, kbps = 300 }]\nstreams = ["live"]\n[publishing]\ngrace_seconds = 2\n[recording.disk]\nfolder = "${path.join(folder, "recordings")}"\nkeep_days = 30\nstreams = ["live"]\n`
       + `[alerts]\nwebhook = "http://127.0.0.1:9/"\nrules.down = { when = "stream_down", streams = ["second"], for_seconds = 1 }\n`
       + `rules.thin = { when = "bitrate_low", limit = 1, streams = ["live"], for_seconds = 1 }\n`,
   });
@@ -106,6 +106,17 @@ test("who has the password sees a stream that is being published: its picture, i
   });
   assert.ok((await at("session-publish").innerText()).includes("127.0.0.1"));
   await until("the chart moves", () => page.evaluate(() => (document.querySelector("[data-testid=chart] .line")?.getAttribute("d").match(/L/g) ?? []).length > 5));
+});
+
+test("the qualities are listed, and one is made once it is watched", limit, async () => {
+  await until("both are there", async () => (await at("renditions").locator("tbody tr").count()) === 2);
+  assert.match(await at("rendition-source").innerText(), /^Source\s+640 × 360\s+[\d.]+ [kM]bit\/s\s+Published\s+0$/);
+  assert.match(await at("rendition-180p").innerText(), /^180p\s+320 × 180\s+300 kbit\/s\s+Made once watched\s+0$/);
+  const state = () => at("rendition-180p").getAttribute("data-state");
+  await fetch(`${server.base}/hls/live/180p.m3u8`, { headers: { Authorization: `Bearer ${viewToken}` } });
+  await until("it is made", async () => (await state()) === "running");
+  await shot("renditions");
+  await until("it is not, some time after", async () => (await state()) === "idle", { deadline: 30_000 });
 });
 
 test("a place that the stream is sent on to is added, says why it is not live, is tried again and removed", limit, async () => {
@@ -243,13 +254,14 @@ test("a key that is made publishes, and once it is revoked its publisher is sent
 
 test("a publisher is sent away and kept out", limit, async () => {
   await at("tab-streams").click();
+  await at("stream-live").waitFor();
   await until("the last publisher is gone", async () => !(await isLive()) && (await at("session-publish").count()) === 0);
   const publisher = publish(publishKey);
   await until("it publishes", isLive, { deadline: 30_000 });
   await at("send-away-publish").click();
   await at("keep-out").selectOption("60");
   await at("send-away-now").click();
-  await until("the page says so", async () => (await at("toast").textContent()).includes("has ended"));
+  await until("the page says so", async () => (await at("toast").textContent()) === "The session has ended.");
   await until("it is gone", () => publisher.ended(), { deadline: 20_000 }).catch((error) => { throw new Error(`${error.message}: ${server.log().slice(-12).join(" | ")}`); });
   await until("and the stream not live", async () => !(await isLive()));
   const again = publish(publishKey);

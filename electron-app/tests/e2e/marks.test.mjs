@@ -66,16 +66,29 @@ async function player() {
     player.initialize(document.querySelector("video"), "/dash/live/manifest.mpd", true);
     window.player = player;
   }, scheme);
-  await until("it plays", () => page.evaluate(() => document.querySelector("video").currentTime > 0 && window.player.isReady()), { deadline: 40_000 });
+  // Its place is set before it has anything to play, and once more if that took long: a mark from before it is not told.
+  const time = () => page.evaluate(() => window.player.isReady() && document.querySelector("video").played.length > 0 && document.querySelector("video").currentTime);
+  let from;
+  await until("it plays", async () => {
+    const now = await time();
+    from ??= now || undefined;
+    return from !== undefined && now > from + 0.5;
+  }, { deadline: 40_000 });
   return page;
 }
+
+/** What a failure is told with: what was told, where the player is, and what it complained of. */
+const state = async (page) => JSON.stringify(await page.evaluate(() => {
+  const video = document.querySelector("video");
+  return { told: window.told, problems: window.problems, at: video.currentTime, paused: video.paused, ready: video.readyState, live: window.player.getCurrentLiveLatency() };
+}));
 
 test("dash.js fires a mark's event when its time is shown, once, with what was said of it", limit, async (t) => {
   const page = await player();
   // What XML would read as its own must come through.
   const chapter = await set({ id: "it's <one> & „two“", class: "chapter", attributes: { "X-TITLE": "Häfen & Meer" } });
   const ad = await set({ id: "ad-7", class: "break", start_ms: chapter.start_ms + 1500, planned_duration: 30 });
-  await until("both are told", async () => (await told(page)).length >= 2, { deadline: 30_000 });
+  await until("both are told", async () => (await told(page)).length >= 2, { deadline: 30_000 }).catch(async (error) => { throw new Error(`${error.message}: ${await state(page)}`); });
   // Its end is another word on the same event, not another event.
   const ended = await set({ id: "ad-7", duration: 3 });
   const later = await set({ id: "later" });

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use live_server::{Config, LiveServer, PullSettings, PullWhen, StreamSettings};
@@ -222,6 +225,83 @@ async fn hls_whose_segments_are_parts_of_one_file_is_fetched_in_step_also_of_a_s
         let playlist = std::fs::read_to_string(at(&format!("{name}.m3u8"))).expect("a playlist");
         assert!(playlist.contains(tag), "{playlist}");
     }
+    all_in_step(played).await;
+}
+
+/// Puts what one playlist's segments hold one behind the other into a single file, which `joined.m3u8` beside it lists the
+/// parts of. Encrypted segments stay as they are: each is a part that is encrypted for itself (RFC 8216, section 5.2).
+struct Joined {
+    over: Arc<AtomicBool>,
+    work: Option<JoinHandle<()>>,
+}
+
+impl Joined {
+    fn of(files: &Path, playlist: &str) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let (files, playlist, end) = (files.to_owned(), files.join(playlist), Arc::clone(&over));
+        let work = std::thread::spawn(move || {
+            let mut whole = std::fs::File::create(files.join("joined.ts")).expect("a file");
+            let mut parts = BTreeMap::new();
+            let (mut length, mut listed) = (0, String::new());
+            while !end.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(20));
+                let text = std::fs::read_to_string(&playlist).unwrap_or_default();
+                if text == listed {
+                    continue;
+                }
+                let mut out = String::new();
+                for line in text.lines() {
+                    if line.starts_with('#') {
+                        out += &format!("{line}\n");
+                        continue;
+                    }
+                    let (size, start) = *parts.entry(line.to_owned()).or_insert_with(|| {
+                        let segment = std::fs::read(files.join(line)).expect("a segment");
+                        std::io::Write::write_all(&mut whole, &segment).expect("written");
+                        length += segment.len();
+                        (segment.len(), length - segment.len())
+                    });
+                    out += &format!("#EXT-X-BYTERANGE:{size}@{start}\njoined.ts\n");
+                }
+                std::fs::write(files.join("joined.new"), out).expect("written");
+                std::fs::rename(files.join("joined.new"), files.join("joined.m3u8")).expect("renamed");
+                listed = text;
+            }
+        });
+        Self { over, work: Some(work) }
+    }
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        let ended = self.work.take().map(JoinHandle::join);
+        assert!(std::thread::panicking() || matches!(ended, Some(Ok(()))), "the joining failed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hls_of_encrypted_parts_of_one_file_is_fetched_in_step() {
+    let folder = Folder::new("pull");
+    let port = port::free();
+    let files = folder.file("hls");
+    std::fs::create_dir(&files).expect("a folder");
+    std::fs::write(files.join("key.bin"), b"fedcba9876543210").expect("written");
+    let key_info = folder.file("key.txt");
+    std::fs::write(&key_info, format!("key.bin\n{}\n", files.join("key.bin").display())).expect("written");
+    let _nginx = nginx_files(&folder, &files, port);
+    let (playlist, key_info) = (files.join("locked.m3u8").display().to_string(), key_info.display().to_string());
+    let live = ["-f", "hls", "-hls_time", "1", "-hls_list_size", "6", "-hls_key_info_file", &key_info, &playlist];
+    let _program = Program::flash(CODECS, true, 90, &live);
+    let joined = Joined::of(&files, "locked.m3u8");
+    let from = |path: &str| pull(&format!("http://127.0.0.1:{port}/{path}.m3u8"), PullWhen::Always);
+    let server = LiveServer::start(fetching(&[("parts", from("joined")), ("whole", from("whole/joined"))])).await;
+    let server = server.expect("the server starts");
+    let played = taken(&server, &folder).await;
+    server.shutdown().await;
+    drop(joined);
+    let listed = std::fs::read_to_string(files.join("joined.m3u8")).expect("a playlist");
+    assert!(listed.contains("METHOD=AES-128") && listed.contains("#EXT-X-BYTERANGE:"), "{listed}");
     all_in_step(played).await;
 }
 
