@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import { after, before, test } from "node:test";
 import { freePort } from "../rigs/pages.mjs";
-import { freshFolder, json, memoryOf, ours, stop, talk } from "../rigs/programs.mjs";
+import { freshFolder, json, memoryOf, onTheWay, ours, stop, talk } from "../rigs/programs.mjs";
 import { publishKey, publishRtmp, startServer } from "../rigs/servers.mjs";
 import { median, pause, until } from "../rigs/wait.mjs";
 
@@ -91,6 +91,7 @@ test(`${minutes} minutes of publishers, viewers and readers that come and go: th
   const told = (key) => [of(samples.slice(0, quarter), key), of(samples.slice(-quarter), key)];
   const [memory, files, threads] = ["memory", "files", "threads"].map(told);
   t.diagnostic(`memory ${memory.map((mib) => mib.toFixed(1)).join(" → ")} MiB, files ${files.join(" → ")}, threads ${threads.join(" → ")}; ${waves} waves of ${viewers} viewers, ${restarts} publishers, at least ${(least * 100).toFixed(2)} % of the packets`);
+  t.diagnostic(`memory on the way: ${onTheWay(samples.map((sample) => sample.memory))} MiB`);
   // What is recorded is remembered by name; a group of pictures is as large as it comes.
   assert.ok(memory[1] < memory[0] * 1.1 + 5, "memory is level");
   assert.ok(files[1] <= files[0] + 5, "open files are level");

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { settings, startApp, video720 } from "../rigs/app.mjs";
 import { startDisplay } from "../rigs/display.mjs";
 import { installReader, startPattern, summary } from "../rigs/pattern.mjs";
-import { memoryOf } from "../rigs/programs.mjs";
+import { memoryOf, onTheWay } from "../rigs/programs.mjs";
 import { startSound } from "../rigs/sound.mjs";
 import { openViewer, startChromium } from "../rigs/viewer.mjs";
 import { median, pause, until } from "../rigs/wait.mjs";
@@ -48,6 +48,7 @@ test(`${minutes} minutes live: memory level, latency level, no freeze`, { timeou
   const [early, late] = [samples.slice(0, quarter), samples.slice(-quarter)];
   const of = (part, key) => median(part.map((sample) => sample[key]));
   t.diagnostic(`memory ${of(early, "memory").toFixed(1)} → ${of(late, "memory").toFixed(1)} MiB, latency ${of(early, "latency").toFixed(0)} → ${of(late, "latency").toFixed(0)} ms, longest gap ${Math.max(...samples.map((sample) => sample.longestGap)).toFixed(0)} ms`);
+  t.diagnostic(`memory on the way: ${onTheWay(samples.map((sample) => sample.memory))} MiB`);
   assert.ok(of(late, "memory") < of(early, "memory") * 1.1 + 5, "memory is level");
   assert.ok(of(late, "latency") < of(early, "latency") + 50, "latency is level");
   assert.ok(samples.every((sample) => sample.longestGap < 2000), "no freeze");

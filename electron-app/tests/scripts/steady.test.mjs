@@ -11,8 +11,8 @@ const window = {};
 vm.runInNewContext(fs.readFileSync(path.join(app, "../rust-native/crates/live_server/src/page/steady.js"), "utf8"), { window });
 const { start, second, apply } = window.STEADY;
 
-const even = { jitter: 2, repairs: 0 };
-const uneven = { jitter: 40, repairs: 0 };
+const even = { jitter: 2, repairs: 0, pictures: 30 };
+const uneven = { jitter: 40, repairs: 0, pictures: 30 };
 const after = (state, ...seconds) => seconds.flat().reduce(second, state);
 const times = (count, each) => Array.from({ length: count }, () => each);
 
@@ -23,7 +23,12 @@ test("an even line holds nothing back, and one bad second is not the line", () =
 
 test("an uneven line, or one that loses, holds back three times its jitter, and at least 60 ms", () => {
   assert.equal(after(start(), uneven, even, uneven).buffer, 120);
-  assert.equal(after(start(), times(2, { jitter: 1, repairs: 3 })).buffer, 60);
+  assert.equal(after(start(), times(2, { jitter: 1, repairs: 3, pictures: 30 })).buffer, 60);
+});
+
+test("a screen at rest is not held back for what jitter still says of long ago, but for losses", () => {
+  assert.equal(after(start(), times(60, { ...uneven, pictures: 1 })).buffer, 0);
+  assert.equal(after(start(), times(2, { jitter: 1, repairs: 1, pictures: 1 })).buffer, 60);
 });
 
 test("it doubles while that is not enough, up to 400 ms", () => {

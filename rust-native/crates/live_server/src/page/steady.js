@@ -7,6 +7,8 @@
 window.STEADY = (() => {
   /** Interarrival jitter (RFC 3550, 6.4.1) that a picture's own time on the screen hides, ms. */
   const EVEN_MS = 15;
+  /** Pictures a second below which there is no motion to be even. What jitter says then is old: it is a mean over packets. */
+  const MOVING = 10;
   const LEAST_MS = 60;
   const MOST_MS = 400;
   /** A second of trouble may be anything; so many of the last few are the line. */
@@ -17,9 +19,9 @@ window.STEADY = (() => {
 
   const start = () => ({ buffer: 0, rough: [], calm: 0 });
 
-  /** One second further: `jitter` in ms, `repairs` counts packets asked for again in it. Gives the new state. */
-  function second(state, { jitter, repairs }) {
-    const isRough = repairs > 0 || jitter > EVEN_MS;
+  /** One second further: `jitter` in ms, `repairs` and `pictures` count those asked for again and shown in it. Gives the new state. */
+  function second(state, { jitter, repairs, pictures }) {
+    const isRough = repairs > 0 || (pictures >= MOVING && jitter > EVEN_MS);
     const rough = [...state.rough, isRough].slice(-WATCHED_SECONDS);
     const calm = isRough ? 0 : state.calm + 1;
     if (rough.filter(Boolean).length >= ROUGH_SECONDS) {

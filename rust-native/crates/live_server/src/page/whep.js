@@ -123,7 +123,8 @@ window.WHEP = (() => {
     /** A second of figures (`FIGURES.measure`) went by. */
     function second(before, now) {
       const { buffer } = pace;
-      pace = window.STEADY.second(pace, { jitter: now.jitter * 1000, repairs: now.repairs - before.repairs });
+      const [repairs, pictures] = [now.repairs - before.repairs, now.frames - before.frames];
+      pace = window.STEADY.second(pace, { jitter: now.jitter * 1000, repairs, pictures });
       // Sound is played a tenth of a second late, and the picture is to be in step with it, from its first packet on. What
       // the player is told with the packets stands above what the page asks of it.
       const wish = now.sounds > 0 || pace.buffer > 0 ? 'auto' : 'none';
