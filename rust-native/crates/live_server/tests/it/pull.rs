@@ -58,6 +58,22 @@ fn nginx_files(folder: &Folder, files: &Path, port: u16) -> Running {
     nginx
 }
 
+/// A folder that nginx serves, and the port.
+fn served(folder: &Folder) -> (PathBuf, u16, Running) {
+    let (files, port) = (folder.file("hls"), port::free());
+    std::fs::create_dir(&files).expect("a folder");
+    let nginx = nginx_files(folder, &files, port);
+    (files, port, nginx)
+}
+
+/// A key among the served files; gives what ffmpeg is told of it (`-hls_key_info_file`).
+fn key_of(folder: &Folder, files: &Path) -> String {
+    let (key, info) = (files.join("key.bin"), folder.file("key.txt"));
+    std::fs::write(&key, b"0123456789abcdef").expect("written");
+    std::fs::write(&info, format!("key.bin\n{}\n", key.display())).expect("written");
+    info.display().to_string()
+}
+
 fn pull(url: &str, when: PullWhen) -> PullSettings {
     PullSettings { url: Secret::new(url), key: None, passphrase: None, latency_ms: 250, when }
 }
@@ -160,14 +176,8 @@ async fn sources_by_rtmp_srt_and_hls_are_fetched_with_picture_and_sound_in_step(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hls_in_mp4_encrypted_with_sound_apart_or_of_our_own_is_fetched_in_step() {
     let folder = Folder::new("pull");
-    let port = port::free();
-    let files = folder.file("hls");
-    std::fs::create_dir(&files).expect("a folder");
-    let key = files.join("key.bin");
-    std::fs::write(&key, b"0123456789abcdef").expect("written");
-    let key_info = folder.file("key.txt");
-    std::fs::write(&key_info, format!("key.bin\n{}\n", key.display())).expect("written");
-    let _nginx = nginx_files(&folder, &files, port);
+    let (files, port, _nginx) = served(&folder);
+    let key_info = key_of(&folder, &files);
     let at = |name: &str| files.join(name).display().to_string();
     let live = ["-f", "hls", "-hls_time", "1", "-hls_list_size", "6", "-hls_flags", "delete_segments"];
     let mp4 = ["-hls_segment_type", "fmp4", "-hls_fmp4_init_filename"];
@@ -178,12 +188,7 @@ async fn hls_in_mp4_encrypted_with_sound_apart_or_of_our_own_is_fetched_in_step(
     let to_origin = format!("rtmp://{}/live/{KEY}", origin.rtmp_addr().expect("it listens"));
     let _programs = [
         Program::flash(CODECS, true, 90, &[&live[..], &mp4, &["mp4.init", &at("mp4.m3u8")]].concat()),
-        Program::flash(
-            CODECS,
-            true,
-            90,
-            &[&live[..], &["-hls_key_info_file", &key_info.display().to_string(), &at("locked.m3u8")]].concat(),
-        ),
+        Program::flash(CODECS, true, 90, &[&live[..], &["-hls_key_info_file", &key_info, &at("locked.m3u8")]].concat()),
         Program::flash(
             CODECS,
             true,
@@ -206,10 +211,7 @@ async fn hls_in_mp4_encrypted_with_sound_apart_or_of_our_own_is_fetched_in_step(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hls_whose_segments_are_parts_of_one_file_is_fetched_in_step_also_of_a_server_that_knows_no_parts() {
     let folder = Folder::new("pull");
-    let port = port::free();
-    let files = folder.file("hls");
-    std::fs::create_dir(&files).expect("a folder");
-    let _nginx = nginx_files(&folder, &files, port);
+    let (files, port, _nginx) = served(&folder);
     let at = |name: &str| files.join(name).display().to_string();
     let live = ["-f", "hls", "-hls_time", "1", "-hls_list_size", "6", "-hls_flags", "single_file"];
     let _programs = [
@@ -283,14 +285,8 @@ impl Drop for Joined {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hls_of_encrypted_parts_of_one_file_is_fetched_in_step() {
     let folder = Folder::new("pull");
-    let port = port::free();
-    let files = folder.file("hls");
-    std::fs::create_dir(&files).expect("a folder");
-    std::fs::write(files.join("key.bin"), b"fedcba9876543210").expect("written");
-    let key_info = folder.file("key.txt");
-    std::fs::write(&key_info, format!("key.bin\n{}\n", files.join("key.bin").display())).expect("written");
-    let _nginx = nginx_files(&folder, &files, port);
-    let (playlist, key_info) = (files.join("locked.m3u8").display().to_string(), key_info.display().to_string());
+    let (files, port, _nginx) = served(&folder);
+    let (playlist, key_info) = (files.join("locked.m3u8").display().to_string(), key_of(&folder, &files));
     let live = ["-f", "hls", "-hls_time", "1", "-hls_list_size", "6", "-hls_key_info_file", &key_info, &playlist];
     let _program = Program::flash(CODECS, true, 90, &live);
     let joined = Joined::of(&files, "locked.m3u8");
