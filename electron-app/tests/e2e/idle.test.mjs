@@ -37,10 +37,15 @@ test("our own window inside the captured screen is covered by a card in the prev
 
 test("a still desktop is idle but for the keep-alive", limit, async (t) => {
   const url = await app.goLive();
+  // The first time that the page says what it wishes of its session is lost on the way.
+  const wishes = [];
+  await chromium.context.route(/\/layer$/, (route) => (wishes.push(route.request().postData()) === 1 ? route.abort() : route.continue()));
   ({ page: viewer } = await openViewer(chromium, url, { fresh: false }));
   const region = [1280 / 1920, 0, 640 / 1920, 360 / 1080];
   await viewer.evaluate(installReader, { selector: "#video", content: "still", region });
   await until("the viewer has the picture", () => viewer.evaluate(() => window.tidecastPattern.latest()?.stamp));
+  await until("the page has said its wish again", () => wishes.length > 1);
+  assert.deepEqual(wishes.map((wish) => JSON.parse(wish).buffer), ["none", "none"]);
   // The live timer in our window ticks: our own window's changes are no reason for a picture.
   const seconds = await until("five idle seconds in a row", async () => {
     const last = (await app.seen()).stats.slice(-5);

@@ -1,5 +1,6 @@
 //! `tidecast-server`: the live server by itself. Reads flags and a file, serves until it is told to stop.
 
+mod memory;
 mod tools;
 
 use std::collections::BTreeMap;
@@ -101,6 +102,7 @@ enum Log {
 }
 
 fn main() -> ExitCode {
+    memory::keep_large_pieces_apart();
     let flags = Flags::parse();
     if let Some(tool) = &flags.tool {
         return tools::run(tool, flags.config.as_deref());

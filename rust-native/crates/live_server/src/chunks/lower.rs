@@ -42,12 +42,19 @@ impl LowerTracks {
     }
 
     /// A segment of the source does.
-    pub(super) fn boundary(&mut self, at: u64) {
+    pub(super) fn boundary(&mut self, at: u64, out: &mut Vec<Change>) {
         self.starts.push_back(at);
         if self.starts.len() > MOST {
             self.starts.pop_front();
         }
-        self.tracks.values_mut().for_each(|lower| lower.boundaries.push_back(at));
+        self.tracks.retain(|rung, lower| {
+            lower.boundaries.push_back(at);
+            let near = lower.boundaries.len() <= MOST;
+            if !near {
+                out.push(Change::Leave(*rung));
+            }
+            near
+        });
     }
 
     /// Takes a picture; `what` comes with keyframes.
@@ -220,6 +227,18 @@ mod tests {
         let (source, lower) = (show.segments(Kind::Video), show.segments(LOWER));
         assert!(!lower.is_empty() && lower.iter().all(|segment| source.contains(segment)), "{lower:?}");
         assert!(lower[0].0 > source[5].0);
+    }
+
+    #[test]
+    fn one_that_falls_eight_segments_behind_is_none_until_it_begins_anew() {
+        let mut show = Show::new();
+        show.run(300, true);
+        show.run(60 * (MOST as i64 - 1), false);
+        assert!(!show.segments(LOWER).is_empty(), "it may still come");
+        show.run(120, false);
+        assert!(show.segments(LOWER).is_empty());
+        show.run(200, true);
+        assert!(!show.segments(LOWER).is_empty());
     }
 
     #[test]

@@ -181,7 +181,7 @@ impl Segmenter {
             if self.audio.is_some() {
                 self.boundaries.push_back(at);
             }
-            self.lower.boundary(time);
+            self.lower.boundary(time, out);
         }
         track.push(Sample { time, duration: LAST_PICTURE as u32, keyframe, data }, out)?;
         self.watermark = at;

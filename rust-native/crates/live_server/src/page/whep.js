@@ -31,7 +31,7 @@ window.WHEP = (() => {
     const media = new MediaStream();
     let session = null;
     let pace = window.STEADY.start();
-    /** What the server was asked to tell the player of buffering, by what it does at first. */
+    /** What the server was asked to tell the player of buffering, by what it does at first; null: asked, and not answered. */
     let buffering = 'auto';
     /** Where another quality is asked for (the `Link` header's). */
     let layer = null;
@@ -108,15 +108,17 @@ window.WHEP = (() => {
     }
 
     /** Says again what is wanted of the session. */
-    async function ask() {
+    async function ask(buffer = buffering || 'auto') {
       if (!layer) return;
-      const body = JSON.stringify({ encodingId: wanted, buffer: buffering });
+      buffering = buffer;
+      const body = JSON.stringify({ encodingId: wanted, buffer });
       try {
         const response = await fetch(layer, { method: 'POST', headers: headers({ 'Content-Type': 'application/json' }), body });
         const answer = await response.json();
         log('quality: ' + (response.ok ? answer.wanted : answer.code));
       } catch (_) {
         log('quality: no answer');
+        buffering = null;
       }
     }
 
@@ -128,10 +130,7 @@ window.WHEP = (() => {
       // Sound is played a tenth of a second late, and the picture is to be in step with it, from its first packet on. What
       // the player is told with the packets stands above what the page asks of it.
       const wish = now.sounds > 0 || pace.buffer > 0 ? 'auto' : 'none';
-      if (wish !== buffering) {
-        buffering = wish;
-        ask();
-      }
+      if (wish !== buffering) ask(wish);
       if (pace.buffer === buffer) return;
       log('buffer: ' + Math.round(pace.buffer) + ' ms');
       for (const receiver of pc.getReceivers()) window.STEADY.apply(receiver, pace.buffer);
