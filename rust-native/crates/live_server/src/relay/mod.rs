@@ -2,11 +2,11 @@
 //! (`ingest::pull`).
 //!
 //! A *shard* is one UDP socket and one named thread that owns everything behind it, so that nothing here is locked.
-//! HTTP talks to it by commands. There is one shard; a second one would take its share of the viewers and get the
-//! publisher's packets over a bounded queue.
+//! HTTP talks to it by commands. There is one shard, whose viewers several threads serve (see `crew`).
 
 mod clock;
 mod connection;
+mod crew;
 mod fed;
 mod gop;
 mod h264;

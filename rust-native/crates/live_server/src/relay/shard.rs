@@ -12,6 +12,7 @@ use str0m::net::Protocol;
 use tokio::sync::mpsc;
 
 use super::connection::Path;
+use super::crew::Crew;
 use super::fed::Fed;
 use super::negotiate::Terms;
 use super::socket::{Inbox, MediaSocket, Outbox, Run};
@@ -76,6 +77,7 @@ pub(super) struct Shard {
     next_peer: PeerId,
     figures_due: Instant,
     events: Vec<Event>,
+    crew: Crew,
 }
 
 impl Shard {
@@ -113,6 +115,7 @@ impl Shard {
             next_peer: 0,
             figures_due: now,
             events: Vec::new(),
+            crew: Crew::new(),
         })
     }
 
@@ -191,7 +194,7 @@ impl Shard {
         let mut gone = Vec::new();
         let figures_due = now >= self.figures_due;
         for stream in self.streams.values_mut() {
-            stream.fan_out(now, outbox, &mut self.events);
+            stream.fan_out(now, outbox, &mut self.crew);
             stream.tick(now, outbox, &mut self.events, &self.figures);
             gone.append(&mut stream.reap(now, outbox));
             stream.tell_fed();

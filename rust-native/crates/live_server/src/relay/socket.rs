@@ -183,7 +183,15 @@ pub(super) struct Outbox<'a> {
     figures: &'a Figures,
 }
 
-impl Outbox<'_> {
+impl<'a> Outbox<'a> {
+    /// Another way to send by the same socket, for another thread.
+    pub(super) fn beside<'b>(&self, run: &'b mut Run) -> Outbox<'b>
+    where
+        'a: 'b,
+    {
+        Outbox { socket: self.socket, run, figures: self.figures }
+    }
+
     pub(super) fn push(&mut self, source: SocketAddr, destination: SocketAddr, datagram: &[u8]) {
         let run = &mut *self.run;
         let joins = run.segments > 0

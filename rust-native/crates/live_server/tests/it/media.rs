@@ -319,6 +319,12 @@ async fn lost_packets_are_sent_again_on_both_legs() {
     server.shutdown().await;
 }
 
+/// Names of this process's threads.
+fn threads() -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux").flatten();
+    tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_viewers_see_the_same() {
     let (server, mut publisher, mut source) = live().await;
@@ -332,6 +338,28 @@ async fn ten_viewers_see_the_same() {
         source.run(&mut peers, "ten pictures", |peers| peers[1..].iter().all(|peer| peer.video().len() > 60));
     }
     assert_eq!(server.viewers("live"), 10);
+    let mut peers: Vec<&mut Peer> = vec![&mut publisher];
+    peers.extend(viewers.iter_mut());
+    // So much at once is written by several threads: it is the same for everyone, and in order.
+    let before = source.sent.len();
+    for _ in 0..40 {
+        source.frame(peers[0], false);
+    }
+    let burst = source.sent[before..].to_vec();
+    // What the system had no room for comes again, once something after it has shown that it is missing.
+    let has_all = |peer: &Peer| {
+        let mut video = peer.video();
+        video.sort_by_key(|got| got.sequence);
+        let begins = video.iter().position(|got| got.payload[..] == burst[0]);
+        let payloads = video.iter().skip(begins.unwrap_or(video.len())).map(|got| &got.payload[..]);
+        video.windows(2).all(|pair| pair[1].sequence == pair[0].sequence + 1)
+            && payloads.take(burst.len()).eq(burst.iter().map(Vec::as_slice))
+    };
+    source.run(&mut peers, "all of it, once and in line", |peers| peers[1..].iter().all(|peer| has_all(peer)));
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+        assert!(threads().iter().any(|name| name.starts_with("live-send-")), "{:?}", threads());
+    }
+    drop(peers);
     for viewer in &mut viewers {
         assert!(starts_with_parameter_sets(viewer.video()[0]));
         viewer.close();

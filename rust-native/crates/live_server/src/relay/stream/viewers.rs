@@ -1,15 +1,18 @@
 //! What a stream's viewers get: their first picture, each turn's packets, another rendition.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use str0m::Event;
 use str0m::bwe::BweKind;
 
+use super::super::crew::Crew;
 use super::super::keyframes::{Join, plan_join};
-use super::super::packet::Track;
+use super::super::packet::{MediaPacket, Track};
 use super::super::socket::Outbox;
 use super::super::viewer::Viewer;
 use super::{PeerId, Stream};
+use crate::ladder::Rung;
 
 impl Stream {
     pub(in crate::relay) fn add_viewer(&mut self, peer: PeerId, mut viewer: Viewer) {
@@ -76,33 +79,56 @@ impl Stream {
     }
 
     /// Sends the packets of this turn to everyone.
-    pub(in crate::relay) fn fan_out(&mut self, now: Instant, outbox: &mut Outbox<'_>, events: &mut Vec<Event>) {
+    pub(in crate::relay) fn fan_out(&mut self, now: Instant, outbox: &mut Outbox<'_>, crew: &mut Crew) {
         if self.batch.is_empty() && self.ladder.is_quiet() {
             return;
         }
-        let peers: Vec<PeerId> = self.viewers.keys().copied().collect();
-        for peer in peers {
-            let start = self.viewers.get(&peer).and_then(|viewer| self.starts_at(viewer));
-            let starts = start.is_some();
-            // Borrowed from beside the viewers: caches, batches and profiles.
-            let Self { viewers, gop, batch, ladder, .. } = self;
-            let Some(viewer) = viewers.get_mut(&peer) else { continue };
-            if let Some((rung, profile)) = start {
+        let starts: Vec<_> = self.viewers.values().map(|viewer| self.starts_at(viewer)).collect();
+        let mut shares: Vec<Share<'_>> = self
+            .viewers
+            .iter_mut()
+            .zip(starts)
+            .map(|((peer, viewer), start)| Share { peer: *peer, viewer, start, events: Vec::new() })
+            .collect();
+        let (gop, lanes) = (&self.gop, &self.ladder.lanes);
+        let lower = lanes.iter().flat_map(|lane| &lane.batch);
+        let packets: Vec<&Arc<MediaPacket>> = self.batch.iter().chain(lower).collect();
+        // Of several qualities each viewer gets one.
+        let longest = lanes.iter().map(|lane| lane.batch.len()).chain([self.batch.len()]).max().unwrap_or_default();
+        let written = shares.len() * longest;
+        crew.each(written, &mut shares, outbox, |Share { viewer, start, events, .. }, outbox| {
+            if let Some((rung, profile)) = *start {
                 // The cache holds this turn's video already.
-                let gop = rung.and_then(|rung| ladder.lane(rung)).map_or(&*gop, |lane| &lane.gop);
-                viewer.start_video(rung, gop, profile, now);
+                let lane = lanes.iter().find(|lane| rung == Some(lane.plan.rung));
+                viewer.start_video(rung, lane.map_or(gop, |lane| &lane.gop), profile, now);
             }
-            let lower = ladder.lanes.iter().flat_map(|lane| &lane.batch);
-            for packet in batch.iter().chain(lower) {
-                if !(starts && packet.track == Track::Video) {
+            for packet in &packets {
+                if !(start.is_some() && packet.track == Track::Video) {
                     viewer.take(packet);
                 }
             }
             viewer.drive(now, outbox, events);
-            self.viewer_events(peer, events, now);
+        });
+        let said: Vec<(PeerId, Vec<Event>)> = shares
+            .into_iter()
+            .filter(|share| !share.events.is_empty())
+            .map(|share| (share.peer, share.events))
+            .collect();
+        for (peer, mut events) in said {
+            self.viewer_events(peer, &mut events, now);
         }
         self.batch.clear();
         self.keyframe_in_batch = false;
         self.ladder.clear_batches();
     }
+}
+
+/// A viewer's part of a turn.
+struct Share<'a> {
+    peer: PeerId,
+    viewer: &'a mut Viewer,
+    /// Where it starts or changes (see [`Stream::starts_at`]).
+    start: Option<(Option<Rung>, Option<u32>)>,
+    /// What its session said.
+    events: Vec<Event>,
 }
