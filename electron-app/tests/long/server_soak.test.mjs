@@ -5,9 +5,9 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import { after, before, test } from "node:test";
 import { freePort } from "../rigs/pages.mjs";
-import { freshFolder, json, memoryOf, onTheWay, ours, stop, talk } from "../rigs/programs.mjs";
+import { freshFolder, json, memoryOf, ours, stop, talk } from "../rigs/programs.mjs";
 import { publishKey, publishRtmp, startServer } from "../rigs/servers.mjs";
-import { median, pause, until } from "../rigs/wait.mjs";
+import { median, onTheWay, pause, until } from "../rigs/wait.mjs";
 
 /** Minutes; the environment may shorten a trial run. */
 const minutes = Number(process.env.TIDECAST_SOAK_MINUTES ?? 60);

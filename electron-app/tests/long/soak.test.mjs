@@ -5,10 +5,10 @@ import { after, before, test } from "node:test";
 import { settings, startApp, video720 } from "../rigs/app.mjs";
 import { startDisplay } from "../rigs/display.mjs";
 import { installReader, startPattern, summary } from "../rigs/pattern.mjs";
-import { memoryOf, onTheWay } from "../rigs/programs.mjs";
+import { memoryOf } from "../rigs/programs.mjs";
 import { startSound } from "../rigs/sound.mjs";
 import { openViewer, startChromium } from "../rigs/viewer.mjs";
-import { median, pause, until } from "../rigs/wait.mjs";
+import { median, onTheWay, pause, until } from "../rigs/wait.mjs";
 
 /** Minutes; the environment may shorten a trial run. */
 const minutes = Number(process.env.TIDECAST_SOAK_MINUTES ?? 60);

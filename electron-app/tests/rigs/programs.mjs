@@ -97,12 +97,6 @@ export function memoryOf(pid) {
   return (pages * 4096) / 2 ** 20;
 }
 
-/** How something went on its way: a dozen of the samples. */
-export function onTheWay(samples) {
-  const every = Math.max(1, Math.round(samples.length / 12));
-  return samples.filter((_, at) => at % every === 0).map((sample) => sample.toFixed(1)).join(", ");
-}
-
 /** A process and all that descend from it. */
 export function family(pid) {
   const children = new Map();

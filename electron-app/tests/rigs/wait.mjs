@@ -38,3 +38,9 @@ export function percentile(numbers, share) {
 export function median(numbers) {
   return percentile(numbers, 0.5);
 }
+
+/** How something went on its way: a dozen of its numbers. */
+export function onTheWay(numbers) {
+  const every = Math.max(1, Math.round(numbers.length / 12));
+  return numbers.filter((_, at) => at % every === 0).map((number) => number.toFixed(1)).join(", ");
+}

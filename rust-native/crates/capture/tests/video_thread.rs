@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use testkit::threads::named;
 use testkit::xvfb::{Place, TestWindow};
 use video_rig::*;
 
@@ -14,10 +15,7 @@ use video_rig::*;
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn threads() -> Vec<PathBuf> {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("tasks").flatten().map(|task| task.path());
-    tasks
-        .filter(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "capture-video"))
-        .collect()
+    named("capture-video").into_iter().map(|(_, task)| task).collect()
 }
 
 /// How often the one capture thread went to sleep so far.

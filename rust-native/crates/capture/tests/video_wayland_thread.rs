@@ -8,12 +8,7 @@ use stream::{FrameSlot, SlotWait};
 use testkit::shared_screen::{Answer, Desktop, Portal};
 
 fn threads() -> Vec<String> {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("tasks").flatten();
-    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
-    let mut names: Vec<_> =
-        names.map(|name| name.trim().to_owned()).filter(|name| name.starts_with("capture")).collect();
-    names.sort();
-    names
+    testkit::threads::named("capture").into_iter().map(|(name, _)| name).collect()
 }
 
 fn descriptors() -> usize {

@@ -11,8 +11,7 @@ pub(super) fn keep_large_pieces_apart() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: `mallopt` takes two numbers, and no other thread allocates meanwhile.
     unsafe {
-        // Setting either ends the moving of both.
+        // Who sets it ends its moving, and that of the size from which a heap's end is given back.
         libc::mallopt(libc::M_MMAP_THRESHOLD, 128 << 10);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 128 << 10);
     }
 }

@@ -13,6 +13,8 @@ pub mod sine;
 pub mod small_disk;
 #[cfg(target_os = "linux")]
 pub mod sound;
+#[cfg(target_os = "linux")]
+pub mod threads;
 pub mod time_pattern;
 #[cfg(target_os = "linux")]
 pub mod xvfb;

@@ -319,12 +319,6 @@ async fn lost_packets_are_sent_again_on_both_legs() {
     server.shutdown().await;
 }
 
-/// Names of this process's threads.
-fn threads() -> Vec<String> {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux").flatten();
-    tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok()).collect()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_viewers_see_the_same() {
     let (server, mut publisher, mut source) = live().await;
@@ -332,14 +326,10 @@ async fn ten_viewers_see_the_same() {
     for _ in 0..10 {
         viewers.push(Peer::viewer(&server).await);
     }
-    {
-        let mut peers: Vec<&mut Peer> = vec![&mut publisher];
-        peers.extend(viewers.iter_mut());
-        source.run(&mut peers, "ten pictures", |peers| peers[1..].iter().all(|peer| peer.video().len() > 60));
-    }
-    assert_eq!(server.viewers("live"), 10);
     let mut peers: Vec<&mut Peer> = vec![&mut publisher];
     peers.extend(viewers.iter_mut());
+    source.run(&mut peers, "ten pictures", |peers| peers[1..].iter().all(|peer| peer.video().len() > 60));
+    assert_eq!(server.viewers("live"), 10);
     // So much at once is written by several threads: it is the same for everyone, and in order.
     let before = source.sent.len();
     for _ in 0..40 {
@@ -357,15 +347,12 @@ async fn ten_viewers_see_the_same() {
     };
     source.run(&mut peers, "all of it, once and in line", |peers| peers[1..].iter().all(|peer| has_all(peer)));
     if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
-        assert!(threads().iter().any(|name| name.starts_with("live-send-")), "{:?}", threads());
+        assert!(!testkit::threads::named("live-send-").is_empty());
     }
-    drop(peers);
-    for viewer in &mut viewers {
+    for viewer in &mut peers[1..] {
         assert!(starts_with_parameter_sets(viewer.video()[0]));
         viewer.close();
     }
-    let mut peers: Vec<&mut Peer> = vec![&mut publisher];
-    peers.extend(viewers.iter_mut());
     until(&mut peers, "the viewers are gone", |_| server.viewers("live") == 0);
     server.shutdown().await;
 }

@@ -90,17 +90,17 @@ impl Stream {
             .zip(starts)
             .map(|((peer, viewer), start)| Share { peer: *peer, viewer, start, events: Vec::new() })
             .collect();
-        let (gop, lanes) = (&self.gop, &self.ladder.lanes);
-        let lower = lanes.iter().flat_map(|lane| &lane.batch);
+        let (gop, ladder) = (&self.gop, &self.ladder);
+        let lower = ladder.lanes.iter().flat_map(|lane| &lane.batch);
         let packets: Vec<&Arc<MediaPacket>> = self.batch.iter().chain(lower).collect();
         // Of several qualities each viewer gets one.
-        let longest = lanes.iter().map(|lane| lane.batch.len()).chain([self.batch.len()]).max().unwrap_or_default();
+        let longest = ladder.lanes.iter().map(|lane| lane.batch.len()).fold(self.batch.len(), usize::max);
         let written = shares.len() * longest;
         crew.each(written, &mut shares, outbox, |Share { viewer, start, events, .. }, outbox| {
             if let Some((rung, profile)) = *start {
                 // The cache holds this turn's video already.
-                let lane = lanes.iter().find(|lane| rung == Some(lane.plan.rung));
-                viewer.start_video(rung, lane.map_or(gop, |lane| &lane.gop), profile, now);
+                let gop = rung.and_then(|rung| ladder.lane(rung)).map_or(gop, |lane| &lane.gop);
+                viewer.start_video(rung, gop, profile, now);
             }
             for packet in &packets {
                 if !(start.is_some() && packet.track == Track::Video) {
